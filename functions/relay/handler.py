@@ -1,0 +1,166 @@
+"""Publishes what was stored and not announced: the Lambda behind the events table's stream.
+
+In announce mode `inline` the gate publishes, and this looks after what died between its record and its publish.
+In announce mode `stream` this publishes everything. Which of the two is for the record to say: it holds the mode
+that it was written in.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from gatehouse import aws, edge
+from gatehouse.errors import NotKept, Unavailable
+from gatehouse.events import Record
+from gatehouse.gate import Spill
+from gatehouse.settings import Announce, GateSettings
+from gatehouse.spill import SpillQueue, Step
+from gatehouse.telemetry import Count, count, log
+from gatehouse.topics import SnsTopics
+
+
+class Settings(GateSettings):
+    """What this function is told."""
+
+    relay_grace: float = Field(default=30, ge=0, le=120)
+    """Seconds after which an invocation of the gate that has not announced its record never will."""
+
+
+class Book(Protocol):
+    """What the relay asks of the events table."""
+
+    def pending(self, ids: Sequence[str]) -> set[str]:
+        """Those that have not been announced. Raises `Unavailable`."""
+
+    def mark_published(self, record_id: str) -> None:
+        """Says that one was announced. Raises `Unavailable`."""
+
+
+class Announcer(Protocol):
+    """What the relay asks of SNS."""
+
+    def publish_all(self, records: Sequence[Record]) -> set[str]:
+        """Announces; returns the ids of those that were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A record that was just written, as the stream shows it."""
+
+    sequence_number: str
+    record: Record
+    announce: str
+    recorded_at: datetime
+
+
+class Relay:
+    """Announces a batch of the stream."""
+
+    def __init__(
+        self,
+        book: Book,
+        topics: Announcer,
+        spill: Spill,
+        grace: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._book = book
+        self._topics = topics
+        self._spill = spill
+        self._grace = grace
+        self._now = now
+        self._sleep = sleep
+
+    def announce(self, batch: Sequence[Inserted]) -> set[str]:
+        """Announces what is to be announced, and spills what SNS does not take.
+
+        Returns:
+            the ids of those that could be neither announced nor spilled.
+
+        Raises:
+            Unavailable: the table does not say what is pending; the stream sends the batch again.
+        """
+        by_gate = [entry for entry in batch if entry.announce == Announce.INLINE]
+        forgotten = self._forgotten(by_gate)
+        records = [entry.record for entry in batch if entry.announce == Announce.STREAM or entry.record.id in forgotten]
+        taken = self._topics.publish_all(records)
+        for record in records:
+            if record.id in taken:
+                self._mark(record)
+        return {record.id for record in records if record.id not in taken and not self._spilled(record)}
+
+    def _forgotten(self, entries: Sequence[Inserted]) -> set[str]:
+        pending = self._book.pending([entry.record.id for entry in entries]) if entries else set()
+        if not pending:
+            return pending
+        # One that is pending and young may be on its way at this very moment: it is given its time, so that a
+        # push that arrives just before the batching window closes is not announced twice.
+        youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
+        wait = self._grace - (self._now() - youngest).total_seconds()
+        if wait <= 0:
+            return pending
+        self._sleep(wait)
+        return self._book.pending(sorted(pending))
+
+    def _mark(self, record: Record) -> None:
+        count(Count.PUBLISHED, record.vendor)
+        try:
+            self._book.mark_published(record.id)
+        except Unavailable as error:
+            log.warning("published, but not marked so", event_id=record.id, error=str(error))
+
+    def _spilled(self, record: Record) -> bool:
+        try:
+            self._spill.send(record, Step.PUBLISH)
+        except NotKept as error:
+            log.error("neither published nor spilled", event_id=record.id, error=str(error))
+            return False
+        log.warning("spilled: the topic did not take the event", event_id=record.id)
+        count(Count.SPILLED, record.vendor)
+        return True
+
+
+def inserted(stream_record: Mapping[str, Any]) -> Inserted:
+    """A record of the table's stream.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+    """
+    change = stream_record["dynamodb"]
+    item = change["NewImage"]
+    return Inserted(
+        sequence_number=change["SequenceNumber"],
+        record=Record(item["event"]["S"]),
+        announce=item["announce"]["S"],
+        recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
+    )
+
+
+def handle(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
+    """Announces a batch; names the first of those that have to be sent again.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+    """
+    batch = [inserted(entry) for entry in event["Records"]]
+    failed = relay.announce(batch)
+    return {
+        "batchItemFailures": [{"itemIdentifier": entry.sequence_number} for entry in batch if entry.record.id in failed]
+    }
+
+
+def _relay() -> Relay:
+    settings = Settings.read(os.environ)
+    return Relay(
+        book=edge.events_table(settings),
+        topics=SnsTopics(aws.client("sns"), settings.topic_arns),
+        spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
+        grace=settings.relay_grace,
+    )
+
+
+lambda_handler = edge.triggered(_relay, handle)

@@ -1,0 +1,1 @@
+"""What every vendor shares: the events, the gate, and the three ports behind it. Names no vendor."""

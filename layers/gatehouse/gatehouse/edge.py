@@ -1,0 +1,157 @@
+"""From API Gateway to the gate and back: the Lambda's edge of every vendor."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from gatehouse import aws
+from gatehouse.accounts import Secret
+from gatehouse.errors import GatehouseError, Reason, Rejected
+from gatehouse.gate import Accounts, Answer, Gate, Push, Vendor, Verified
+from gatehouse.settings import GateSettings, VendorSettings
+from gatehouse.spill import SpillQueue
+from gatehouse.store import EventsTable
+from gatehouse.telemetry import Count, count, log
+from gatehouse.topics import SnsTopics
+
+
+class LambdaHandler(Protocol):
+    """A function as Lambda calls it."""
+
+    def __call__(self, event: dict[str, Any], context: object, /) -> dict[str, Any]:
+        """Handles one event."""
+
+
+def gate(settings: GateSettings) -> Gate:
+    """The gate on AWS."""
+    return Gate(
+        store=events_table(settings),
+        topics=SnsTopics(aws.client("sns"), settings.topic_arns),
+        spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
+        announce=settings.announce_mode,
+    )
+
+
+def events_table(settings: GateSettings) -> EventsTable:
+    """The book on AWS."""
+    return EventsTable(
+        aws.client("dynamodb"), settings.events_table, settings.retention_days, lambda: datetime.now(UTC)
+    )
+
+
+def http[S: VendorSettings, A: BaseModel, V: Verified](
+    settings: type[S], vendor: Callable[[S], Vendor[A, V]]
+) -> LambdaHandler:
+    """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0)."""
+
+    def make() -> LambdaHandler:
+        read = settings.read(os.environ)
+        supplied = vendor(read)
+        secret = Secret(aws.client("secretsmanager"), read.secret_arn, supplied.accounts)
+        return handler(supplied, gate(read), secret, read.public_base_url)
+
+    return triggered(make, lambda event, made: made(event, None))
+
+
+def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], dict[str, Any]]) -> LambdaHandler:
+    """A Lambda handler on something that is made once.
+
+    On Lambda it is made at once, while the start has the whole processor and a wrong setting stops the function
+    before its first event; elsewhere with the first call, so that importing a handler does nothing.
+    """
+    make_once = cache(make)
+
+    def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        return handle(event, make_once())
+
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        make_once()
+    return lambda_handler
+
+
+def handler[A: BaseModel, V: Verified](
+    vendor: Vendor[A, V], gate: Gate, accounts: Accounts[A], public_base_url: str
+) -> LambdaHandler:
+    """The handler of a vendor, on a given gate."""
+
+    def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        log.set_correlation_id(event["requestContext"]["requestId"])
+        try:
+            return _response(gate.receive(push(event, public_base_url), vendor, accounts))
+        except Rejected as error:
+            # The reason and our own sentence, which holds numbers at most; nothing of the push.
+            log.warning("rejected", vendor=vendor.name, reason=error.reason, detail=str(error))
+            count(Count.REJECTED, vendor.name, reason=error.reason)
+            return _refusal(error.reason.status, error.reason, str(error))
+        except GatehouseError as error:
+            # A library's exception in the chain may quote the push, so no traceback here.
+            log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
+            return _refusal(503, "unavailable", "not taken: please send it again")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the vendor has to hear that it may retry
+            frames = _where(error)
+            log.error("failed", vendor=vendor.name, error=type(error).__name__, where=frames)
+            return _refusal(500, "internal", "not taken: please send it again")
+
+    return handle
+
+
+def push(event: Mapping[str, Any], public_base_url: str = "") -> Push:
+    """The push in an HTTP API's event, payload format 2.0.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+    Args:
+        event: the event; its body is base64 unless the content type is one of text.
+        public_base_url: the address that the vendor was given, where it is not the gateway's own.
+
+    Raises:
+        Rejected: the body is not the base64 that it is said to be.
+    """
+    request = event["requestContext"]
+    body = event.get("body") or ""
+    try:
+        content = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except (binascii.Error, UnicodeEncodeError, ValueError):
+        raise Rejected(Reason.MALFORMED, "the body is not readable") from None
+    base = public_base_url.rstrip("/") or f"https://{request['domainName']}"
+    query = event.get("rawQueryString") or ""
+    return Push(
+        method=request["http"]["method"],
+        url=f"{base}{event['rawPath']}{'?' if query else ''}{query}",
+        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+        body=content,
+        received_at=datetime.fromtimestamp(request["timeEpoch"] / 1000, tz=UTC),
+        path_parameters=event.get("pathParameters") or {},
+    )
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    return {
+        "statusCode": answer.status,
+        "headers": {"content-type": answer.content_type},
+        "body": answer.body,
+    }
+
+
+def _refusal(status: int, reason: str, message: str) -> dict[str, Any]:
+    return _response(Answer(status, json.dumps({"error": {"reason": reason, "message": message}})))
+
+
+def _where(error: BaseException) -> list[str]:
+    """File and line of each frame: enough to find a fault, and free of what it was working on."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return frames

@@ -1,0 +1,71 @@
+"""The errors of the gate, and whose fault each one is.
+
+GatehouseError
+├── Rejected        theirs: the push is not authentic or not readable; answered 4xx, nothing stored
+├── NotUnderstood   nobody's: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
+├── Unavailable     AWS did not take a call; the step that follows decides what that means
+├── NotKept         ours: neither the table nor the spill queue took the event; answered 503
+└── WrongSetting    ours: a setting that cannot work; raised at start and names itself
+"""
+
+from enum import StrEnum
+
+
+class GatehouseError(Exception):
+    """The root of all errors that Gatehouse raises on purpose."""
+
+
+class Reason(StrEnum):
+    """Why a push was rejected: the `reason` of the answer, the metric and the log line."""
+
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    UNDECRYPTABLE = "undecryptable"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    MISSING_SIGNATURE = "missing_signature"
+    WRONG_SIGNATURE = "wrong_signature"
+    STALE = "stale"
+    FUTURE = "future"
+    PLAIN_REFUSED = "plain_refused"
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that answers it (RFC 9110 §15.5)."""
+        return _STATUS.get(self, 401)
+
+    @property
+    def may_be_an_old_secret(self) -> bool:
+        """Whether credentials rotated a moment ago would explain it."""
+        return self in _CREDENTIALS
+
+
+_STATUS = {Reason.MALFORMED: 400, Reason.UNDECRYPTABLE: 400, Reason.TOO_LARGE: 413}
+_CREDENTIALS = {Reason.UNKNOWN_ACCOUNT, Reason.WRONG_SIGNATURE, Reason.UNDECRYPTABLE, Reason.PLAIN_REFUSED}
+
+
+class Rejected(GatehouseError):
+    """The push was turned away.
+
+    The message goes to the sender and into the log, so it says what to do and holds nothing of the push
+    but numbers.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotUnderstood(GatehouseError):
+    """The push is authentic, but our tables do not know it. The message is logged: nothing of the payload."""
+
+
+class Unavailable(GatehouseError):
+    """An AWS call did not go through within its time and its attempts."""
+
+
+class NotKept(GatehouseError):
+    """Neither the events table nor the spill queue took the event: the vendor's retry is what is left."""
+
+
+class WrongSetting(GatehouseError):
+    """A setting that cannot work. The message names the environment variable and what it needs."""

@@ -1,0 +1,470 @@
+"""What a push means: CloudEvents 1.0 of five types, and how they are written down.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Self, TypedDict
+from urllib.parse import quote
+
+import pydantic_core
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SkipValidation
+
+MAX_EVENT_BYTES = 250_000
+"""SNS and its message attributes take 262,144 bytes together; the attributes keep the rest.
+https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+
+
+class Topic(StrEnum):
+    """The event types; each has an SNS topic of its own."""
+
+    RECOGNITION = "recognition"
+    ALARM = "alarm"
+    MEASUREMENT = "measurement"
+    MEDIA = "media"
+    NOTICE = "notice"
+
+
+class PersonKind(StrEnum):
+    """What somebody is to the place."""
+
+    STAFF = "staff"
+    VISITOR = "visitor"
+    FAMILIAR = "familiar"
+    STRANGER = "stranger"
+    BLOCKLISTED = "blocklisted"
+    CUSTOM = "custom"
+    UNKNOWN = "unknown"
+
+
+class Gender(StrEnum):
+    """As the device estimated or the library says."""
+
+    MALE = "male"
+    FEMALE = "female"
+    UNKNOWN = "unknown"
+
+
+class Method(StrEnum):
+    """How somebody was identified."""
+
+    FACE = "face"
+    CARD = "card"
+    CODE = "code"
+    PIN = "pin"
+    BUTTON = "button"
+    REMOTE = "remote"
+    MULTIPLE = "multiple"
+    UNKNOWN = "unknown"
+
+
+class Mask(StrEnum):
+    """Whether a mask was worn."""
+
+    WORN = "worn"
+    NOT_WORN = "not_worn"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """What came of a recognition."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    RECOGNISED = "recognised"
+    NOT_RECOGNISED = "not_recognised"
+    UNKNOWN = "unknown"
+
+
+class AlarmKind(StrEnum):
+    """What is wrong, or moved."""
+
+    MOTION = "motion"
+    SOUND = "sound"
+    MOTION_OR_DOOR = "motion_or_door"
+    LEAK = "leak"
+    SMOKE = "smoke"
+    FIRE = "fire"
+    TAMPERED = "tampered"
+    FORCED_OPEN = "forced_open"
+    HELD_OPEN = "held_open"
+    PASSWORD_ATTACK = "password_attack"  # noqa: S105 - a kind of alarm
+    LOW_BATTERY = "low_battery"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    """How bad an alarm is."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+class AlarmState(StrEnum):
+    """Where an alarm stands: each change is news."""
+
+    RAISED = "raised"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    UNKNOWN = "unknown"
+
+
+class MediaStatus(StrEnum):
+    """What is known of a recording."""
+
+    AVAILABLE = "available"
+    PARTIAL = "partial"
+    EXPIRED = "expired"
+    MISSING = "missing"
+
+
+class NoticeKind(StrEnum):
+    """What a notice tells of."""
+
+    FACE_REGISTERED = "face_registered"
+    TASK_FINISHED = "task_finished"
+    PRICE_CHANGED = "price_changed"
+    UNMAPPED = "unmapped"
+
+
+class Result(StrEnum):
+    """How a task ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    UNKNOWN = "unknown"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Common(TypedDict):
+    """The fields that every event's data carries, as `Receipt.common` fills them in."""
+
+    vendor: str
+    account: str
+    device: str | None
+    site: str | None
+    occurred_at: datetime
+    received_at: datetime
+    payload: JsonValue
+
+
+class Data(_Model):
+    """What every event carries besides its own fields."""
+
+    topic: ClassVar[Topic]
+
+    vendor: str
+    """Whose device it was; the name of a folder under `functions/`."""
+    account: str
+    """Whose credential verified the push: an id of the vendor's secret, never the credential."""
+    device: str | None = None
+    """The vendor's id of the device, usually a serial number."""
+    site: str | None = None
+    """The vendor's id of the shop, office or building."""
+    occurred_at: AwareDatetime
+    """When it happened by the vendor's clock; where the vendor does not tell, when it arrived."""
+    received_at: AwareDatetime
+    """When the push arrived here, by API Gateway's clock."""
+    payload: SkipValidation[JsonValue] = None
+    """The vendor's own words: verified, decrypted, without signature and pictures."""
+
+
+class Picture(_Model):
+    """A picture, by claim check: where it is, not what it shows."""
+
+    role: str
+    bucket: str | None = None
+    key: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    """Bytes."""
+    sha256: str | None = None
+    """Lower-case hex."""
+    reference: str | None = None
+    """The vendor's own id of the picture, where we do not have a copy."""
+
+
+class Link(_Model):
+    """An address on the vendor's side. It may expire and may need the vendor's network."""
+
+    role: str
+    url: str
+    expires_at: AwareDatetime | None = None
+
+
+class Person(_Model):
+    """Who was seen."""
+
+    kind: PersonKind = PersonKind.UNKNOWN
+    id: str | None = None
+    name: str | None = None
+    group_id: str | None = None
+    group_name: str | None = None
+    gender: Gender = Gender.UNKNOWN
+    age_from: int | None = None
+    """Years, inclusive; an estimate."""
+    age_to: int | None = None
+    """Years, inclusive; absent where the range is open."""
+
+
+class Recognition(Data):
+    """Somebody showed a face, a card or a code."""
+
+    topic = Topic.RECOGNITION
+
+    kind: PersonKind
+    person: Person
+    method: Method = Method.UNKNOWN
+    outcome: Outcome = Outcome.UNKNOWN
+    recognition_score: float | None = None
+    """0 to 1."""
+    liveness_score: float | None = None
+    """0 to 1."""
+    mask: Mask = Mask.UNKNOWN
+    temperature: float | None = None
+    """Of the body, °C."""
+    pictures: tuple[Picture, ...] = ()
+
+
+class Alarm(Data):
+    """Something is wrong, or moved."""
+
+    topic = Topic.ALARM
+
+    kind: AlarmKind
+    severity: Severity
+    state: AlarmState = AlarmState.RAISED
+    trace_id: str | None = None
+    """The vendor's id of the alarm, the same through its states."""
+    media: Literal["pending"] | None = None
+    """`pending` where a `media` event will follow."""
+    links: tuple[Link, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+type Scalar = bool | int | float | str
+
+
+class Reading(_Model):
+    """One value that a sensor measured. Zero and false are values."""
+
+    value: Scalar | dict[str, float | int]
+    unit: str | None = None
+    """SenML's name of the unit (RFC 8428 §12.1, RFC 8798): `Cel`, `%RH`, `lx`, `%EL`, `s`; absent where
+    the vendor does not tell."""
+
+
+class Position(_Model):
+    """Where the device is, WGS 84, degrees."""
+
+    longitude: float
+    latitude: float
+
+
+class Measurement(Data):
+    """Readings of a sensor, by the vendor's name of the quantity."""
+
+    topic = Topic.MEASUREMENT
+
+    kind: str | None = None
+    """The vendor's type of device."""
+    readings: dict[str, Reading]
+    battery: float | int | None = None
+    """Percent."""
+    position: Position | None = None
+
+
+class File(_Model):
+    """One file of a recording: our copy, and where the vendor has it."""
+
+    role: str
+    status: MediaStatus
+    copy_: Picture | None = Field(default=None, alias="copy")
+    link: Link | None = None
+
+
+class Media(Data):
+    """The recording of an alarm is available, or it is said that it is not."""
+
+    topic = Topic.MEDIA
+
+    kind: MediaStatus
+    alarm_id: str | None = None
+    """The `id` of the alarm's event."""
+    files: tuple[File, ...] = ()
+
+
+class Notice(Data):
+    """A result, or whatever our tables do not know."""
+
+    topic = Topic.NOTICE
+
+    kind: NoticeKind
+    result: Result = Result.UNKNOWN
+    code: int | None = None
+    """The vendor's own."""
+    reason: str | None = None
+    message: str | None = None
+    reference: dict[str, str] = Field(default_factory=dict)
+    """What it is about: `{"task_id": "123"}`."""
+
+
+class CloudEvent(_Model):
+    """The envelope, in structured JSON."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: Recognition | Alarm | Measurement | Media | Notice
+
+
+class Receipt:
+    """What the gate knows of a push that passed: the part of its events that is the same for every vendor."""
+
+    def __init__(
+        self, *, vendor: str, account: str, identity: Iterable[str], received_at: datetime, payload: JsonValue
+    ) -> None:
+        self.vendor = vendor
+        self.account = account
+        self.received_at = received_at
+        self.payload = payload
+        self._identity = [vendor, account, *identity]
+
+    def common(self, *, device: str | None, occurred_at: datetime | None, site: str | None = None) -> Common:
+        """The fields that every event carries; an unknown time of occurrence is the time of arrival."""
+        return Common(
+            vendor=self.vendor,
+            account=self.account,
+            device=device,
+            site=site,
+            occurred_at=occurred_at or self.received_at,
+            received_at=self.received_at,
+            payload=self.payload,
+        )
+
+    def event(self, data: Recognition | Alarm | Measurement | Media | Notice, *also: str) -> CloudEvent:
+        """An event of this push, with an id that a repetition of the push gives again.
+
+        Args:
+            data: what happened.
+            also: what tells it from further events of the same type in the same push.
+        """
+        # A JSON array, so that no two lists of parts ever read the same.
+        identity = json.dumps([*self._identity, data.topic, *also], ensure_ascii=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        return CloudEvent(
+            id=f"{self.vendor}-{digest}",
+            source=f"urn:gatehouse:{self.vendor}:{quote(self.account, safe='')}",
+            type=f"gatehouse.{data.topic}.v1",
+            subject=data.device,
+            time=data.occurred_at,
+            data=data,
+        )
+
+    def unmapped(self, why: str) -> CloudEvent:
+        """The notice that keeps a push which was verified and not understood."""
+        common = self.common(device=None, occurred_at=None)
+        return self.event(Notice(**common, kind=NoticeKind.UNMAPPED, reason=why), "unmapped")
+
+
+def raw(body: bytes) -> JsonValue:
+    """A body that is not what it should be, in a form that JSON carries and that at most doubles it."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is not None and not _CONTROL.search(text):
+        return {"raw": text}
+    import base64  # noqa: PLC0415 - the rarest of paths
+
+    return {"raw_base64": base64.b64encode(body).decode()}
+
+
+def parse_json(text: str | bytes) -> JsonValue:
+    """JSON, strictly: no NaN or infinity (1e999 is one), no lone surrogate, nothing too deep.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    value: JsonValue = pydantic_core.from_json(text, allow_inf_nan=False)
+    return value
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+# What JSON leaves alone and SQS refuses: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_NOT_IN_SQS = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
+_NOT_IN_ATTRIBUTE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_HOUR_SHARDS = 4
+
+
+class Record:
+    """An event as it is written in the book and announced: its JSON, and the few words people filter by."""
+
+    def __init__(self, body: str) -> None:
+        """Reads the JSON of a CloudEvent of ours.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        self.body = body
+        try:
+            event = json.loads(body)
+            data: dict[str, Any] = event["data"]
+            self.id: str = event["id"]
+            self.type: str = event["type"]
+            self.topic = Topic(self.type.split(".")[1])
+            self.time: str = event["time"]
+            self.vendor: str = data["vendor"]
+            self._filters = {name: data.get(name) for name in ("account", "device", "severity", "kind")}
+            self.received_at = datetime.fromisoformat(data["received_at"])
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"not an event of ours: {type(error).__name__}") from None
+
+    @classmethod
+    def of(cls, event: CloudEvent) -> Self:
+        """The record of an event."""
+        return cls(event.model_dump_json(exclude_none=True, by_alias=True).translate(_NOT_IN_SQS))
+
+    @property
+    def size(self) -> int:
+        """Bytes, as SNS and DynamoDB count them."""
+        return len(self.body.encode())
+
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """The message attributes for filter policies: at most six, since SNS drops a message with more than
+        ten on its raw way to SQS (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html).
+        """
+        words = {"vendor": self.vendor, "type": self.type, **self._filters}
+        clean = {name: _NOT_IN_ATTRIBUTE.sub("", str(word))[:256] for name, word in words.items() if word}
+        return {name: word for name, word in clean.items() if word}
+
+    @property
+    def by_device(self) -> str | None:
+        """Partition key of the index by device."""
+        device = self.attributes.get("device")
+        return f"{self.vendor}#{device}" if device else None
+
+    @property
+    def by_hour(self) -> str:
+        """Partition key of the index by type and hour (UTC), sharded so that a burst does not heat one."""
+        moment = datetime.fromisoformat(self.time).astimezone(UTC)
+        shard = int(hashlib.sha256(self.id.encode()).hexdigest()[:8], 16) % _HOUR_SHARDS
+        return f"{self.topic}#{moment:%Y-%m-%dT%H}#{shard}"

@@ -1,0 +1,68 @@
+"""What a function is told by its environment, read once and checked."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gatehouse.errors import WrongSetting
+from gatehouse.events import Topic
+
+
+class Announce(StrEnum):
+    """Who publishes: the invocation that recorded (`inline`), or the relay behind the table (`stream`)."""
+
+    INLINE = "inline"
+    STREAM = "stream"
+
+
+def _pairs(value: object) -> object:
+    """`alarm=arn…,notice=arn…` → a dict; template.yaml writes the topics so, once, in its Globals."""
+    if not isinstance(value, str):
+        return value
+    return {name: arn for name, _, arn in (pair.partition("=") for pair in value.split(",") if pair)}
+
+
+type TopicArns = Annotated[dict[Topic, str], BeforeValidator(_pairs)]
+
+
+class Settings(BaseModel):
+    """The base of a function's settings: each field is an environment variable in upper case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """The settings from an environment.
+
+        Raises:
+            WrongSetting: a variable is missing or has no usable value; the message names every such one.
+        """
+        found = {name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ}
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}: {fault['msg']}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            # Not chained: pydantic's own message repeats the values.
+            raise WrongSetting(f"wrong setting in the function's environment: {faults}") from None
+
+
+class GateSettings(Settings):
+    """What the gate needs, whichever vendor stands in front of it."""
+
+    events_table: str = Field(min_length=1)
+    topic_arns: TopicArns
+    spill_queue_url: str = Field(min_length=1)
+    announce_mode: Announce = Announce.INLINE
+    retention_days: int = Field(default=90, ge=1, le=3650)
+
+
+class VendorSettings(GateSettings):
+    """What a vendor's function needs besides: its secret, and the address the vendor was given."""
+
+    secret_arn: str = Field(min_length=1)
+    public_base_url: str = Field(default="", pattern=r"^(https?://[^/?#]+[^?#]*)?$")

@@ -1,0 +1,129 @@
+"""The book: the events table, where one conditional put is the whole deduplication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gatehouse.errors import Unavailable
+from gatehouse.events import Record
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+_BATCH = 100  # keys a BatchGetItem takes: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+
+
+class Delivery(StrEnum):
+    """Whether a record has been announced."""
+
+    PENDING = "pending"
+    PUBLISHED = "published"
+
+
+class EventsTable:
+    """The `Store` port on DynamoDB.
+
+    An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
+    written in, so that a change of the setting in mid-flight loses and doubles nothing), `by_device`, `by_hour`
+    and `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, retention_days: int, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._table = table
+        self._retention = retention_days * 86_400
+        self._now = now
+
+    def record(self, record: Record, announce: str) -> bool:
+        """Writes an event once.
+
+        Returns:
+            True if it was new, False if it was there.
+
+        Raises:
+            Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
+        """
+        item: dict[str, AttributeValueTypeDef] = {
+            "id": {"S": record.id},
+            "event": {"S": record.body},
+            "delivery": {"S": Delivery.PENDING},
+            "announce": {"S": announce},
+            "by_hour": {"S": record.by_hour},
+            "occurred_at": {"S": record.time},
+            "recorded_at": {"S": self._now().isoformat()},
+            "expires_at": {"N": str(int(self._now().timestamp()) + self._retention)},
+        }
+        if device := record.by_device:
+            item["by_device"] = {"S": device}
+        try:
+            self._client.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(id)")
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise Unavailable(f"PutItem: {error.response['Error']['Code']}") from error
+        except BotoCoreError as error:
+            raise Unavailable(f"PutItem: {type(error).__name__}") from error
+        return True
+
+    def mark_published(self, record_id: str) -> None:
+        """Says in the book that a record was announced.
+
+        Raises:
+            Unavailable: DynamoDB did not take it; the record is then announced once more.
+        """
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"id": {"S": record_id}},
+                UpdateExpression="SET delivery = :published, published_at = :now",
+                # An item that has expired meanwhile does not come back as a torso.
+                ConditionExpression="attribute_exists(id)",
+                ExpressionAttributeValues={
+                    ":published": {"S": Delivery.PUBLISHED},
+                    ":now": {"S": datetime.now(UTC).isoformat()},
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise Unavailable(f"UpdateItem: {error.response['Error']['Code']}") from error
+        except BotoCoreError as error:
+            raise Unavailable(f"UpdateItem: {type(error).__name__}") from error
+
+    def pending(self, ids: Iterable[str]) -> set[str]:
+        """Those of the records that have not been announced.
+
+        Raises:
+            Unavailable: DynamoDB did not answer for all of them.
+        """
+        wanted = list(dict.fromkeys(ids))
+        found: set[str] = set()
+        for start in range(0, len(wanted), _BATCH):
+            keys: list[dict[str, AttributeValueTypeDef]] = [
+                {"id": {"S": record_id}} for record_id in wanted[start : start + _BATCH]
+            ]
+            try:
+                answer = self._client.batch_get_item(
+                    RequestItems={
+                        self._table: {
+                            "Keys": keys,
+                            "ConsistentRead": True,
+                            "ProjectionExpression": "id, delivery",
+                        }
+                    }
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise Unavailable(f"BatchGetItem: {type(error).__name__}") from error
+            if answer.get("UnprocessedKeys"):
+                raise Unavailable("BatchGetItem: unprocessed keys")
+            found.update(
+                item["id"]["S"]
+                for item in answer["Responses"].get(self._table, [])
+                if item["delivery"]["S"] == Delivery.PENDING
+            )
+        return found

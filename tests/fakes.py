@@ -1,0 +1,96 @@
+"""The fakes of the three ports, and of what stands around the gate: in memory, and failing when told to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gatehouse.errors import NotKept, Unavailable
+from gatehouse.events import Record
+from gatehouse.spill import Step
+
+
+class Killed(BaseException):
+    """The process dies here: nothing of ours may catch it."""
+
+
+@dataclass
+class FakeStore:
+    """The book in memory."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    announce: dict[str, str] = field(default_factory=dict)
+    published: set[str] = field(default_factory=set)
+    down: bool = False
+    die_on_mark: bool = False
+
+    def record(self, record: Record, announce: str) -> bool:
+        if self.down:
+            raise Unavailable("fake")
+        if record.id in self.records:
+            return False
+        self.records[record.id] = record
+        self.announce[record.id] = announce
+        return True
+
+    def mark_published(self, record_id: str) -> None:
+        if self.die_on_mark:
+            raise Killed
+        if self.down:
+            raise Unavailable("fake")
+        self.published.add(record_id)
+
+    def pending(self, ids: Sequence[str]) -> set[str]:
+        if self.down:
+            raise Unavailable("fake")
+        return {record_id for record_id in ids if record_id in self.records} - self.published
+
+
+@dataclass
+class FakeTopics:
+    """The subscribers in memory."""
+
+    messages: list[Record] = field(default_factory=list)
+    down: bool = False
+    die: bool = False
+
+    def publish(self, record: Record) -> None:
+        if self.die:
+            raise Killed
+        if self.down:
+            raise Unavailable("fake")
+        self.messages.append(record)
+
+    def publish_all(self, records: Sequence[Record]) -> set[str]:
+        if self.down:
+            return set()
+        self.messages.extend(records)
+        return {record.id for record in records}
+
+
+@dataclass
+class FakeSpill:
+    """The spill queue in memory."""
+
+    messages: list[tuple[Record, Step]] = field(default_factory=list)
+    down: bool = False
+
+    def send(self, record: Record, step: Step) -> None:
+        if self.down:
+            raise NotKept("fake")
+        self.messages.append((record, step))
+
+
+@dataclass
+class FakeAccounts[A]:
+    """A vendor's secret in memory; `rotated` is what a fresh read would find."""
+
+    known: A
+    rotated: A | None = None
+
+    def accounts(self) -> A:
+        return self.known
+
+    def newer(self) -> A | None:
+        if self.rotated is not None:
+            self.known, self.rotated = self.rotated, None
+            return self.known
+        return None
