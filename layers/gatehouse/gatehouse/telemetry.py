@@ -1,9 +1,12 @@
-"""What an operator sees: one JSON line a happening, one metric a count. Nothing of a push ever goes in here."""
+"""What an operator sees: a JSON line a happening, a metric a count. Nothing of a push ever goes in here."""
 
+from collections import Counter
 from enum import StrEnum
+from threading import Lock
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 NAMESPACE = "Gatehouse"
 
@@ -21,21 +24,31 @@ class Count(StrEnum):
     LEFT_TO_RELAY = "LeftToRelay"
 
 
-# Only what is counted here or named by hand goes into a line: no event, no exception text of a library.
-log = Logger(service="gatehouse", log_uncaught_exceptions=False)
+# Only what is named by hand goes into a line: no event, no exception text of a library.
+log = Logger(service="gatehouse")
+
+type _Dimensions = tuple[tuple[str, str], ...]
+_counts: Counter[tuple[_Dimensions, Count]] = Counter()
+_lock = Lock()
 
 
-def count(what: Count, vendor: str, value: int = 1, **dimensions: str) -> None:
-    """Adds to a metric, as a line in CloudWatch's embedded metric format.
+def count(what: Count, vendor: str, **dimensions: str) -> None:
+    """Adds one to a metric; `flush` writes it."""
+    with _lock:
+        _counts[(("vendor", vendor), *dimensions.items()), what] += 1
+
+
+def flush() -> None:
+    """Writes what was counted, one line for each set of dimensions, in CloudWatch's embedded metric format.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
-    with single_metric(
-        name=what,
-        unit=MetricUnit.Count,
-        value=value,
-        namespace=NAMESPACE,
-        default_dimensions={"vendor": vendor},
-    ) as metric:
-        for name, word in dimensions.items():
-            metric.add_dimension(name, word)
+    with _lock:
+        counted = list(_counts.items())
+        _counts.clear()
+    for dimensions in dict.fromkeys(dimensions for (dimensions, _), _ in counted):
+        line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dict(dimensions))
+        for (of, what), times in counted:
+            if of == dimensions:
+                line.add_metric(name=what, unit=MetricUnit.Count, value=times)
+        line.flush_metrics()

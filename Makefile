@@ -1,0 +1,57 @@
+# Gatehouse. `make demo` and `make test` do everything from nothing; they need Python ≥ 3.11, make and git.
+
+fetched := $(CURDIR)/.local/uv/bin/uv
+export UV := $(or $(shell command -v uv),$(fetched))
+run := $(UV) run --frozen
+sam := $(run) python -m ops.tools sam
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check lint types template unit contract e2e build deploy requirements
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(UV) ## the whole thing on this machine, with simulated vendors; in a script it ends by itself
+	@$(run) gatehouse up --simulate --watch $$(test -t 1 || echo --until-seen)
+
+up: $(UV) ## the same without simulated vendors
+	@$(run) gatehouse up
+
+test: lint types template unit contract e2e ## everything
+
+check: lint types unit contract ## what a developer runs before a commit
+
+lint: $(UV) ## style
+	$(run) ruff format --check .
+	$(run) ruff check .
+
+types: $(UV) ## types
+	$(run) mypy
+
+template: $(UV) ## what can be known of the template without an account
+	$(sam) validate --lint
+	$(run) pytest tests/template
+
+unit: $(UV) ## each part, and what happens when one dies
+	$(run) pytest tests/unit tests/faults
+
+contract: $(UV) ## what every vendor has to keep
+	$(run) pytest tests/contract
+
+e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
+	$(run) pytest tests/e2e
+
+build: $(UV) ## for AWS, into .aws-sam
+	$(sam) build
+
+deploy: build ## to AWS, with your credentials
+	$(sam) deploy --guided
+
+requirements: $(UV) ## the layer's, from the lock; run it after every change of the lock
+	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-emit-package websocket-client --no-header \
+		--output-file layers/gatehouse/requirements.txt
+
+# uv makes everything else; from / so that a pyenv without our version does not stand in the way.
+$(fetched):
+	cd / && python3 -m venv $(CURDIR)/.local/uv
+	$(CURDIR)/.local/uv/bin/pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,113 @@
+"""The operator's command line: `gatehouse up`."""
+
+import argparse
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from gatehouse.settings import Announce
+from ops import local
+from ops.simulators import Request, simulators
+
+_PACE = 0.7  # seconds between two pushes of the simulated vendors
+_SEEN = 5  # events of each vendor after which the demo has shown what it is to show
+
+
+def main() -> int:
+    """The program `gatehouse`."""
+    parser = argparse.ArgumentParser(prog="gatehouse", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="build and deploy the template into an emulator here; Ctrl-C ends it")
+    up.add_argument("--announce", type=Announce, choices=list(Announce), default=Announce.INLINE)
+    up.add_argument("--simulate", action=argparse.BooleanOptionalAction, default=False, help="simulated vendors push")
+    up.add_argument("--watch", action="store_true", help="print what a subscriber receives")
+    up.add_argument("--until-seen", action="store_true", help="with --watch: end when each vendor's events were seen")
+    up.add_argument(
+        "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
+    )
+    arguments = parser.parse_args()
+    try:
+        with local.until_interrupted():
+            _up(arguments)
+    except (RuntimeError, FileNotFoundError) as error:
+        print(f"gatehouse: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    print("Building and deploying template.yaml into an emulator on this machine …", flush=True)
+    with local.running(arguments.announce, arguments.folder) as stack:
+        print(f"API            {stack.api_url}")
+        print(f"AWS endpoint   {stack.aws_endpoint_url}")
+        print(f"Everything     {arguments.folder / 'stack.json'}")
+        print("Ctrl-C ends it.\n", flush=True)
+        ended = threading.Event()
+        if arguments.simulate:
+            threading.Thread(target=_simulate, args=(stack, ended), daemon=True).start()
+        try:
+            if arguments.watch:
+                _watch(stack, until_seen=arguments.until_seen)
+            else:
+                ended.wait()
+        finally:
+            ended.set()
+
+
+def _simulate(stack: local.Stack, ended: threading.Event) -> None:
+    days = [simulator.day(stack.vendors, stack.api_url) for simulator in simulators().values()]
+    http = urllib3.PoolManager(retries=False, timeout=30)
+    while True:
+        for day in days:
+            _send(http, next(day), ended)
+            if ended.wait(_PACE):
+                return
+
+
+def _send(http: urllib3.PoolManager, push: Request, ended: threading.Event) -> None:
+    try:
+        answer = http.request(push.method, push.url, body=push.body, headers=dict(push.headers))
+    except urllib3.exceptions.HTTPError as error:
+        if not ended.is_set():
+            print(f"a simulated push failed: {type(error).__name__}", file=sys.stderr)
+        return
+    if answer.status != 200:
+        print(f"a simulated push was answered {answer.status}: {answer.data.decode()}", file=sys.stderr)
+
+
+def _watch(stack: local.Stack, *, until_seen: bool) -> None:
+    wanted = set(simulators())
+    seen: Counter[str] = Counter()
+    print(f"{'RECEIVED':<14}{'VENDOR':<10}{'DEVICE':<18}{'WHAT':<40}ID", flush=True)
+    for event in _received(stack):
+        data = event["data"]
+        what = " ".join(str(data[name]) for name in ("kind", "severity", "result") if name in data)
+        if "readings" in data:
+            what = ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
+        topic = event["type"].split(".")[1]
+        device = data.get("device", "")
+        print(f"{topic:<14}{data['vendor']:<10}{device:<18}{what[:38]:<40}{event['id']}", flush=True)
+        seen[data["vendor"]] += 1
+        if until_seen and all(seen[vendor] >= _SEEN for vendor in wanted):
+            print(f"\n{seen.total()} events of {len(seen)} vendors received, each verified, stored once and announced.")
+            return
+
+
+def _received(stack: local.Stack) -> Iterator[dict[str, Any]]:
+    queue = local.subscribed_queue(stack, "watch", list(stack.topics.values()))
+    sqs = stack.client("sqs")
+    while True:
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5).get("Messages", [])
+        for message in messages:
+            yield json.loads(message["Body"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""The local stack: the template that goes to AWS, in an emulator on this machine. It launches, it does not emulate."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import urllib3
+
+from gatehouse.events import Topic
+from gatehouse.settings import Announce
+from ops import tools, translate
+from ops.simulators import Credentials, simulators
+
+FOLDER = Path(".local")
+REGION = "eu-central-1"
+_STACK_NAME = "gatehouse"
+_API_ID = "9a7e4005"
+_PORT = 4566
+_GRACE = "2"  # seconds: the emulator has no batching window, so the relay looks at once and waits this long
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What runs where; written to `.local/stack.json`, which other tools read."""
+
+    api_url: str
+    aws_endpoint_url: str
+    region: str
+    events_table: str
+    media_bucket: str
+    spill_queue_url: str
+    topics: Mapping[str, str]
+    inspection_queues: Mapping[str, str]
+    functions: Mapping[str, str]
+    vendors: Mapping[str, Credentials]
+    logs: str
+
+    def client(self, service: Any) -> Any:
+        """A boto3 client of the emulator."""
+        return boto3.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.aws_endpoint_url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes it down, in one step."""
+        text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=2, ensure_ascii=False)
+        draft = path.with_suffix(".draft")
+        draft.write_text(text + "\n")
+        draft.replace(path)
+
+
+@contextlib.contextmanager
+def running(announce: Announce = Announce.INLINE, folder: Path = FOLDER) -> Iterator[Stack]:
+    """The local stack, from nothing; ended with everything that it started when the block ends.
+
+    Args:
+        announce: the announce mode.
+        folder: where it keeps its logs, `stack.json` and what it builds.
+
+    Raises:
+        RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
+    """
+    logs, scratch, noted = folder / "logs", folder / "tmp", folder / "process.json"
+    _end_leftover(noted)
+    for part in (logs, scratch):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    described = folder / "stack.json"
+    described.unlink(missing_ok=True)
+    with _emulator(logs / "emulator.log", scratch, noted) as endpoint:
+        build = _built(folder / "build", logs / "build.log")
+        _await_emulator(endpoint, logs / "emulator.log")
+        stack = _with_inspection(_deployed(endpoint, build, announce, logs))
+        stack.write(described)
+        try:
+            yield stack
+        finally:
+            described.unlink(missing_ok=True)
+
+
+def _built(folder: Path, log: Path) -> Path:
+    """What `sam build` makes, with the layer for this machine."""
+    with log.open("w") as output:
+        command = [*tools.command(tools.SAM, "sam"), "build", "--build-dir", str(folder)]
+        environ = tools.environment(PLATFORM=_platform())
+        if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
+            raise RuntimeError(f"sam build failed, see {log}")
+    return folder
+
+
+@contextlib.contextmanager
+def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
+    port = _free_port()
+    environ = tools.environment(
+        GATEWAY_PORT=str(port),
+        BIND_HOST="127.0.0.1",
+        MINISTACK_HOST="127.0.0.1",
+        MINISTACK_REGION=REGION,
+        # A stream's triggers stall after a restart with kept state: every start is from nothing.
+        PERSIST_STATE="0",
+        LAMBDA_EXECUTOR="local",
+        STATE_DIR=str(scratch.absolute()),
+        TMPDIR=str(scratch.absolute()),
+        PYTHONUNBUFFERED="1",
+    )
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            tools.command(tools.EMULATOR, "ministack"),
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    noted.write_text(json.dumps({"launcher": _identity(os.getpid()), "emulator": _identity(process.pid)}))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        _end(process.pid)
+        process.wait(timeout=10)
+        noted.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _identity(pid: int) -> list[float]:
+    """A process's number and start: the number alone may be another's by now."""
+    return [pid, psutil.Process(pid).create_time()]
+
+
+def _lives(identity: list[float]) -> bool:
+    try:
+        return _identity(int(identity[0])) == identity
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_leftover(noted: Path) -> None:
+    """Ends the emulator of a launcher that was killed before it could do so itself."""
+    if not noted.exists():
+        return
+    left = json.loads(noted.read_text())
+    if _lives(left["launcher"]):
+        raise RuntimeError(f"it runs already, as process {left['launcher'][0]}")
+    if _lives(left["emulator"]):
+        _end(left["emulator"][0])
+    noted.unlink()
+
+
+def _end(pid: int) -> None:
+    """Ends a process and all that it started: politely, and after five seconds not so."""
+    try:
+        leader = psutil.Process(pid)
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, stubborn = psutil.wait_procs(family, timeout=5)
+    for process in stubborn:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(stubborn, timeout=5)
+
+
+def _free_port() -> int:
+    for wanted in (_PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", wanted))
+            return int(probe.getsockname()[1])
+    raise RuntimeError("no port is free on 127.0.0.1")
+
+
+def _await_emulator(endpoint: str, log: Path) -> None:
+    patience = urllib3.Retry(total=60, backoff_factor=0.1, backoff_max=1, status_forcelist=(500, 502, 503))
+    try:
+        urllib3.request("GET", f"{endpoint}/_ministack/health", retries=patience, timeout=5)
+    except urllib3.exceptions.HTTPError:
+        raise RuntimeError(f"the emulator did not start, see {log}") from None
+
+
+def _platform() -> str:
+    """What uv calls this machine; the layer for AWS is built for another one."""
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine)
+    return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
+
+
+def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Stack:
+    api_url = f"{endpoint}/_aws/execute-api/{_API_ID}"
+    stack = Stack(
+        api_url=api_url,
+        aws_endpoint_url=endpoint,
+        region=REGION,
+        events_table="",
+        media_bucket="",
+        spill_queue_url="",
+        topics={},
+        inspection_queues={},
+        functions={},
+        vendors={},
+        logs=str(logs),
+    )
+    template = translate.read(build / "template.yaml")
+    s3, cloudformation = stack.client("s3"), stack.client("cloudformation")
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+    artifacts = {}
+    for name, resource in template["Resources"].items():
+        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}:
+            archive = shutil.make_archive(str(build / name), "zip", build / name)
+            s3.upload_file(archive, "artifacts", name)
+            artifacts[name] = f"s3://artifacts/{name}"
+    plain = translate.with_routes(translate.translated(template, artifacts, REGION), _API_ID)
+    s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
+    settings = {"PublicBaseUrl": api_url, "AnnounceMode": announce, "RelayGrace": _GRACE}
+    cloudformation.create_stack(
+        StackName=_STACK_NAME,
+        TemplateURL=f"{endpoint}/artifacts/template.json",
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in settings.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+    described = cloudformation.describe_stacks(StackName=_STACK_NAME)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
+    vendors: dict[str, Credentials] = {}
+    secrets = stack.client("secretsmanager")
+    for name, simulator in simulators().items():
+        accounts = simulator.new_accounts()
+        secrets.put_secret_value(
+            SecretId=outputs[f"{name.capitalize()}SecretArn"], SecretString=json.dumps(accounts.secret)
+        )
+        vendors.update(accounts.apps)
+    return replace(
+        stack,
+        events_table=outputs["EventsTable"],
+        media_bucket=outputs["MediaBucket"],
+        spill_queue_url=outputs["SpillQueueUrl"],
+        topics={topic.value: outputs[f"{topic.capitalize()}TopicArn"] for topic in Topic},
+        functions={
+            resource["LogicalResourceId"].removesuffix("Function").lower(): resource["PhysicalResourceId"]
+            for resource in resources
+            if resource["ResourceType"] == "AWS::Lambda::Function"
+        },
+        vendors=vendors,
+    )
+
+
+def _with_inspection(stack: Stack) -> Stack:
+    """The stack with a queue on each topic that keeps what it was sent, for whoever wants to look."""
+    queues = {topic: subscribed_queue(stack, f"inspection-{topic}", [arn]) for topic, arn in stack.topics.items()}
+    return replace(stack, inspection_queues=queues)
+
+
+def subscribed_queue(stack: Stack, name: str, topics: list[str]) -> str:
+    """The URL of a new queue that receives what some topics announce, as it is."""
+    sqs, sns = stack.client("sqs"), stack.client("sns")
+    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for topic in topics:
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    return url
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[None]:
+    """A block that Ctrl-C or SIGTERM ends in good order."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

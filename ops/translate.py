@@ -1,0 +1,73 @@
+"""The deployed template as plain CloudFormation, with what the emulator does not read written out for it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+type Template = dict[str, Any]
+
+
+def read(path: Path) -> Template:
+    """A SAM template as it stands in its file."""
+    from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - half a second that most commands do not need
+
+    template: Template = yaml_parse(path.read_text())
+    return template
+
+
+def translated(template: Template, artifacts: Mapping[str, str], region: str) -> Template:
+    """What SAM makes of a template on AWS.
+
+    Args:
+        template: the SAM template; it is changed.
+        artifacts: `s3://` address of the artifact for the logical id of each function and layer.
+        region: where it would be deployed.
+    """
+    import boto3  # noqa: PLC0415
+    from samtranslator.parser.parser import Parser  # noqa: PLC0415
+    from samtranslator.translator.translator import Translator  # noqa: PLC0415
+
+    for logical_id, address in artifacts.items():
+        properties = template["Resources"][logical_id]["Properties"]
+        properties["ContentUri" if "ContentUri" in properties else "CodeUri"] = address
+    # No managed policies to look up: every role is written out in the template.
+    plain: Template = Translator({}, Parser(), boto_session=boto3.Session(region_name=region)).translate(template, {})
+    return plain
+
+
+def with_routes(template: Template, api_id: str) -> Template:
+    """The same template with each HTTP API's OpenAPI body as integrations and routes, and its id pinned.
+
+    The emulator makes no routes from a body; AWS does.
+    """
+    resources: dict[str, Any] = dict(template["Resources"])
+    for name, resource in template["Resources"].items():
+        if resource["Type"] != "AWS::ApiGatewayV2::Api":
+            continue
+        resources[name] = {
+            "Type": resource["Type"],
+            "Properties": {"Name": name, "ProtocolType": "HTTP", "Tags": {"ms-custom-id": api_id}},
+        }
+        for path, methods in resource["Properties"]["Body"]["paths"].items():
+            for method, operation in methods.items():
+                integration = operation["x-amazon-apigateway-integration"]
+                logical_id = "".join(part.capitalize() for part in f"{name} {method} {path}".split() if part)
+                logical_id = "".join(character for character in logical_id if character.isalnum())
+                resources[f"{logical_id}Integration"] = {
+                    "Type": "AWS::ApiGatewayV2::Integration",
+                    "Properties": {
+                        "ApiId": {"Ref": name},
+                        "IntegrationType": "AWS_PROXY",
+                        "IntegrationUri": integration["uri"],
+                        "PayloadFormatVersion": integration["payloadFormatVersion"],
+                    },
+                }
+                resources[f"{logical_id}Route"] = {
+                    "Type": "AWS::ApiGatewayV2::Route",
+                    "Properties": {
+                        "ApiId": {"Ref": name},
+                        "RouteKey": f"{method.upper()} {path}",
+                        "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{logical_id}Integration"}]]},
+                    },
+                }
+    return {**template, "Resources": resources}

@@ -1,0 +1,85 @@
+"""The local stack for the whole session, one for each announce mode, and a subscriber that looks into its queues."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import urllib3
+
+from gatehouse.settings import Announce
+from ops import local
+from ops.simulators import Request
+
+_PATIENCE = 60  # seconds
+
+
+@dataclass
+class Site:
+    """A running stack, and what its subscribers have received so far."""
+
+    stack: local.Stack
+    announce: Announce
+    queue: str
+    """The URL of a queue on all topics."""
+    received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Messages by the event's id, each with `event` and `attributes`."""
+
+    def send(self, push: Request) -> urllib3.BaseHTTPResponse:
+        """Sends a push as a vendor does."""
+        return urllib3.request(
+            push.method, push.url, body=push.body, headers=dict(push.headers), retries=False, timeout=60
+        )
+
+    def until[T](self, look: Callable[[], T]) -> T:
+        """What a look finds, as soon as it finds something; between two looks the queue is read."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            for message in self.messages(self.queue):
+                self.received.setdefault(message["event"]["id"], []).append(message)
+        raise AssertionError(f"not within {_PATIENCE} s; received: {sorted(self.received)}")
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """What lies in a queue, or comes within a second; it is taken out."""
+        sqs = self.stack.client("sqs")
+        answer = sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=1
+        )
+        found = []
+        for message in answer.get("Messages", []):
+            attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+            found.append({"event": json.loads(message["Body"]), "attributes": attributes})
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def events(self, matches: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """The events received so far that match."""
+        return [messages[0]["event"] for messages in self.received.values() if matches(messages[0]["event"])]
+
+    def until_published(self, event_id: str) -> None:
+        """Waits until the book says that an event was announced."""
+        self.until(lambda: self.record(event_id)["delivery"] == "published")
+
+    def record(self, event_id: str) -> dict[str, str]:
+        """The item in the book, its values as text; empty if there is none."""
+        found = self.stack.client("dynamodb").get_item(
+            TableName=self.stack.events_table, Key={"id": {"S": event_id}}, ConsistentRead=True
+        )
+        return {name: next(iter(value.values())) for name, value in found.get("Item", {}).items()}
+
+    def count_records(self) -> int:
+        """How many items are in the book."""
+        pages = self.stack.client("dynamodb").get_paginator("scan")
+        return sum(page["Count"] for page in pages.paginate(TableName=self.stack.events_table, Select="COUNT"))
+
+
+@pytest.fixture(scope="session", params=list(Announce))
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The stack in each announce mode, one after the other."""
+    folder = tmp_path_factory.mktemp(f"stack-{request.param}")
+    with local.running(request.param, folder) as stack:
+        yield Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())))

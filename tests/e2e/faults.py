@@ -1,0 +1,85 @@
+"""What stands in AWS's place for a deployed function when a test wants something to go wrong."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import psutil
+import urllib3
+
+from ops.local import Stack
+
+
+class Killer:
+    """A service that kills whoever calls it first, and hands every later call on to the emulator."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self.killed: list[int] = []
+        killer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not killer.killed:
+                    killer.kill(self.client_address[1])
+                    return
+                answer = urllib3.request("POST", killer.address(self.path), body=body, headers=dict(self.headers))
+                self.send_response(answer.status)
+                self.end_headers()
+                self.wfile.write(answer.data)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def address(self, path: str) -> str:
+        """Where a call is handed on to."""
+        return self._endpoint + path
+
+    def kill(self, port: int) -> None:
+        """SIGKILL for the process that holds this end of the connection."""
+        caller = next(
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.laddr and connection.laddr.port == port and connection.pid not in {None, os.getpid()}
+        )
+        assert caller is not None
+        self.killed.append(caller)
+        os.kill(caller, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serves while the block runs."""
+        thread = threading.Thread(target=self._server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+
+@contextlib.contextmanager
+def told(stack: Stack, function: str, **variables: str) -> Iterator[None]:
+    """A function with further environment variables, as long as the block runs."""
+    name = stack.functions[function]
+    awslambda = stack.client("lambda")
+    before = awslambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def publish(environment: dict[str, str]) -> None:
+        awslambda.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+        version = awslambda.publish_version(FunctionName=name)["Version"]
+        awslambda.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    publish({**before, **variables})
+    try:
+        yield
+    finally:
+        publish(before)
