@@ -1,4 +1,4 @@
-"""The operator's command line: `gatehouse up`."""
+"""The operator's command line: the local stack, and the calls to vendors."""
 
 import argparse
 import json
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
 
+from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import local
+from ops import local, vendor_calls
 from ops.simulators import Request, simulators
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
@@ -31,11 +33,16 @@ def main() -> int:
     up.add_argument(
         "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
     )
+    hook = commands.add_parser("sunmi-hook", help="tell SUNMI which events of a shop to push, and where to")
+    vendor_calls.add_arguments(hook)
     arguments = parser.parse_args()
     try:
-        with local.until_interrupted():
-            _up(arguments)
-    except (RuntimeError, FileNotFoundError) as error:
+        if arguments.command == "sunmi-hook":
+            vendor_calls.run(arguments)
+        else:
+            with local.until_interrupted():
+                _up(arguments)
+    except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
         print(f"gatehouse: {error}", file=sys.stderr)
         return 1
     return 0
