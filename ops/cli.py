@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import local, vendor_calls
+from ops import calls, local
 from ops.simulators import Request, simulators
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
@@ -33,15 +33,15 @@ def main() -> int:
     up.add_argument(
         "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
     )
-    hook = commands.add_parser("sunmi-hook", help="tell SUNMI which events of a shop to push, and where to")
-    vendor_calls.add_arguments(hook)
+    for name, vendor in calls.vendors().items():
+        vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
     arguments = parser.parse_args()
     try:
-        if arguments.command == "sunmi-hook":
-            vendor_calls.run(arguments)
-        else:
+        if arguments.command == "up":
             with local.until_interrupted():
                 _up(arguments)
+        else:
+            calls.vendors()[arguments.command].run(arguments)
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
         print(f"gatehouse: {error}", file=sys.stderr)
         return 1

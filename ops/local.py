@@ -26,7 +26,6 @@ REGION = "eu-central-1"
 _STACK_NAME = "gatehouse"
 _API_ID = "9a7e4005"
 _PORT = 4566
-_GRACE = "2"  # seconds: the emulator has no batching window, so the relay looks at once and waits this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +225,7 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
             artifacts[name] = f"s3://artifacts/{name}"
     plain = translate.with_routes(translate.translated(template, artifacts, REGION), _API_ID)
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
-    settings = {"PublicBaseUrl": api_url, "AnnounceMode": announce, "RelayGrace": _GRACE}
+    settings = {"PublicBaseUrl": api_url, "AnnounceMode": announce}
     cloudformation.create_stack(
         StackName=_STACK_NAME,
         TemplateURL=f"{endpoint}/artifacts/template.json",

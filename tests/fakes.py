@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Barrier, Lock
 
 from gatehouse.errors import NotKept, Unavailable
 from gatehouse.events import Record
@@ -94,3 +95,24 @@ class FakeAccounts[A]:
             self.known, self.rotated = self.rotated, None
             return self.known
         return None
+
+
+@dataclass
+class SharedStore(FakeStore):
+    """A book that waits until all its callers are there, and then takes one of them at a time, as DynamoDB does."""
+
+    barrier: Barrier = field(kw_only=True)
+    lock: Lock = field(default_factory=Lock)
+
+    def record(self, record: Record, announce: str) -> bool:
+        self.barrier.wait()
+        with self.lock:
+            return super().record(record, announce)
+
+
+@dataclass
+class UnmarkableStore(FakeStore):
+    """A book that takes records and no marks."""
+
+    def mark_published(self, record_id: str) -> None:
+        raise Unavailable(record_id)

@@ -27,7 +27,7 @@ from gatehouse.topics import SnsTopics
 class Settings(GateSettings):
     """What this function is told."""
 
-    relay_grace: float = Field(default=30, ge=0, le=120)
+    relay_grace: float = Field(default=30, ge=30, le=120)
     """Seconds after which an invocation of the gate that has not announced its record never will."""
 
 

@@ -126,6 +126,6 @@ def _time(created: Any) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(created)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None

@@ -141,12 +141,14 @@ def _unsealed(sealed: bytes, app_key: str, app_id: bytes) -> bytes | None:
 
 def identity(payload: JsonValue, _verified: Verified) -> list[str]:
     """App, device and message id; where there is no message id, the body itself."""
-    body: dict[str, Any] = payload if isinstance(payload, dict) else {}
+    # As JavaScript has it: bodies that one signature covers, because they stringify alike, are one push.
+    signed = _as_javascript(payload)
+    body: dict[str, Any] = signed if isinstance(signed, dict) else {}
     msg_id = body.get("msgId")
     if isinstance(msg_id, str | int) and msg_id != "":
         return [str(body.get("type", "")), str(body.get("sn", "")), str(msg_id)]
     # In the clear: a push that is sent again may be encrypted with other random bytes.
-    return [json.dumps(payload, sort_keys=True)]
+    return [json.dumps(signed, sort_keys=True)]
 
 
 def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> bool:
@@ -162,14 +164,21 @@ def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> boo
 def _stringify(body: bytes) -> bytes | None:
     """The body as JavaScript's JSON.stringify writes it, as far as Python does: no spaces, 23.0 as 23."""
     try:
-        value = json.loads(body, parse_float=lambda digits: _js_number(float(digits)))
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        # By the parser that `decrypt` uses: another one would accept a body re-coded to UTF-16 as the same push.
+        value = parse_json(body)
+    except ValueError:
         return None
+    return json.dumps(_as_javascript(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _js_number(value: float) -> float | int:
-    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+def _as_javascript(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: _as_javascript(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_javascript(inner) for inner in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
 
 
 def _check_age(nonce: str, push: Push, window: int) -> None:
@@ -190,11 +199,12 @@ def _check_age(nonce: str, push: Push, window: int) -> None:
 
 
 def _in_place(body: dict[str, JsonValue], clear: bytes) -> JsonValue:
+    opened = {name: value for name, value in body.items() if name != "encryptData"}
     try:
         inner = parse_json(clear)
     except ValueError:
-        inner = raw(clear)
-    opened = {name: value for name, value in body.items() if name != "encryptData"}
+        # Not as `data`: what is damaged is no reading.
+        return {**opened, "decrypted": raw(clear)}
     if body.get("type") == "event":
         if isinstance(inner, dict) and "resultCode" in inner:
             return {**opened, **inner, "appId": body.get("appId")}

@@ -3,12 +3,20 @@
 Source: "Webhook", chapters 2, 3 and 6, of SENSORO's developer documentation.
 """
 
+import base64
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from gatehouse.accounts import Credentials
 from gatehouse.wire import Code, Mapping, Message, Text
+
+
+def _is_app_key(text: str) -> bool:
+    try:
+        return len(text) == 43 and len(base64.b64decode(text + "=", validate=True)) == 32
+    except ValueError:
+        return False
 
 
 class Account(Credentials):
@@ -22,8 +30,8 @@ class Account(Credentials):
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
-        if any(len(key.get_secret_value()) != 43 for key in self.app_keys):
-            raise ValueError("each of app_keys has 43 characters")
+        if not all(_is_app_key(key.get_secret_value()) for key in self.app_keys):
+            raise ValueError("each of app_keys has 43 characters of base64")
         if self.mode == "safe" and not self.app_keys:
             raise ValueError("mode safe needs app_keys")
         return self

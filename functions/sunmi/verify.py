@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -14,16 +15,19 @@ from gatehouse.events import parse_json
 from gatehouse.gate import Push
 from gatehouse.wire import unix_time
 
-_IDENTITY = ("app_id", "event", "payload", "random", "shop_id", "timestamp")
+_PLAIN = ("app_id", "event", "random", "shop_id", "timestamp")
 _MAX_FIELDS = 64
+_JSON = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A push whose signature is right: the app, and the fields but `sign`."""
+    """A push whose signature is right: the app, the fields but `sign`, and what was signed."""
 
     account: str
     fields: Mapping[str, str]
+    signed: str
+    """The text that the signature is over, without the key."""
 
 
 def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
@@ -31,8 +35,7 @@ def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
 
     The values are the raw ones, not URL-encoded, and whatever fields there are count: newer platforms add some.
     """
-    text = "&".join(f"{name}={value}" for name, value in sorted(fields) if name != "sign") + f"&key={app_key}"
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return _digest(_signed_text(fields), app_key)
 
 
 def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
@@ -54,18 +57,19 @@ def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
     if not sign:
         raise Rejected(Reason.MISSING_SIGNATURE, "sunmi: the field sign is missing")
     # Whether empty values are signed is not documented: either form is taken.
-    forms = (fields.items(), [(name, value) for name, value in fields.items() if value])
-    matches = [
-        hmac.compare_digest(signature(form, key.get_secret_value()).encode(), sign.lower().encode())
+    texts = (_signed_text(fields.items()), _signed_text((name, value) for name, value in fields.items() if value))
+    signed = [
+        text
         for key in account.app_keys
-        for form in forms
+        for text in texts
+        if hmac.compare_digest(_digest(text, key.get_secret_value()).encode(), sign.lower().encode())
     ]
-    if not any(matches):
+    if not signed:
         raise Rejected(Reason.WRONG_SIGNATURE, "sunmi: the signature is wrong")
-    _check_form(fields)
+    _check_form(fields, signed[0])
     _check_age(fields, push, window)
     del fields["sign"]
-    return Verified(account.app_id, fields)
+    return Verified(account.app_id, fields, signed[0])
 
 
 def decrypt(_push: Push, verified: Verified) -> JsonValue:
@@ -79,11 +83,20 @@ def decrypt(_push: Push, verified: Verified) -> JsonValue:
 
 
 def identity(_payload: JsonValue, verified: Verified) -> list[str]:
-    """No event carries an id. This is the signed text over the fields that tell two pushes apart.
+    """No event carries an id. This is the signed text, whole.
 
-    Joined as in the signature: a signed text that somebody cuts into other fields keeps its identity.
+    The text has no quoting, so one signature covers many ways to cut it into fields (`a=1&b=2` may be one field or
+    two), and fields that are empty may be added to some: however it is cut, it is one push.
     """
-    return ["&".join(f"{name}={verified.fields[name]}" for name in _IDENTITY if name in verified.fields)]
+    return [verified.signed]
+
+
+def _signed_text(fields: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"{name}={value}" for name, value in sorted(fields) if name != "sign")
+
+
+def _digest(text: str, app_key: str) -> str:
+    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -99,11 +112,31 @@ def _fields(body: bytes) -> dict[str, str]:
     return fields
 
 
-def _check_form(fields: Mapping[str, str]) -> None:
-    # The signed text has no quoting, so `random=1&shop_id=2` may be one field or two. None of the plain fields
-    # ever holds an ampersand; one that does was cut from somebody else's push.
-    if any("&" in value for name, value in fields.items() if name in _IDENTITY and name != "payload"):
-        raise Rejected(Reason.MALFORMED, "sunmi: a plain field holds an ampersand")
+def _check_form(fields: Mapping[str, str], signed: str) -> None:
+    """The signed text has no quoting, so `random=1&shop_id=2` may be one field or two.
+
+    One that was cut otherwise than SUNMI cuts it would be an event of another type, and so a second one of one push.
+
+    Raises:
+        Rejected: a plain field holds an ampersand, a field stands inside another, or the payload goes on in the next.
+    """
+    plain = any("&" in fields.get(name, "") for name in _PLAIN)
+    inside = any(f"&{name}=" in signed for name in (*_PLAIN, "payload") if name not in fields)
+    if plain or inside or not _is_whole(fields.get("payload", ""), signed):
+        raise Rejected(Reason.MALFORMED, "sunmi: the fields are not cut as they were signed")
+
+
+def _is_whole(payload: str, signed: str) -> bool:
+    _, _, rest = signed.partition("&payload=")
+    rest = rest.lstrip()
+    if not rest.startswith("{"):
+        return True
+    try:
+        _, end = _JSON.raw_decode(rest)
+    except (ValueError, RecursionError):
+        return True  # not JSON, however it is cut
+    follows = rest[end:].lstrip()
+    return payload.strip() == rest[:end] or not (follows == "" or follows.startswith("&"))
 
 
 def _check_age(fields: Mapping[str, str], push: Push, window: int) -> None:

@@ -61,6 +61,8 @@ def trim(site: Path, services: set[str]) -> None:
     for partition in document["partitions"]:
         kept = {name: entry for name, entry in partition["services"].items() if name in services}
         partition["services"] = kept
+    # A new file: uv links what it installs to its cache, and writing into that would change it for everybody.
+    endpoints.unlink()
     endpoints.write_text(json.dumps(document, separators=(",", ":")))
 
 

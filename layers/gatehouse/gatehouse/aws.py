@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-# The worst case of a push is record, publish, mark or spill, one after the other: each must leave time for
-# the next within the function's 20 s. Two attempts of 1 + 2 s bound a call at 6 s and a hanging table at
-# 6 s + 6 s for the spill queue.
+# Two attempts of 1 + 2 s bound a call at 6 s. At worst a push takes four of them, the secret and then record,
+# publish and mark (or record and spill), the events of one push side by side: below the function's 29 s.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=2,

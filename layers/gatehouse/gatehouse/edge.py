@@ -20,7 +20,7 @@ from gatehouse.gate import Accounts, Answer, Gate, Push, Vendor, Verified
 from gatehouse.settings import GateSettings, VendorSettings
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
-from gatehouse.telemetry import Count, count, log
+from gatehouse.telemetry import Count, count, flush, log
 from gatehouse.topics import SnsTopics
 
 
@@ -71,7 +71,10 @@ def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], di
     make_once = cache(make)
 
     def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-        return handle(event, make_once())
+        try:
+            return handle(event, make_once())
+        finally:
+            flush()
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         make_once()
@@ -126,12 +129,17 @@ def push(event: Mapping[str, Any], public_base_url: str = "") -> Push:
     query = event.get("rawQueryString") or ""
     return Push(
         method=request["http"]["method"],
-        url=f"{base}{event['rawPath']}{'?' if query else ''}{query}",
-        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+        url=_encodable(f"{base}{event['rawPath']}{'?' if query else ''}{query}"),
+        headers={name.lower(): _encodable(value) for name, value in event.get("headers", {}).items()},
         body=content,
         received_at=datetime.fromtimestamp(request["timeEpoch"] / 1000, tz=UTC),
         path_parameters=event.get("pathParameters") or {},
     )
+
+
+def _encodable(text: str) -> str:
+    """A lone surrogate becomes a question mark: what it is part of is signed by nobody, and must not be our 500."""
+    return text.encode(errors="replace").decode()
 
 
 def _response(answer: Answer) -> dict[str, Any]:

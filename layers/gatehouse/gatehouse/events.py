@@ -5,6 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -404,7 +405,18 @@ def parse_json(text: str | bytes) -> JsonValue:
         ValueError: it is not that.
     """
     value: JsonValue = pydantic_core.from_json(text, allow_inf_nan=False)
+    if not _is_finite(value):
+        # allow_inf_nan is about the words only, and what is infinite would be written down as null.
+        raise ValueError("a number is too large for a double")
     return value
+
+
+def _is_finite(value: JsonValue) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gatehouse.errors import WrongSetting
 from gatehouse.events import Topic
@@ -24,7 +24,14 @@ def _pairs(value: object) -> object:
     return {name: arn for name, _, arn in (pair.partition("=") for pair in value.split(",") if pair)}
 
 
-type TopicArns = Annotated[dict[Topic, str], BeforeValidator(_pairs)]
+def _complete(arns: dict[Topic, str]) -> dict[Topic, str]:
+    missing = [topic for topic in Topic if not arns.get(topic)]
+    if missing:
+        raise ValueError(f"no ARN for {', '.join(missing)}")
+    return arns
+
+
+type TopicArns = Annotated[dict[Topic, str], BeforeValidator(_pairs), AfterValidator(_complete)]
 
 
 class Settings(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ class EventsTable:
                 ConditionExpression="attribute_exists(id)",
                 ExpressionAttributeValues={
                     ":published": {"S": Delivery.PUBLISHED},
-                    ":now": {"S": datetime.now(UTC).isoformat()},
+                    ":now": {"S": self._now().isoformat()},
                 },
             )
         except ClientError as error:

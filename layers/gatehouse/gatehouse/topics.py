@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html: ten messages, 262,144 bytes all together.
 _BATCH = 10
 _BATCH_BYTES = 262_144
-_ATTRIBUTE_BYTES = 2_000  # six attributes of up to 256 characters, their names and types
 
 
 class SnsTopics:
@@ -73,11 +72,16 @@ def _attributes(record: Record) -> dict[str, MessageAttributeValueTypeDef]:
     return {name: {"DataType": "String", "StringValue": value} for name, value in record.attributes.items()}
 
 
+def _attribute_bytes(record: Record) -> int:
+    """Names, types and values count (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html)."""
+    return sum(len(name) + len("String") + len(value.encode()) for name, value in record.attributes.items())
+
+
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:
     batch: list[Record] = []
     size = 0
     for record in records:
-        own = record.size + _ATTRIBUTE_BYTES
+        own = record.size + _attribute_bytes(record)
         if batch and (len(batch) == _BATCH or size + own > _BATCH_BYTES):
             yield batch
             batch, size = [], 0

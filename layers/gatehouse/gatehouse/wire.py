@@ -42,10 +42,13 @@ def whole(value: object) -> int | None:
 
 
 def number(value: object) -> float | int | None:
-    """A finite number, or None. Zero is a number; a truth value is not."""
+    """A number that a double holds, or None. Zero is a number; a truth value is not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def unix_time(value: object, per_second: int = 1) -> datetime | None:

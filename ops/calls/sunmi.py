@@ -1,4 +1,4 @@
-"""Telling a vendor where to push: the operator's side of the vendors' `client.py`."""
+"""Tells SUNMI which events of a shop to push, and where to."""
 
 import argparse
 
@@ -11,7 +11,7 @@ _EVENTS = (1010, 1100, 2001)  # 4100 is "currently unavailable"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `gatehouse sunmi-hook`."""
+    """The arguments of `gatehouse sunmi`."""
     parser.add_argument("action", choices=("add", "delete"))
     parser.add_argument("--secret", required=True, help="ARN of the vendor's secret: the stack's output SunmiSecretArn")
     parser.add_argument("--app-id", required=True, help="which of the secret's apps")

@@ -1,0 +1,282 @@
+"""Pushes as the vendors and API Gateway make them, and a gate on fakes that they are sent to."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus, urlsplit
+
+from Crypto.Cipher import AES
+from pydantic import BaseModel, JsonValue
+
+from functions.sensoro import handler as sensoro_handler
+from functions.sensoro import wire as sensoro_wire
+from functions.sunmi import handler as sunmi_handler
+from functions.sunmi import wire as sunmi_wire
+from gatehouse import edge
+from gatehouse.edge import LambdaHandler
+from gatehouse.events import Notice, NoticeKind, Receipt, Record, Topic
+from gatehouse.gate import Gate, Vendor, Verified
+from gatehouse.settings import Announce
+from ops.simulators import Request, sensoro, sunmi
+from tests.fakes import FakeAccounts, FakeSpill, FakeStore, FakeTopics
+
+NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+AT = NOW.timestamp()
+URL = "https://push.example.com"
+ARNS = {topic: f"arn:aws:sns:eu-central-1:123456789012:{topic}" for topic in Topic}
+ENVIRONMENT = {
+    "EVENTS_TABLE": "events",
+    "TOPIC_ARNS": ",".join(f"{topic}={arn}" for topic, arn in ARNS.items()),
+    "SPILL_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/spill",
+    "SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:vendor",
+}
+
+SUNMI = {"app_id": "2039dds", "app_key": "kdsofkdsnflke9382938k"}
+SENSORO = {
+    "app_id": "123456",
+    "app_secret": "YOURAPPSECRET",
+    "app_key": "bAZC8S8nz5fcQ0Ui2HxQVGbC6FzyrzWKSuDbmzpBo3G",
+}
+SENSORO_SAFE = {
+    "app_id": "654321",
+    "app_secret": "ANOTHERAPPSECRET",
+    "app_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
+}
+FACE = {
+    "ipc_id": "928",
+    "face_id": "29195",
+    "gender": 1,
+    "age_range": 4,
+    "group_id": "8927",
+    "group_name": "熟客",
+    "group_type": 2,
+}
+
+
+# ─── The gate on fakes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a vendor got back."""
+
+    status: int
+    body: Any
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was refused, if it was."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        return error["reason"] if error else None
+
+
+@dataclass
+class House[A: BaseModel]:
+    """A vendor's handler, and the three ports and the secret behind it."""
+
+    make: Callable[[Gate, FakeAccounts[A]], LambdaHandler]
+    accounts: FakeAccounts[A]
+    announce: Announce = Announce.INLINE
+    store: FakeStore = field(default_factory=FakeStore)
+    topics: FakeTopics = field(default_factory=FakeTopics)
+    spill: FakeSpill = field(default_factory=FakeSpill)
+
+    def handle(self, event: dict[str, Any]) -> Answered:
+        """Has the handler answer an event of API Gateway."""
+        gate = Gate(self.store, self.topics, self.spill, self.announce)
+        response = self.make(gate, self.accounts)(event, None)
+        assert response["headers"] == {"content-type": "application/json"}
+        return Answered(response["statusCode"], json.loads(response["body"]))
+
+    def send(self, request: Request, at: datetime = NOW) -> Answered:
+        """Has a push arrive."""
+        return self.handle(api_event(request, at))
+
+    @property
+    def stored(self) -> list[dict[str, Any]]:
+        """The events in the book."""
+        return [json.loads(record.body) for record in self.store.records.values()]
+
+    @property
+    def published(self) -> list[dict[str, Any]]:
+        """The events that were announced."""
+        return [json.loads(record.body) for record in self.topics.messages]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The one event, which is in the book and was announced as it is there."""
+        assert self.published == self.stored
+        (event,) = self.stored
+        return event
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was stored, announced or spilled."""
+        return not (self.store.records or self.topics.messages or self.spill.messages)
+
+
+def sunmi_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    """SUNMI's handler; `secret` is the document of its secret."""
+    settings = sunmi_handler.Settings.read(ENVIRONMENT)
+    return _house(
+        sunmi_handler.vendor(settings),
+        sunmi_wire.Accounts.model_validate(
+            secret or {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}
+        ),
+        announce,
+    )
+
+
+def sensoro_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    """SENSORO's handler, by default with one app in plain and one in safe mode."""
+    settings = sensoro_handler.Settings.read(ENVIRONMENT)
+    apps = [_sensoro_account(SENSORO, "plain"), _sensoro_account(SENSORO_SAFE, "safe")]
+    return _house(
+        sensoro_handler.vendor(settings), sensoro_wire.Accounts.model_validate(secret or {"accounts": apps}), announce
+    )
+
+
+def _sensoro_account(app: Mapping[str, str], mode: str) -> dict[str, Any]:
+    return {"app_id": app["app_id"], "app_secrets": [app["app_secret"]], "app_keys": [app["app_key"]], "mode": mode}
+
+
+def _house[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> House[A]:
+    def make(gate: Gate, fake: FakeAccounts[A]) -> LambdaHandler:
+        return edge.handler(vendor, gate, fake, "")
+
+    return House(make, FakeAccounts(accounts), announce)
+
+
+# ─── What arrives ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
+    """A request as an HTTP API hands it over, payload format 2.0, when it arrives at a given time.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    parts = urlsplit(request.url)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    content_type = headers.get("content-type", "")
+    text = _text(request.body) if content_type.startswith(("application/json", "text/")) else None
+    return {
+        "version": "2.0",
+        "routeKey": f"{request.method} {parts.path}",
+        "rawPath": parts.path,
+        "rawQueryString": parts.query,
+        "headers": headers,
+        "requestContext": {
+            "domainName": parts.netloc,
+            "http": {"method": request.method, "path": parts.path, "sourceIp": "203.0.113.1"},
+            "requestId": "JKJaXmPLvHcESHA=",
+            "timeEpoch": int(at.timestamp() * 1000),
+        },
+        "body": base64.b64encode(request.body).decode() if text is None else text,
+        "isBase64Encoded": text is None,
+    }
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def seconds(count: float) -> timedelta:
+    """A span of time."""
+    return timedelta(seconds=count)
+
+
+def face_push(payload: Any = None, event: int = 2001, **more: Any) -> Request:
+    """A push of SUNMI's, signed now, that is the same each time."""
+    return sunmi.request(SUNMI, URL, event, FACE if payload is None else payload, **{"at": AT, "nonce": "N1", **more})
+
+
+def sunmi_form(fields: Mapping[str, str] | Sequence[tuple[str, str]], sign: str | None = None) -> Request:
+    """A form as it is, signed by nobody unless a signature is given."""
+    pairs = [*(fields.items() if isinstance(fields, Mapping) else fields), *([("sign", sign)] if sign else [])]
+    return Request(
+        url=URL + sunmi.PATH,
+        body="&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs).encode(),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+
+
+def sensor_body(data: Mapping[str, Any], *, safe: bool = False, **more: Any) -> dict[str, Any]:
+    """The body of a `text` push that is the same each time, but for the random bytes of safe mode."""
+    app = SENSORO_SAFE if safe else SENSORO
+    return sensoro.sensor_data(app, data, safe=safe, **{"createdTime": int(AT * 1000), "msgId": 7, **more})
+
+
+def task_body(*, safe: bool = False, **more: Any) -> dict[str, Any]:
+    """The body of an `event` push that is the same each time, but for the random bytes of safe mode."""
+    app = SENSORO_SAFE if safe else SENSORO
+    return sensoro.task_result(app, safe=safe, **{"createdTime": int(AT * 1000), "msgId": 8, "taskId": 42, **more})
+
+
+def sensor_push(body: Mapping[str, Any] | bytes, *, safe: bool = False, at: float = AT) -> Request:
+    """A signed push of SENSORO's."""
+    return sensoro.request(SENSORO_SAFE if safe else SENSORO, URL, body, at=at)
+
+
+def sealed_text(text: bytes, app_key: str = SENSORO_SAFE["app_key"]) -> str:
+    """`encryptData` that decrypts to exactly this text, padding and all."""
+    key = base64.b64decode(app_key + "=")
+    return base64.b64encode(AES.new(key, AES.MODE_CBC, key[:16]).encrypt(text)).decode()
+
+
+def safe_text(
+    message: bytes, *, app_id: str = SENSORO_SAFE["app_id"], length: int | None = None, padding: bytes | None = None
+) -> bytes:
+    """What safe mode encrypts, with 16 zeros for the random bytes; each part can be made wrong."""
+    text = bytes(16) + (len(message) if length is None else length).to_bytes(4, "big") + message + app_id.encode()
+    missing = 32 - len(text) % 32
+    return text + (bytes([missing]) * missing if padding is None else padding)
+
+
+# ─── What is in the book ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def some_record(name: str = "1", *, payload: JsonValue = None, device: str | None = "D1") -> Record:
+    """A record of an invented vendor's; another name, another id."""
+    receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=payload)
+    common = receipt.common(device=device, occurred_at=None)
+    return Record.of(receipt.event(Notice(**common, kind=NoticeKind.TASK_FINISHED)))
+
+
+def stream_event(*items: Mapping[str, Any]) -> dict[str, Any]:
+    """What Lambda gets from the table's stream when these items have been written.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+    """
+    return {
+        "Records": [
+            {
+                "eventID": str(number),
+                "eventName": "INSERT",
+                "eventSource": "aws:dynamodb",
+                "dynamodb": {
+                    "Keys": {"id": item["id"]},
+                    "NewImage": dict(item),
+                    "SequenceNumber": f"{number:021}",
+                    "StreamViewType": "NEW_IMAGE",
+                },
+            }
+            for number, item in enumerate(items, start=1)
+        ]
+    }
+
+
+def item(record: Record, *, announce: str = "inline", recorded_at: datetime = NOW) -> dict[str, Any]:
+    """The part of an item of the events table that the relay reads."""
+    return {
+        "id": {"S": record.id},
+        "event": {"S": record.body},
+        "delivery": {"S": "pending"},
+        "announce": {"S": announce},
+        "recorded_at": {"S": recorded_at.isoformat()},
+    }

@@ -1,0 +1,343 @@
+"""The process dies between two steps: what was stored is announced all the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from functions.relay.handler import Relay, handle
+from gatehouse.events import Topic
+from gatehouse.settings import Announce
+from gatehouse.spill import SpillQueue
+from gatehouse.store import EventsTable
+from gatehouse.topics import SnsTopics
+from ops.simulators import Request
+from tests import aws
+from tests.builders import (
+    FACE,
+    NOW,
+    SUNMI,
+    House,
+    api_event,
+    face_push,
+    item,
+    seconds,
+    sensor_body,
+    sensor_push,
+    sensoro_house,
+    stream_event,
+    sunmi_house,
+)
+from tests.fakes import FakeSpill, FakeStore, Killed
+
+ROOT = Path(__file__).parents[2]
+GRACE = 30.0
+
+type Make = Callable[..., House[Any]]
+
+VENDORS: dict[str, tuple[Make, Request, int]] = {
+    "sunmi": (sunmi_house, face_push(), 1),
+    "sensoro plain": (sensoro_house, sensor_push(sensor_body({"leak": True})), 2),
+    "sensoro safe": (sensoro_house, sensor_push(sensor_body({"leak": True}, safe=True), safe=True), 2),
+}
+each_vendor = pytest.mark.parametrize(("make", "push", "events"), VENDORS.values(), ids=VENDORS)
+each_mode = pytest.mark.parametrize("announce", Announce)
+
+
+class DyingStore(FakeStore):
+    """A book after whose n-th record the process dies."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._left = after
+
+    def record(self, *arguments: Any) -> bool:
+        new = super().record(*arguments)
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+        return new
+
+
+def _relay(house: House[Any]) -> dict[str, Any]:
+    """What the stream brings to the relay, an hour later: all that is in the book."""
+    items = [
+        item(record, announce=house.store.announce[record.id], recorded_at=NOW)
+        for record in house.store.records.values()
+    ]
+    relay = Relay(
+        house.store, house.topics, FakeSpill(), GRACE, now=lambda: NOW + seconds(3600), sleep=lambda _duration: None
+    )
+    return handle(stream_event(*items), relay)
+
+
+def _all_marked(house: House[Any]) -> bool:
+    return house.store.published == set(house.store.records)
+
+
+@each_mode
+@each_vendor
+def test_killed_between_record_and_publish_it_is_announced_exactly_once(
+    make: Make, push: Request, events: int, announce: Announce
+) -> None:
+    house = make(announce=announce)
+    house.store = DyingStore(after=events)
+    with pytest.raises(Killed):
+        house.send(push)
+    assert len(house.stored) == events
+
+    assert _relay(house) == {"batchItemFailures": []}
+
+    published = [event["id"] for event in house.published]
+    assert sorted(published) == sorted(house.store.records)
+    assert _all_marked(house)
+
+
+@each_mode
+@each_vendor
+def test_killed_between_record_and_publish_and_sent_again_by_the_vendor_it_is_announced_exactly_once(
+    make: Make, push: Request, events: int, announce: Announce
+) -> None:
+    house = make(announce=announce)
+    house.store = DyingStore(after=1)
+    with pytest.raises(Killed):
+        house.send(push)
+
+    assert house.send(push, at=NOW + seconds(15)).status == 200
+    _relay(house)
+
+    assert len(house.stored) == events
+    assert sorted(event["id"] for event in house.published) == sorted(house.store.records)
+    assert _all_marked(house)
+
+
+@each_vendor
+def test_killed_in_the_publish_it_is_announced_exactly_once(make: Make, push: Request, events: int) -> None:
+    house = make()
+    house.topics.die = True
+    with pytest.raises(Killed):
+        house.send(push)
+    assert len(house.stored) == 1
+
+    house.topics.die = False
+    assert house.send(push, at=NOW + seconds(15)).status == 200
+    _relay(house)
+
+    assert len(house.published) == events
+    assert sorted(event["id"] for event in house.published) == sorted(house.store.records)
+
+
+@each_vendor
+def test_killed_between_publish_and_mark_it_is_announced_at_least_once(make: Make, push: Request, events: int) -> None:
+    house = make()
+    house.store.die_on_mark = True
+    with pytest.raises(Killed):
+        house.send(push)
+    assert len(house.published) == 1
+
+    house.store.die_on_mark = False
+    assert house.send(push, at=NOW + seconds(15)).status == 200
+    _relay(house)
+
+    assert len(house.stored) == events
+    published = [event["id"] for event in house.published]
+    assert set(published) == set(house.store.records)
+    assert len(published) == events + 1
+    assert _all_marked(house)
+
+
+@each_vendor
+def test_the_relay_killed_between_publish_and_mark_announces_at_least_once(
+    make: Make, push: Request, events: int
+) -> None:
+    house = make(announce=Announce.STREAM)
+    house.send(push)
+    house.store.die_on_mark = True
+    with pytest.raises(Killed):
+        _relay(house)
+
+    house.store.die_on_mark = False
+    _relay(house)
+
+    assert {event["id"] for event in house.published} == set(house.store.records)
+    assert len(house.published) == 2 * events
+    assert _all_marked(house)
+
+
+@each_mode
+@each_vendor
+def test_a_change_of_the_mode_in_mid_flight_loses_and_doubles_nothing(
+    make: Make, push: Request, events: int, announce: Announce
+) -> None:
+    house = make(announce=announce)
+    house.send(push)
+    house.announce = Announce.STREAM if announce is Announce.INLINE else Announce.INLINE
+    house.send(push, at=NOW + seconds(1))
+
+    _relay(house)
+
+    assert len(house.published) == len(house.stored) == events
+    assert _all_marked(house)
+
+
+# ─── A real process, and a real SIGKILL ───────────────────────────────────────────────────────────────────────────────
+
+_CHILD = """
+import json, sys
+from functions.sunmi.handler import lambda_handler
+print(json.dumps(lambda_handler(json.load(sys.stdin), None)), flush=True)
+"""
+
+
+class Killer:
+    """Stands where SNS should: the first request kills the process that made it, before it gets an answer."""
+
+    def __init__(self) -> None:
+        self.victim: subprocess.Popen[str] | None = None
+        self.started = Event()
+        self.requests: list[bytes] = []
+        killer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """One request."""
+
+            def do_POST(self) -> None:
+                killer.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
+                assert killer.started.wait(10)
+                assert killer.victim is not None
+                os.kill(killer.victim.pid, signal.SIGKILL)
+                killer.victim.wait(10)
+                self.close_connection = True
+
+            def log_message(self, *_arguments: object) -> None:
+                """Says nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def killer() -> Iterator[Killer]:
+    made = Killer()
+    thread = Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[aws.Aws]:
+    for name, value in aws.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with closing(HTTPConnection(host, port)) as connection:
+        connection.request("POST", "/moto-api/reset")  # moto's accounts are the process's, not the server's
+        assert connection.getresponse().status == 200
+    yield aws.Aws(endpoint=f"http://{host}:{port}").built()
+    server.stop()
+
+
+@contextmanager
+def _lambda(account: aws.Aws, event: dict[str, Any], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """SUNMI's function in a process of its own, with the environment that the template gives it."""
+    secret = {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}
+    arn = account.secretsmanager.create_secret(Name="sunmi", SecretString=json.dumps(secret))["ARN"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CHILD],
+        cwd=ROOT,
+        env={
+            **aws.ENVIRONMENT,
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/gatehouse'}",
+            "AWS_ENDPOINT_URL": str(account.endpoint),
+            "AWS_LAMBDA_FUNCTION_NAME": "sunmi",
+            "EVENTS_TABLE": aws.TABLE,
+            "TOPIC_ARNS": ",".join(f"{topic}={arn}" for topic, arn in account.topic_arns.items()),
+            "SPILL_QUEUE_URL": account.spill_url,
+            "SECRET_ARN": arn,
+            **environment,
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    with process:
+        process.stdin.write(json.dumps(event))
+        process.stdin.close()
+        process.stdin = None
+        yield process
+
+
+def _run_relay(account: aws.Aws) -> dict[str, Any]:
+    relay = Relay(
+        EventsTable(account.dynamodb, aws.TABLE, 90, lambda: datetime.now(UTC)),
+        SnsTopics(account.sns, account.topic_arns),
+        SpillQueue(lambda: account.sqs, account.spill_url),
+        grace=0,
+    )
+    return handle(stream_event(*account.items()), relay)
+
+
+def _push() -> dict[str, Any]:
+    at = datetime.now(UTC)
+    return api_event(face_push({**FACE, "group_name": "MARKER"}, at=at.timestamp()), at)
+
+
+def test_a_function_that_is_left_alone_records_publishes_and_marks(account: aws.Aws) -> None:
+    with _lambda(account, _push()) as process:
+        written, errors = process.communicate(timeout=60)
+
+    *metrics, answer = written.splitlines()
+    assert (process.returncode, errors) == (0, "")
+    assert json.loads(answer)["statusCode"] == 200
+    assert "MARKER" not in written
+    assert [json.loads(line)["Recorded"] for line in metrics] == [[1.0]]
+    (record,) = account.items()
+    assert record["delivery"] == {"S": "published"}
+    (message,) = account.received(account.queue_urls[Topic.RECOGNITION])
+    assert message["body"] == record["event"]["S"]
+
+
+def test_a_function_that_is_killed_between_record_and_publish_has_its_event_announced_by_the_relay(
+    account: aws.Aws, killer: Killer
+) -> None:
+    with _lambda(account, _push(), AWS_ENDPOINT_URL_SNS=killer.url) as process:
+        killer.victim = process
+        killer.started.set()
+        answer, _errors = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL
+    assert answer == ""
+    assert len(killer.requests) == 1
+    (record,) = account.items()
+    assert (record["delivery"], record["announce"]) == ({"S": "pending"}, {"S": "inline"})
+    assert not account.received(account.queue_urls[Topic.RECOGNITION])
+
+    assert _run_relay(account) == {"batchItemFailures": []}
+
+    (message,) = account.received(account.queue_urls[Topic.RECOGNITION])
+    assert message["body"] == record["event"]["S"]
+    assert message["event"]["data"]["person"]["group_name"] == "MARKER"
+    assert message["attributes"]["vendor"] == "sunmi"
+    assert account.item(record["id"]["S"])["delivery"] == {"S": "published"}
+
+    assert _run_relay(account) == {"batchItemFailures": []}
+    assert not account.received(account.queue_urls[Topic.RECOGNITION])

@@ -1,0 +1,285 @@
+"""Runs the functions' real handlers on a moto AWS with the template's own environment, and notes every AWS call."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from gatehouse import aws
+from gatehouse.edge import LambdaHandler
+from gatehouse.events import (
+    Alarm,
+    AlarmKind,
+    Measurement,
+    Media,
+    MediaStatus,
+    Notice,
+    NoticeKind,
+    Person,
+    PersonKind,
+    Receipt,
+    Recognition,
+    Record,
+    Severity,
+    Topic,
+)
+from gatehouse.settings import Announce
+from gatehouse.spill import Step
+from gatehouse.store import EventsTable
+from tests.template.iam import Call
+from tests.template.stack import REGION, ROOT, Document, Function, Stack
+
+type Payload = dict[str, Any]
+
+# The operations whose permission has another name than they have themselves:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
+_ACTION: Final = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "dynamodb:TransactGetItems": "dynamodb:GetItem",
+}
+
+_TAKEN: Final = frozenset(range(200, 300))
+
+
+class Calls:
+    """The AWS calls of a function: each is noted before it goes out, and fails if it is to."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.made: set[Call] = set()
+        self.failing: set[str] = set()
+        """Names of operations."""
+        self._stack = stack
+
+    def note(self, **call: Any) -> None:
+        """A botocore handler of `before-parameter-build`."""
+        params, model = call["params"], call["model"]
+        operation = f"{model.service_model.signing_name}:{model.name}"
+        for resource in self._resources(operation, params):
+            self.made.add(Call(_ACTION.get(operation, operation), resource))
+        if model.name in self.failing:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "as told"}}, model.name)
+
+    def _resources(self, operation: str, params: Payload) -> list[str]:
+        """ARNs of what a call works on."""
+        if operation.startswith("dynamodb:"):
+            tables = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
+            return [self._arn(table) for table in tables]
+        if operation.startswith("sns:"):
+            return [params["TopicArn"]]
+        if operation.startswith("sqs:"):
+            return [self._arn(params["QueueUrl"])]
+        if operation.startswith("secretsmanager:"):
+            return [params["SecretId"]]
+        raise NotImplementedError(f"{operation}: say in driver.py which resource it works on")
+
+    def _arn(self, ref: str) -> str:
+        return self._stack.physical(self._stack.logical_id(ref)).attributes["Arn"]
+
+
+@contextmanager
+def deployed(stack: Stack) -> Iterator[None]:
+    """The parts of the stack that functions call, in moto."""
+    with pytest.MonkeyPatch.context() as patch:
+        # botocore ≥ 1.44 else puts the account into DynamoDB's host name, which moto does not know.
+        patch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        with mock_aws():
+            for name, properties in stack.of_type("AWS::DynamoDB::Table").items():
+                taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+                chosen = {key: properties[key] for key in taken if key in properties}
+                boto3.client("dynamodb").create_table(TableName=stack.physical(name).ref, **chosen)
+            for name in stack.of_type("AWS::SNS::Topic"):
+                boto3.client("sns").create_topic(Name=f"gatehouse-{name}")
+            for name in stack.of_type("AWS::SQS::Queue"):
+                boto3.client("sqs").create_queue(QueueName=f"gatehouse-{name}")
+            for name, properties in stack.of_type("AWS::SecretsManager::Secret").items():
+                # moto finds a secret by the last part of an ARN, if that is its name.
+                boto3.client("secretsmanager").create_secret(
+                    Name=stack.physical(name).ref.rsplit(":", 1)[1], SecretString=properties["SecretString"]
+                )
+            yield
+
+
+@contextmanager
+def started(function: Function, calls: Calls) -> Iterator[LambdaHandler]:
+    """The handler of a function, imported as Lambda imports it: with its environment, and for the first time."""
+    session = botocore.session.get_session()
+    session.register("before-parameter-build.*.*", calls.note)
+    clients: Any = aws.client
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in function.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
+        patch.setattr("gatehouse.aws._session", lambda: session)
+        # The secret is read anew with every push.
+        patch.setattr("gatehouse.accounts.MAX_AGE", 0.0)
+        patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)
+        clients.cache_clear()
+        spec = importlib.util.spec_from_file_location(
+            f"started.{function.folder}", ROOT / "functions" / function.folder / "handler.py"
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        try:
+            yield module.lambda_handler
+        finally:
+            clients.cache_clear()
+
+
+def run(stack: Stack, function: Function) -> set[Call]:
+    """Sends a function everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
+    calls = Calls(stack)
+    with deployed(stack):
+        _put_accounts(function)
+        with started(function, calls) as handler:
+            for kind in sorted({event["Type"] for event in function.events.values()}):
+                _DRIVERS[kind](function, handler, calls)
+    return calls.made
+
+
+def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
+    """What AWS asks of the role besides: for logs, for encrypted topics, for event sources."""
+    group = function.properties["LoggingConfig"]["LogGroup"]
+    log = f"{stack.physical(stack.logical_id(group)).attributes['Arn'].removesuffix('*')}log-stream:2026/01/01/[1]a"
+    found = {Call("logs:CreateLogStream", log), Call("logs:PutLogEvents", log)}
+    topics = stack.of_type("AWS::SNS::Topic")
+    for call in made:
+        if call.action == "sns:Publish" and (key := topics[stack.logical_id(call.resource)].get("KmsMasterKeyId")):
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            found |= {Call("kms:GenerateDataKey", key), Call("kms:Decrypt", key)}
+    for source in function.events_of("DynamoDB"):
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
+        for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
+            found.add(Call(f"dynamodb:{action}", source["Stream"]))
+    for source in function.events_of("SQS"):
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            found.add(Call(f"sqs:{action}", source["Queue"]))
+    for event in function.events.values():
+        destination = event["Properties"].get("DestinationConfig", {}).get("OnFailure")
+        if destination:
+            found.add(Call(f"{destination['Type'].lower()}:SendMessage", destination["Destination"]))
+    return found
+
+
+def _put_accounts(function: Function) -> None:
+    samples = ROOT / "events" / function.folder / "secret.json"
+    if samples.exists():
+        boto3.client("secretsmanager").put_secret_value(
+            SecretId=function.environment["SECRET_ARN"], SecretString=samples.read_text()
+        )
+
+
+def _push(function: Function, handler: LambdaHandler, calls: Calls) -> None:
+    folder = ROOT / "events" / function.folder
+    valid = sorted(folder.glob("valid-*.json"))
+    assert valid, f"{function.name} takes pushes, and there are no samples of them in events/{function.folder}"
+
+    def send(samples: list[Path], *failing: str) -> set[int]:
+        calls.failing = set(failing)
+        answers = [handler(json.loads(sample.read_text()), None) for sample in samples]
+        calls.failing = set()
+        return {answer["statusCode"] for answer in answers}
+
+    assert send(valid, "PutItem") <= _TAKEN
+    assert send(valid[:1], "PutItem", "SendMessage") == {503}
+    assert send(valid[:1], "Publish") <= _TAKEN
+    assert send(valid[1:2], "UpdateItem") <= _TAKEN
+    assert send(valid) <= _TAKEN
+    assert send(valid) <= _TAKEN
+    send([sample for sample in sorted(folder.glob("*.json")) if sample.name not in {"exempt.json", "secret.json"}])
+
+
+def _stream(function: Function, handler: LambdaHandler, calls: Calls) -> None:
+    def send(*failing: str) -> int:
+        calls.failing = set(failing)
+        answer = handler({"Records": images}, None)
+        calls.failing = set()
+        return len(answer["batchItemFailures"])
+
+    (source,) = function.events_of("DynamoDB")
+    table = source["Stream"].split("/")[1]
+    for mode in Announce:
+        images = _written(table, mode)
+        assert send("PublishBatch") == 0
+        assert send("PublishBatch", "SendMessage") == len(images)
+        assert send("UpdateItem") == 0
+        assert send() == 0
+
+
+def _queue(_function: Function, handler: LambdaHandler, calls: Calls) -> None:
+    messages = one_of_each_type()
+
+    def send(step: Step, *failing: str) -> int:
+        calls.failing = set(failing)
+        answer = handler({"Records": [_message(record, step) for record in messages]}, None)
+        calls.failing = set()
+        return len(answer["batchItemFailures"])
+
+    assert send(Step.RECORD, "PutItem") == len(messages)
+    assert send(Step.RECORD) == 0
+    assert send(Step.RECORD) == 0
+    assert send(Step.PUBLISH, "Publish") == len(messages)
+    assert send(Step.PUBLISH, "UpdateItem") == 0
+    assert send(Step.PUBLISH) == 0
+
+
+_DRIVERS: Final = {"HttpApi": _push, "DynamoDB": _stream, "SQS": _queue}
+
+
+def one_of_each_type() -> list[Record]:
+    """An event for each topic."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    receipt = Receipt(vendor="somebody", account="1", identity=["1"], received_at=moment, payload=None)
+    common = receipt.common(device="1", occurred_at=moment)
+    events: list[Recognition | Alarm | Measurement | Media | Notice] = [
+        Recognition(**common, kind=PersonKind.UNKNOWN, person=Person()),
+        Alarm(**common, kind=AlarmKind.UNKNOWN, severity=Severity.UNKNOWN),
+        Measurement(**common, readings={}),
+        Media(**common, kind=MediaStatus.MISSING),
+        Notice(**common, kind=NoticeKind.UNMAPPED),
+    ]
+    records = [Record.of(receipt.event(event)) for event in events]
+    assert {record.topic for record in records} == set(Topic)
+    return records
+
+
+def _written(table: str, mode: Announce) -> list[Document]:
+    """Records as the stream shows them, written so long ago that the gate will not announce them any more."""
+    client = boto3.client("dynamodb")
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={"id": item["id"]})
+    book = EventsTable(client, table, 3650, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    for record in one_of_each_type():
+        book.record(record, mode)
+    return [
+        {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": item}}
+        for number, item in enumerate(client.scan(TableName=table)["Items"])
+    ]
+
+
+def _message(record: Record, step: Step) -> Document:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
+    return {
+        "messageId": record.id,
+        "receiptHandle": "1",
+        "body": record.body,
+        "attributes": {},
+        "messageAttributes": {"step": {"stringValue": step, "dataType": "String"}},
+        "eventSource": "aws:sqs",
+    }

@@ -1,0 +1,64 @@
+"""A small IAM: whether what a role may do covers what its function does, and nothing besides."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Call:
+    """An action on a resource, as IAM is asked for it."""
+
+    action: str
+    resource: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """One action of a statement on one of its resources; both may hold the wildcards `*` and `?`."""
+
+    action: str
+    resource: str
+
+    def covers(self, call: Call) -> bool:
+        """Whether it allows a call."""
+        action = _matches(self.action.lower(), call.action.lower())
+        return action and _matches(self.resource, call.resource)
+
+
+def grants(policy: dict[str, Any]) -> set[Grant]:
+    """What a policy's document allows, pair by pair.
+
+    Raises:
+        NotImplementedError: a statement says something that this file does not judge, as a Deny or a Condition.
+    """
+    found: set[Grant] = set()
+    for statement in policy["Statement"]:
+        if statement["Effect"] != "Allow" or set(statement) - {"Sid", "Effect", "Action", "Resource"}:
+            raise NotImplementedError(f"iam.py does not judge this statement: {statement}")
+        found |= {
+            Grant(action, resource)
+            for action in _listed(statement["Action"])
+            for resource in _listed(statement["Resource"])
+        }
+    return found
+
+
+def denied(calls: Iterable[Call], allowed: Collection[Grant]) -> list[Call]:
+    """The calls that nothing allows."""
+    return sorted(call for call in calls if not any(grant.covers(call) for grant in allowed))
+
+
+def unused(calls: Collection[Call], allowed: Iterable[Grant]) -> list[Grant]:
+    """What is allowed and not called for."""
+    return sorted(grant for grant in allowed if not any(grant.covers(call) for call in calls))
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _matches(pattern: str, text: str) -> bool:
+    parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
+    return re.fullmatch("".join(parts), text, re.DOTALL) is not None

@@ -1,0 +1,237 @@
+"""The template as AWS sees it: translated by SAM, and its intrinsic functions resolved as CloudFormation would."""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from ops import translate
+
+ROOT: Final = Path(__file__).parents[2]
+TEMPLATE: Final = ROOT / "template.yaml"
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "123456789012"  # the one that moto answers for
+
+type Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Physical:
+    """What `Ref` and `Fn::GetAtt` return for a resource."""
+
+    ref: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the template, with everything resolved."""
+
+    name: str
+    folder: str
+    """Under `functions/`."""
+    role: str
+    """Logical id."""
+    properties: Document
+    events: Mapping[str, Document]
+    """As the SAM template has them, resolved."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its environment variables."""
+        return {name: str(value) for name, value in self.properties["Environment"]["Variables"].items()}
+
+    @property
+    def own_variables(self) -> set[str]:
+        """Those of its variables that are its own, and not everybody's."""
+        own = sam()["Resources"][self.name]["Properties"].get("Environment", {}).get("Variables", {})
+        return set(own)
+
+    def events_of(self, kind: str) -> list[Document]:
+        """Properties of its events of one type."""
+        return [event["Properties"] for event in self.events.values() if event["Type"] == kind]
+
+
+@cache
+def sam() -> Document:
+    """The template as it stands in its file."""
+    return translate.read(TEMPLATE)
+
+
+@cache
+def translated() -> Document:
+    """What SAM makes of it on AWS."""
+    template = translate.read(TEMPLATE)
+    artifacts = {
+        name: f"s3://artifacts/{name}.zip"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
+    }
+    return translate.translated(template, artifacts, REGION)
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def _key_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
+
+
+# "Return values" of each type's page in the CloudFormation reference:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+_RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
+    "AWS::DynamoDB::Table": lambda name: Physical(
+        name,
+        {
+            "Arn": _arn("dynamodb", f"table/{name}"),
+            "StreamArn": _arn("dynamodb", f"table/{name}/stream/2026-01-01T00:00:00.000"),
+        },
+    ),
+    "AWS::SNS::Topic": lambda name: Physical(_arn("sns", name), {"TopicArn": _arn("sns", name), "TopicName": name}),
+    "AWS::SQS::Queue": lambda name: Physical(
+        f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+        {
+            "Arn": _arn("sqs", name),
+            "QueueName": name,
+            "QueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+        },
+    ),
+    "AWS::SecretsManager::Secret": lambda name: Physical(
+        _arn("secretsmanager", f"secret:{name}-a1B2c3"), {"Id": _arn("secretsmanager", f"secret:{name}-a1B2c3")}
+    ),
+    "AWS::KMS::Key": lambda name: Physical(_key_id(name), {"Arn": _arn("kms", f"key/{_key_id(name)}")}),
+    "AWS::Logs::LogGroup": lambda name: Physical(name, {"Arn": _arn("logs", f"log-group:{name}:*")}),
+    "AWS::S3::Bucket": lambda name: Physical(name.lower(), {"Arn": f"arn:aws:s3:::{name.lower()}"}),
+    "AWS::IAM::Role": lambda name: Physical(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}),
+    "AWS::IAM::ManagedPolicy": lambda name: Physical(f"arn:aws:iam::{ACCOUNT}:policy/{name}", {}),
+    "AWS::Lambda::Function": lambda name: Physical(name, {"Arn": _arn("lambda", f"function:{name}")}),
+}
+_NO_VALUE: Final = object()
+
+
+class Stack:
+    """The stack that the template makes with given parameters, the defaults where none are given."""
+
+    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
+        template = translated()
+        self.resources: Mapping[str, Document] = template["Resources"]
+        self._conditions: Mapping[str, Any] = template.get("Conditions", {})
+        defaults = {name: str(entry["Default"]) for name, entry in template["Parameters"].items()}
+        values = {**defaults, **(parameters or {})}
+        self._parameters: dict[str, Any] = {
+            name: value.split(",") if template["Parameters"][name]["Type"] == "CommaDelimitedList" else value
+            for name, value in values.items()
+        }
+        self._pseudo: dict[str, Any] = {
+            "AWS::AccountId": ACCOUNT,
+            "AWS::NoValue": _NO_VALUE,
+            "AWS::Partition": "aws",
+            "AWS::Region": REGION,
+            "AWS::StackName": "gatehouse",
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+
+    def physical(self, logical_id: str) -> Physical:
+        """What a resource is, once it is there."""
+        returns = _RETURNS.get(self.resources[logical_id]["Type"])
+        name = f"gatehouse-{logical_id}"
+        return returns(name) if returns else Physical(name, {})
+
+    def of_type(self, kind: str) -> dict[str, Document]:
+        """Resolved properties of the resources of a type, by logical id."""
+        return {
+            name: self.resolve(resource.get("Properties", {}))
+            for name, resource in self.resources.items()
+            if resource["Type"] == kind
+        }
+
+    def functions(self) -> list[Function]:
+        """The functions whose code is under `functions/`."""
+        roles = {self.physical(name).attributes["Arn"]: name for name in self.of_type("AWS::IAM::Role")}
+        return [
+            Function(
+                name=name,
+                folder=properties["Handler"].split(".")[1],
+                role=roles[properties["Role"]],
+                properties=properties,
+                events=self.resolve(sam()["Resources"][name]["Properties"].get("Events", {})),
+            )
+            for name, properties in self.of_type("AWS::Lambda::Function").items()
+        ]
+
+    def logical_id(self, physical: str) -> str:
+        """The logical id of what a `Ref` or an `Arn` names."""
+        return next(
+            name
+            for name in self.resources
+            if physical in {self.physical(name).ref, self.physical(name).attributes.get("Arn")}
+        )
+
+    def resolve(self, value: Any) -> Any:
+        """A value with its intrinsic functions replaced by what they return."""
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (name, argument), *_ = value.items()
+            if name == "Ref":
+                return self._ref(argument)
+            if name in _INTRINSIC:
+                return _INTRINSIC[name](self, argument)
+            if name.startswith("Fn::"):
+                raise NotImplementedError(f"{name}: say in stack.py what it returns")
+        resolved = {name: self.resolve(item) for name, item in value.items()}
+        return {name: item for name, item in resolved.items() if item is not _NO_VALUE}
+
+    def _ref(self, name: str) -> Any:
+        if name in self._pseudo:
+            return self._pseudo[name]
+        return self._parameters[name] if name in self._parameters else self.physical(name).ref
+
+    def _get_att(self, argument: str | list[str]) -> str:
+        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        return self.physical(logical_id).attributes[attribute]
+
+    def _sub(self, argument: Any) -> str:
+        text, names = argument if isinstance(argument, list) else (argument, {})
+
+        def found(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in names:
+                return str(self.resolve(names[name]))
+            return self._get_att(name) if "." in name else str(self._ref(name))
+
+        return re.sub(r"\$\{([^!}][^}]*)\}", found, text)
+
+    def _join(self, argument: list[Any]) -> str:
+        delimiter, items = argument
+        return str(delimiter).join(map(str, self.resolve(items)))
+
+    def _if(self, argument: list[Any]) -> Any:
+        condition, then, otherwise = argument
+        return self.resolve(then if self.holds({"Condition": condition}) else otherwise)
+
+    def holds(self, condition: Document) -> bool:
+        """Whether a condition is true with these parameters."""
+        ((name, argument),) = condition.items()
+        if name == "Condition":
+            return self.holds(self._conditions[argument])
+        if name == "Fn::Not":
+            return not self.holds(argument[0])
+        if name == "Fn::Equals":
+            left, right = map(self.resolve, argument)
+            return bool(left == right)
+        raise NotImplementedError(f"condition {name}: say in stack.py when it holds")
+
+
+_INTRINSIC: Final[dict[str, Callable[[Stack, Any], Any]]] = {
+    "Fn::GetAtt": Stack._get_att,  # noqa: SLF001 - a table of this class's own methods
+    "Fn::If": Stack._if,  # noqa: SLF001
+    "Fn::Join": Stack._join,  # noqa: SLF001
+    "Fn::Sub": Stack._sub,  # noqa: SLF001
+}

@@ -1,0 +1,211 @@
+"""The layer as it is shipped: pinned, for the right processor, small, compiled, and enough for every function."""
+
+import ast
+import json
+import os
+import platform
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from ops import tools
+from tests.template.stack import REGION, ROOT, Function, Stack
+
+_LAYER: Final = ROOT / "layers" / "gatehouse"
+_FUNCTIONS: Final = Stack().functions()
+_MEGABYTE: Final = 1_000_000
+_AARCH64: Final = 0xB7  # e_machine: https://github.com/ARM-software/abi-aa/blob/main/aaelf64/aaelf64.rst
+
+every_function = pytest.mark.parametrize("function", _FUNCTIONS, ids=lambda function: function.name)
+
+
+def _output(command: list[str], *, cwd: Path = ROOT, environment: dict[str, str] | None = None) -> str:
+    """What a command prints."""
+    ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def _build(artifacts: Path, platform_name: str | None = None) -> Path:
+    """The layer, built by its own Makefile as `sam build` calls it; returns its folder on the path."""
+    settings = {"ARTIFACTS_DIR": str(artifacts), "PYTHON": sys.executable, "UV": tools.uv()}
+    if platform_name:
+        settings["PLATFORM"] = platform_name
+    # Of a copy, as SAM does it.
+    source = artifacts / "source"
+    shutil.copytree(_LAYER, source)
+    make = shutil.which("make") or "make"
+    _output([make, "build-GatehouseLayer", *(f"{name}={value}" for name, value in settings.items())], cwd=source)
+    return artifacts / "python"
+
+
+def _host() -> str:
+    """Our machine, in the words of `uv pip --python-platform`."""
+    processor = {"arm64": "aarch64", "aarch64": "aarch64", "x86_64": "x86_64", "AMD64": "x86_64"}[platform.machine()]
+    return processor + {"Linux": "-manylinux2014", "Darwin": "-apple-darwin"}[platform.system()]
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layer for Lambda."""
+    return _build(tmp_path_factory.mktemp("shipped"))
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same layer for this machine."""
+    return _build(tmp_path_factory.mktemp("local"), _host())
+
+
+def test_the_requirements_are_what_the_lock_says() -> None:
+    command = "export --quiet --frozen --no-dev --no-emit-project --no-emit-package websocket-client --no-header"
+    exported = _output([tools.uv(), *command.split()], environment=tools.environment())
+    assert (_LAYER / "requirements.txt").read_text() == exported
+
+
+def test_every_shared_object_is_for_lambdas_processor(shipped: Path) -> None:
+    objects = sorted(shipped.rglob("*.so*"))
+    assert objects
+    for path in objects:
+        assert re.search(r"\.(cpython-313-aarch64-linux-gnu|abi3)\.so$", path.name), path
+        header = path.read_bytes()[:20]
+        assert header[:6] == b"\x7fELF\x02\x01", path  # 64 bits, little-endian
+        assert struct.unpack_from("<H", header, 18) == (_AARCH64,), path
+
+
+def test_the_layer_stays_below_25_megabytes(shipped: Path) -> None:
+    assert sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) <= 25 * _MEGABYTE
+
+
+def test_all_byte_code_is_shipped_and_taken_without_a_look_at_the_source(shipped: Path) -> None:
+    """Flags of a .pyc: 1, and not 3, is a hash that is not checked (https://peps.python.org/pep-0552/)."""
+    compiled = {path.name.split(".")[0] for path in (shipped / "gatehouse" / "__pycache__").glob("*.cpython-313.pyc")}
+    assert compiled == {path.stem for path in (_LAYER / "gatehouse").glob("*.py")}
+    for path in shipped.rglob("*.pyc"):
+        assert struct.unpack_from("<I", path.read_bytes(), 4) == (1,), path
+
+
+def test_botocore_knows_the_services_in_use_and_no_others(shipped: Path) -> None:
+    known = {path.name for path in (shipped / "botocore" / "data").iterdir() if path.is_dir()}
+    assert known == {service for path in _shipped_code() for service in _services(path)}
+
+
+def test_trimming_leaves_alone_what_the_installed_files_are_links_to(tmp_path: Path) -> None:
+    """They come from uv's cache by hard link, and so do those of every other environment of the machine."""
+    cached, site = tmp_path / "cached.json", tmp_path / "site"
+    cached.write_text(json.dumps({"partitions": [{"services": {"dynamodb": {}, "lambda": {}}}]}))
+    before = cached.read_text()
+    (site / "botocore" / "data" / "dynamodb").mkdir(parents=True)
+    installed = site / "botocore" / "data" / "endpoints.json"
+    installed.hardlink_to(cached)
+    _output([sys.executable, str(_LAYER / "trim.py"), str(site), "dynamodb"])
+    assert json.loads(installed.read_text())["partitions"] == [{"services": {"dynamodb": {}}}]
+    assert cached.read_text() == before
+
+
+def test_nothing_but_what_is_imported_is_beside_our_code(shipped: Path) -> None:
+    assert {path.name for path in shipped.parent.iterdir()} - {"source"} == {"python"}
+    assert {path.name for path in shipped.iterdir()}.isdisjoint({"bin", "functions", "ops", "tests"})
+
+
+def _shipped_code() -> Iterator[Path]:
+    yield from (_LAYER / "gatehouse").rglob("*.py")
+    for function in _FUNCTIONS:
+        yield from (ROOT / "functions" / function.folder).rglob("*.py")
+
+
+def _services(path: Path) -> Iterator[str]:
+    """The services whose clients a file asks `gatehouse.aws` for."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "aws.client":
+            assert isinstance(node.args[0], ast.Constant), f"{path}: which service is for a test to see"
+            yield str(node.args[0].value)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, also those that only one of its functions does."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _artifact(function: Function, folder: Path) -> Path:
+    """A function's code where SAM puts it in its artifact, and nothing besides."""
+    shutil.copytree(
+        ROOT / "functions" / function.folder,
+        folder / "functions" / function.folder,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return folder
+
+
+def _python(code: str, *path: Path, **environment: str) -> str:
+    """Output of a fresh interpreter that sees the standard library and these folders."""
+    start = f"import sys; sys.path[:0] = {[str(folder) for folder in path]!r}\n"
+    # -I and -S: no PYTHONPATH, no site-packages; -B, since what was built is to stay as it is.
+    command = [sys.executable, "-I", "-S", "-B", "-c", start + code]
+    return _output(command, environment={"PATH": os.defpath, **environment})
+
+
+@every_function
+def test_a_handler_imports_with_the_layer_alone_and_leaves_the_slow_ones_for_later(
+    function: Function, local: Path, tmp_path: Path
+) -> None:
+    """boto3 and Crypto cost a cold start what most invocations never use."""
+    code = (
+        f"import {function.properties['Handler'].rpartition('.')[0]}\nprint({{'boto3', 'Crypto'}} & set(sys.modules))"
+    )
+    assert _python(code, local, _artifact(function, tmp_path)) == "set()\n"
+
+
+@every_function
+def test_whatever_a_function_imports_later_is_in_the_layer_too(function: Function, local: Path, tmp_path: Path) -> None:
+    artifact = _artifact(function, tmp_path)
+    modules = {name for path in artifact.rglob("*.py") for name in _imported(path)}
+    modules |= {name for path in (_LAYER / "gatehouse").rglob("*.py") for name in _imported(path)}
+    code = f"import importlib\nfor name in {sorted(modules)}: importlib.import_module(name)"
+    _python(code, local, artifact)
+
+
+@every_function
+def test_a_function_starts_as_on_lambda_with_what_is_left_of_botocore(
+    function: Function, local: Path, tmp_path: Path
+) -> None:
+    """It makes its clients, those too that it makes only when it needs them; it calls nobody."""
+    environment = {
+        **function.environment,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    services = sorted({service for path in _shipped_code() for service in _services(path)})
+    code = f"""
+import json, {function.properties["Handler"].rpartition(".")[0]} as handler
+from gatehouse import aws
+assert callable(handler.lambda_handler)
+print(json.dumps({{name: aws.client(name).meta.endpoint_url for name in {services}}}))
+"""
+    endpoints = json.loads(_python(code, local, _artifact(function, tmp_path), **environment))
+    # What it would say if its endpoints had been cut away: https://{service}.None.amazonaws.com, or an error.
+    assert all(f".{REGION}." in endpoint for endpoint in endpoints.values()), endpoints
+    assert set(endpoints) == set(services)

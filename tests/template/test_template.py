@@ -1,0 +1,304 @@
+"""What only AWS itself would say of the template, and not before it runs there: limits, time-outs, defaults."""
+
+import importlib
+import re
+import tomllib
+from typing import Any, Final
+
+import pytest
+
+from gatehouse.settings import Settings
+from tests.template.stack import ROOT, Document, Function, Stack, sam, translated
+
+_STACK: Final = Stack()
+_FUNCTIONS: Final = _STACK.functions()
+_PARAMETERS: Final[Document] = sam()["Parameters"]
+# Read by libraries, and by no Settings of ours.
+_OF_LIBRARIES: Final = {
+    "PYDANTIC_DISABLE_PLUGINS",  # https://docs.pydantic.dev/latest/concepts/plugins/
+}
+
+every_function = pytest.mark.parametrize("function", _FUNCTIONS, ids=lambda function: function.name)
+
+
+def _settings(function: Function) -> type[Settings]:
+    """The settings that a function reads: the fullest that its handler knows."""
+    module = importlib.import_module(f"functions.{function.folder}.handler")
+    known = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Settings)]
+    return max(known, key=lambda kind: len(kind.model_fields))
+
+
+# ─── Functions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_folder_with_a_handler_is_a_function_and_the_other_way_round() -> None:
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert {function.folder for function in _FUNCTIONS} == folders
+
+
+@every_function
+def test_a_function_runs_on_the_processor_and_the_python_that_the_layer_is_built_for(function: Function) -> None:
+    (layer,) = (entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::LayerVersion")
+    assert function.properties["Architectures"] == layer["Properties"]["CompatibleArchitectures"] == ["arm64"]
+    assert function.properties["Runtime"] == layer["Properties"]["CompatibleRuntimes"][0] == "python3.13"
+    assert layer["Metadata"] == {"BuildMethod": "makefile", "BuildArchitecture": "arm64"}
+
+
+@every_function
+def test_a_function_publishes_a_version_for_every_change(function: Function) -> None:
+    properties = {**sam()["Globals"]["Function"], **sam()["Resources"][function.name]["Properties"]}
+    assert properties["AutoPublishAliasAllProperties"] is True
+    assert properties["AutoPublishAlias"] == "live"
+
+
+def test_a_change_of_the_layer_alone_publishes_new_versions() -> None:
+    layers = [entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::LayerVersion"]
+    assert [layer["Properties"]["PublishLambdaVersion"] for layer in layers] == [True]
+
+
+@every_function
+def test_a_function_writes_into_a_log_group_of_its_own(function: Function) -> None:
+    group = function.properties["LoggingConfig"]["LogGroup"]
+    assert _STACK.logical_id(group) in _STACK.of_type("AWS::Logs::LogGroup")
+    assert [other.name for other in _FUNCTIONS if other.properties["LoggingConfig"]["LogGroup"] == group] == [
+        function.name
+    ]
+
+
+def test_every_log_group_forgets() -> None:
+    for name, properties in _STACK.of_type("AWS::Logs::LogGroup").items():
+        assert int(properties["RetentionInDays"]) > 0, name
+
+
+@every_function
+def test_a_function_finds_everything_that_it_is_told_in_its_environment(function: Function) -> None:
+    settings = _settings(function)
+    settings.read(function.environment)
+    assert {name.upper() for name in settings.model_fields} - set(function.environment) == set()
+
+
+@every_function
+def test_a_function_reads_every_variable_that_only_it_has(function: Function) -> None:
+    read = {name.upper() for name in _settings(function).model_fields}
+    assert function.own_variables - read == set()
+
+
+def test_every_variable_that_all_functions_have_is_read_by_one_of_them() -> None:
+    shared = set(sam()["Globals"]["Function"]["Environment"]["Variables"])
+    read = {name.upper() for function in _FUNCTIONS for name in _settings(function).model_fields}
+    assert shared - read - _OF_LIBRARIES == set()
+
+
+# ─── Time-outs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _behind_the_api() -> list[Function]:
+    return [function for function in _FUNCTIONS if function.events_of("HttpApi")]
+
+
+def test_a_function_behind_the_api_ends_before_the_api_gives_up() -> None:
+    """30 s: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html."""
+    assert _behind_the_api()
+    for function in _behind_the_api():
+        assert function.properties["Timeout"] < 30, function.name
+
+
+def test_the_relay_waits_until_no_invocation_of_the_gate_can_still_announce() -> None:
+    (relay,) = (function for function in _FUNCTIONS if "RELAY_GRACE" in function.environment)
+    assert float(relay.environment["RELAY_GRACE"]) >= max(f.properties["Timeout"] for f in _behind_the_api())
+
+
+def test_the_relay_outlives_the_longest_grace_that_may_be_set() -> None:
+    (relay,) = (function for function in _FUNCTIONS if "RELAY_GRACE" in function.environment)
+    assert relay.properties["Timeout"] >= 2 * _PARAMETERS["RelayGrace"]["MaxValue"]
+
+
+@every_function
+def test_a_queue_hides_a_message_for_six_times_as_long_as_its_function_may_run(function: Function) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html."""
+    for source in function.events_of("SQS"):
+        queue = _queue(source["Queue"])
+        window = int(source.get("MaximumBatchingWindowInSeconds", 0))
+        assert queue["VisibilityTimeout"] >= 6 * function.properties["Timeout"] + window
+
+
+def _queue(arn: str) -> Document:
+    properties: Document = _STACK.of_type("AWS::SQS::Queue")[_STACK.logical_id(arn)]
+    return properties
+
+
+@every_function
+def test_a_queue_tries_often_enough_and_its_dead_letters_live_longer(function: Function) -> None:
+    """A message's age goes on counting in the dead-letter queue.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+    """
+    for source in function.events_of("SQS"):
+        queue = _queue(source["Queue"])
+        redrive = queue["RedrivePolicy"]
+        dead = _queue(redrive["deadLetterTargetArn"])
+        assert redrive["maxReceiveCount"] >= 5
+        assert dead["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+        tries = redrive["maxReceiveCount"] * queue["VisibilityTimeout"]
+        assert tries <= queue["MessageRetentionPeriod"], "it would expire before it becomes a dead letter"
+
+
+@every_function
+def test_an_event_source_keeps_to_lambdas_limits(function: Function) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html."""
+    limits = {"DynamoDB": (10_000, 10_000), "SQS": (10_000, 10)}
+    for kind, (most, most_at_once) in limits.items():
+        for source in function.events_of(kind):
+            window = int(source.get("MaximumBatchingWindowInSeconds", 0))
+            assert 0 <= window <= 300
+            assert 1 <= source["BatchSize"] <= (most if window else most_at_once)
+            assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("limit", ["MinValue", "MaxValue"])
+def test_the_relays_window_is_within_lambdas_limits_whatever_is_set(limit: str) -> None:
+    assert 0 <= _PARAMETERS["RelayWindow"][limit] <= 300
+
+
+@pytest.mark.parametrize(("mode", "window"), [("inline", 20), ("stream", 0)])
+def test_the_relay_gathers_records_only_if_the_gate_announces_itself(mode: str, window: int) -> None:
+    stack = Stack({"AnnounceMode": mode})
+    (source,) = (source for function in stack.functions() for source in function.events_of("DynamoDB"))
+    assert int(source["MaximumBatchingWindowInSeconds"]) == window
+
+
+@every_function
+def test_a_stream_that_cannot_be_worked_through_ends_in_a_queue(function: Function) -> None:
+    for source in function.events_of("DynamoDB"):
+        assert source["BisectBatchOnFunctionError"] is True
+        assert 0 < source["MaximumRetryAttempts"] <= 10_000
+        failures = _queue(source["DestinationConfig"]["OnFailure"]["Destination"])
+        # A stream keeps its records for a day, the queue what is left of them for two weeks.
+        assert failures["MessageRetentionPeriod"] == 1_209_600
+
+
+# ─── Storage ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_book_has_the_id_as_its_only_key_and_two_narrow_indexes() -> None:
+    (table,) = _STACK.of_type("AWS::DynamoDB::Table").values()
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    indexes = table["GlobalSecondaryIndexes"]
+    assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 2
+    keys = {key["AttributeName"] for of in (table, *indexes) for key in of["KeySchema"]}
+    assert {attribute["AttributeName"] for attribute in table["AttributeDefinitions"]} == keys
+
+
+def test_the_book_streams_its_new_images_and_forgets_and_can_be_restored() -> None:
+    (table,) = _STACK.of_type("AWS::DynamoDB::Table").values()
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+@pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
+def test_what_holds_data_outlives_its_stack(kind: str) -> None:
+    for name, resource in translated()["Resources"].items():
+        if resource["Type"] == kind:
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_the_bucket_is_encrypted_and_nobody_elses() -> None:
+    for bucket in _STACK.of_type("AWS::S3::Bucket").values():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+        assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        assert bucket["LifecycleConfiguration"]["Rules"][0]["Status"] == "Enabled"
+
+
+def test_every_topic_is_encrypted_with_a_key_of_ours_that_rotates() -> None:
+    keys = _STACK.of_type("AWS::KMS::Key")
+    for name, topic in _STACK.of_type("AWS::SNS::Topic").items():
+        assert keys[_STACK.logical_id(topic["KmsMasterKeyId"])]["EnableKeyRotation"] is True, name
+
+
+def test_every_queue_is_encrypted() -> None:
+    for name, queue in _STACK.of_type("AWS::SQS::Queue").items():
+        assert queue["SqsManagedSseEnabled"] is True, name
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy_kind", "field", "action"),
+    [
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket", "s3:*"),
+    ],
+)
+def test_whoever_comes_without_tls_is_turned_away(kind: str, policy_kind: str, field: str, action: str) -> None:
+    turned_away: set[str] = set()
+    for policy in _STACK.of_type(policy_kind).values():
+        named = policy[field] if isinstance(policy[field], list) else [policy[field]]
+        attached = {_STACK.logical_id(ref) for ref in named}
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Effect"] != "Deny":
+                continue
+            assert statement["Principal"] == "*"
+            assert statement["Action"] == action
+            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            covered = {_STACK.logical_id(resource.removesuffix("/*")) for resource in resources}
+            if kind == "AWS::S3::Bucket":
+                assert {resource.endswith("/*") for resource in resources} == {True, False}
+            turned_away |= covered & attached
+    assert turned_away == set(_STACK.of_type(kind))
+
+
+@pytest.mark.parametrize(("accounts", "statements"), [("", 1), ("111111111111,222222222222", 2)])
+def test_other_accounts_may_subscribe_only_if_they_are_named(accounts: str, statements: int) -> None:
+    for policy in Stack({"SubscriberAccounts": accounts}).of_type("AWS::SNS::TopicPolicy").values():
+        found = policy["PolicyDocument"]["Statement"]
+        assert len(found) == statements
+        if accounts:
+            assert found[1]["Principal"] == {"AWS": accounts.split(",")}
+            assert found[1]["Action"] == ["sns:Subscribe", "sns:GetTopicAttributes"]
+
+
+# ─── The rest ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", _PARAMETERS)
+def test_a_parameter_has_a_default_and_bounds_and_a_description(name: str) -> None:
+    parameter: dict[str, Any] = _PARAMETERS[name]
+    assert "Default" in parameter
+    assert parameter["Description"]
+    bounds = {"AllowedValues", "AllowedPattern"} & set(parameter)
+    assert bounds or {"MinValue", "MaxValue"} <= set(parameter) or parameter["Type"] == "CommaDelimitedList"
+
+
+@pytest.mark.parametrize("name", _PARAMETERS)
+def test_a_parameters_default_is_within_its_bounds(name: str) -> None:
+    parameter: dict[str, Any] = _PARAMETERS[name]
+    default = parameter["Default"]
+    assert default in parameter.get("AllowedValues", [default])
+    assert re.fullmatch(parameter.get("AllowedPattern", ".*"), str(default))
+    assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default)
+
+
+def test_every_parameter_is_asked_for_in_one_of_the_groups() -> None:
+    groups = sam()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(_PARAMETERS)
+
+
+def test_access_logs_hold_no_path_since_a_path_may_hold_a_token() -> None:
+    for api in (entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::HttpApi"):
+        logged = set(re.findall(r"\$context\.([A-Za-z.]+)", api["Properties"]["AccessLogSettings"]["Format"]))
+        assert "routeKey" in logged
+        assert logged.isdisjoint({"path", "customDomain.basePathMatched", "identity.sourceIp"})
+
+
+def test_sams_settings_can_be_read_and_allow_the_roles_that_the_template_makes() -> None:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert settings["version"] == 0.1
+    deploy = settings["default"]["deploy"]["parameters"]
+    named = [role for role in _STACK.of_type("AWS::IAM::Role").values() if "RoleName" in role]
+    assert named == []
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["resolve_s3"] is True
+    assert settings["default"]["validate"]["parameters"]["lint"] is True

@@ -1,0 +1,159 @@
+"""A vendor's secret: read once, refreshed when that may help, and used on while it cannot be read."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from functions.sunmi.wire import Accounts
+from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret
+from gatehouse.errors import Unavailable, WrongSetting
+from tests.aws import Aws, calls
+from tests.unit.conftest import Output
+
+ONE = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-1"]}]}
+TWO = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-2"]}]}
+
+
+@dataclass
+class Clock:
+    """Seconds, put forward by hand."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Kept:
+    """A secret in moto's Secrets Manager, and what reads it."""
+
+    account: Aws
+    arn: str
+    clock: Clock
+    secret: Secret[Accounts]
+    reads: list[dict[str, Any]]
+
+    def put(self, document: object) -> None:
+        text = document if isinstance(document, str) else json.dumps(document)
+        self.account.secretsmanager.put_secret_value(SecretId=self.arn, SecretString=text)
+
+
+@pytest.fixture
+def kept(account: Aws) -> Kept:
+    client = account.client("secretsmanager")
+    arn = account.secretsmanager.create_secret(Name="sunmi", SecretString=json.dumps(ONE))["ARN"]
+    clock = Clock()
+    return Kept(
+        account, arn, clock, Secret(client, arn, Accounts, clock), calls(client, "secrets-manager.GetSecretValue")
+    )
+
+
+def _keys(accounts: Accounts | None) -> list[str]:
+    assert accounts is not None
+    return [key.get_secret_value() for known in accounts.accounts for key in known.app_keys]
+
+
+def test_the_secret_is_read_once(kept: Kept) -> None:
+    assert kept.reads == []
+    for _ in range(5):
+        assert _keys(kept.secret.accounts()) == ["marker-key-1"]
+
+    assert len(kept.reads) == 1
+
+
+def test_the_secret_is_read_again_when_it_has_become_old(kept: Kept) -> None:
+    kept.secret.accounts()
+    kept.put(TWO)
+
+    kept.clock.now += MAX_AGE - 1
+    assert _keys(kept.secret.accounts()) == ["marker-key-1"]
+    kept.clock.now += 1
+    assert _keys(kept.secret.accounts()) == ["marker-key-2"]
+
+
+def test_after_a_failed_verification_the_secret_is_read_again_at_most_once_in_a_while(kept: Kept) -> None:
+    kept.secret.accounts()
+    kept.put(TWO)
+
+    kept.clock.now += MIN_AGE - 1
+    assert kept.secret.newer() is None
+    kept.clock.now += 1
+    assert _keys(kept.secret.newer()) == ["marker-key-2"]
+    for _ in range(1000):
+        assert kept.secret.newer() is None
+    assert len(kept.reads) == 2
+
+
+def test_what_has_not_changed_is_not_newer(kept: Kept) -> None:
+    kept.secret.accounts()
+    kept.clock.now += MIN_AGE
+
+    assert kept.secret.newer() is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "no json",
+        "{",
+        "[]",
+        '{"accounts":[{"app_id":"1"}]}',
+        '{"accounts":[{"app_id":"1","app_keys":["marker-x"],"a":1}]}',
+    ],
+)
+def test_a_secret_that_is_not_usable_leaves_the_one_before_in_use(kept: Kept, output: Output, document: str) -> None:
+    kept.secret.accounts()
+    kept.put(document)
+    kept.clock.now += MAX_AGE
+
+    assert _keys(kept.secret.accounts()) == ["marker-key-1"]
+    assert "the secret is not usable" in output.read()
+    assert "marker" not in output.read()
+
+
+def test_a_secret_that_cannot_be_read_leaves_the_one_before_in_use(kept: Kept, output: Output) -> None:
+    client = kept.account.secretsmanager
+    secret = Secret(client, kept.arn, Accounts, kept.clock)
+    secret.accounts()
+    kept.clock.now += MAX_AGE
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", service_error_code="InternalServiceError")
+        assert _keys(secret.accounts()) == ["marker-key-1"]
+        assert secret.newer() is None
+
+    assert "cannot be read" in output.read()
+
+
+def test_a_secret_that_was_never_read_is_unavailable_until_it_can_be(kept: Kept) -> None:
+    client = kept.account.secretsmanager
+    secret = Secret(client, kept.arn, Accounts, kept.clock)
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", service_error_code="ResourceNotFoundException")
+        with pytest.raises(Unavailable, match="GetSecretValue"):
+            secret.accounts()
+
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+
+
+def test_a_secret_that_was_never_usable_is_a_wrong_setting_that_names_the_field_and_no_value(kept: Kept) -> None:
+    kept.put('{"accounts":[{"app_id":"1","app_keys":"marker-key"}]}')
+
+    with pytest.raises(WrongSetting, match=r"accounts\.0\.app_keys") as caught:
+        kept.secret.accounts()
+    assert "marker" not in str(caught.value)
+    assert kept.arn in str(caught.value)
+
+
+def test_a_secret_that_is_binary_is_unavailable(kept: Kept) -> None:
+    kept.account.secretsmanager.put_secret_value(SecretId=kept.arn, SecretBinary=b"marker")
+
+    with pytest.raises(Unavailable):
+        kept.secret.accounts()
+
+
+def test_the_credentials_do_not_show_in_a_repr(kept: Kept) -> None:
+    assert "marker" not in repr(kept.secret.accounts())

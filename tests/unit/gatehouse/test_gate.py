@@ -1,0 +1,393 @@
+"""The one way through: what becomes of a push when all is well, when AWS is not, and when the push is odd."""
+
+import base64
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from functions.sensoro.wire import Accounts as SensoroAccounts
+from functions.sunmi.wire import Accounts as SunmiAccounts
+from gatehouse.errors import Unavailable
+from gatehouse.events import MAX_EVENT_BYTES, Record
+from gatehouse.gate import BODY_LIMIT, Admission, Gate
+from gatehouse.settings import Announce
+from gatehouse.spill import Step
+from gatehouse.telemetry import Count
+from ops.simulators import Request
+from ops.simulators import sunmi as simulator
+from tests.builders import (
+    FACE,
+    NOW,
+    SENSORO,
+    SUNMI,
+    URL,
+    House,
+    face_push,
+    seconds,
+    sensor_body,
+    sensor_push,
+    sensoro_house,
+    some_record,
+    sunmi_house,
+)
+from tests.fakes import FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
+from tests.unit.conftest import Output
+
+type Make = Callable[..., House[Any]]
+
+VENDORS = {
+    "sunmi": (sunmi_house, face_push()),
+    "sensoro plain": (sensoro_house, sensor_push(sensor_body({"temperature": 0}))),
+    "sensoro safe": (sensoro_house, sensor_push(sensor_body({"temperature": 0}, safe=True), safe=True)),
+}
+each_vendor = pytest.mark.parametrize(("make", "push"), VENDORS.values(), ids=VENDORS)
+
+
+# ─── All is well ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@each_vendor
+def test_a_push_is_recorded_published_marked_and_acknowledged(make: Make, push: Request, output: Output) -> None:
+    house = make()
+
+    assert house.send(push).status == 200
+    assert house.store.published == {house.event["id"]}
+    assert set(house.store.announce.values()) == {"inline"}
+    assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1}
+
+
+@each_vendor
+def test_the_same_push_sent_five_times_is_one_record_and_one_message(make: Make, push: Request) -> None:
+    house = make()
+
+    answers = [house.send(push, at=NOW + seconds(late)) for late in range(5)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert answers[0] == answers[-1]
+    assert len(house.stored) == len(house.published) == 1
+
+
+@each_vendor
+def test_the_same_push_sent_five_times_at_once_is_one_record_and_one_message(make: Make, push: Request) -> None:
+    house = make()
+    house.store = SharedStore(barrier=Barrier(5, timeout=10))
+
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(house.send, [push] * 5))
+
+    assert [answer.status for answer in answers] == [200] * 5
+    assert len(house.stored) == len(house.published) == 1
+
+
+def test_the_events_of_one_push_are_all_taken_again_until_each_is_kept(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body({"leak": True}))
+    sensoro.store = FailingAt(2)
+    sensoro.spill.down = True
+    assert sensoro.send(push).status == 503
+    assert len(sensoro.stored) == 1
+
+    assert sensoro.send(push).status == 200
+    assert len(sensoro.stored) == len(sensoro.published) == 2
+
+
+class FailingAt(FakeStore):
+    """A book that is down for one call."""
+
+    def __init__(self, call: int) -> None:
+        super().__init__()
+        self._until = call
+
+    def record(self, record: Record, announce: str) -> bool:
+        self._until -= 1
+        if self._until == 0:
+            raise Unavailable("fake")
+        return super().record(record, announce)
+
+
+def test_in_announce_mode_stream_a_push_is_recorded_and_not_published(output: Output) -> None:
+    house = sunmi_house(announce=Announce.STREAM)
+
+    assert house.send(face_push()).status == 200
+    assert list(house.store.announce.values()) == ["stream"]
+    assert not house.topics.messages
+    assert not house.store.published
+    assert output.counted == {Count.RECORDED: 1}
+
+
+# ─── AWS is not well ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@each_vendor
+def test_when_the_table_is_down_the_event_is_spilled_and_acknowledged(
+    make: Make, push: Request, output: Output
+) -> None:
+    house = make()
+    house.store.down = True
+
+    assert house.send(push).status == 200
+    ((record, step),) = house.spill.messages
+    assert step is Step.RECORD
+    assert json.loads(record.body)["data"]["payload"]
+    assert not house.topics.messages
+    assert output.counted == {Count.SPILLED: 1}
+
+
+@each_vendor
+def test_when_the_spill_queue_is_down_as_well_the_vendor_is_asked_to_send_again(
+    make: Make, push: Request, output: Output
+) -> None:
+    house = make()
+    house.store.down = house.spill.down = True
+
+    answer = house.send(push)
+
+    assert (answer.status, answer.reason) == (503, "unavailable")
+    assert house.is_untouched
+    assert output.counted == {Count.NOT_KEPT: 1}
+
+    house.store.down = False
+    assert house.send(push).status == 200
+    assert len(house.published) == 1
+
+
+def test_when_the_topics_are_down_the_record_stays_pending_for_the_relay(sunmi: House[Any], output: Output) -> None:
+    sunmi.topics.down = True
+
+    assert sunmi.send(face_push()).status == 200
+    (record_id,) = sunmi.store.records
+    assert sunmi.store.pending([record_id]) == {record_id}
+    assert not sunmi.spill.messages
+    assert output.counted == {Count.RECORDED: 1, Count.LEFT_TO_RELAY: 1}
+
+
+def test_when_the_mark_fails_the_push_is_acknowledged_and_stays_pending(sunmi: House[Any], output: Output) -> None:
+    sunmi.store = UnmarkableStore()
+
+    assert sunmi.send(face_push()).status == 200
+    assert len(sunmi.published) == 1
+    assert sunmi.store.pending(list(sunmi.store.records)) == set(sunmi.store.records)
+    assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1}
+    assert [line["message"] for line in output.logged] == ["published, but not marked so"]
+
+
+def test_nothing_of_ours_catches_the_death_of_the_process(sunmi: House[Any]) -> None:
+    sunmi.topics.die = True
+    with pytest.raises(Killed):
+        sunmi.send(face_push())
+
+    sunmi.topics.die = False
+    sunmi.store.die_on_mark = True
+    with pytest.raises(Killed):
+        sunmi.send(face_push(nonce="N2"))
+
+
+# ─── The way again ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_spilled_event_is_announced_and_marked(step: Step) -> None:
+    store, topics = FakeStore(), FakeTopics()
+    record = some_record()
+    if step is Step.PUBLISH:
+        store.record(record, "inline")
+
+    assert Gate(store, topics, FakeSpill(), Announce.INLINE).redo(record, step) is Admission.ANNOUNCED
+    assert topics.messages == [record]
+    assert store.published == {record.id}
+
+
+def test_a_spilled_event_that_was_recorded_after_all_is_a_duplicate() -> None:
+    store, topics = FakeStore(), FakeTopics()
+    record = some_record()
+    store.record(record, "inline")
+
+    assert Gate(store, topics, FakeSpill(), Announce.INLINE).redo(record, Step.RECORD) is Admission.DUPLICATE
+    assert not topics.messages
+
+
+def test_a_spilled_event_is_left_to_the_relay_in_announce_mode_stream() -> None:
+    store, topics = FakeStore(), FakeTopics()
+    record = some_record()
+
+    assert Gate(store, topics, FakeSpill(), Announce.STREAM).redo(record, Step.RECORD) is Admission.RECORDED
+    assert store.announce == {record.id: "stream"}
+    assert not topics.messages
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_spilled_event_that_is_not_taken_again_is_not_spilled_again(step: Step) -> None:
+    spill = FakeSpill()
+    with pytest.raises(Unavailable):
+        Gate(FakeStore(down=True), FakeTopics(down=True), spill, Announce.INLINE).redo(some_record(), step)
+
+    assert not spill.messages
+
+
+# ─── The secret was rotated ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_push_signed_with_a_secret_that_was_rotated_a_moment_ago_is_accepted(sunmi: House[Any]) -> None:
+    new = {**SUNMI, "app_key": "the new key"}
+    push = simulator.request(new, URL, 2001, FACE, at=NOW.timestamp())
+    assert sunmi.send(push).status == 401
+
+    sunmi.accounts.rotated = SunmiAccounts.model_validate(
+        {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": ["the new key"]}]}
+    )
+    assert sunmi.send(push).status == 200
+    assert len(sunmi.stored) == 1
+
+
+def test_an_app_key_that_was_rotated_a_moment_ago_decrypts(sensoro: House[Any]) -> None:
+    app = {**SENSORO, "app_key": "A" * 43}
+    body = sensor_body({"temperature": 0}, encryptData=_sealed(app))
+    assert sensoro.send(sensor_push(body)).reason == "undecryptable"
+
+    sensoro.accounts.rotated = SensoroAccounts.model_validate(
+        {"accounts": [{"app_id": SENSORO["app_id"], "app_secrets": [SENSORO["app_secret"]], "app_keys": ["A" * 43]}]}
+    )
+    assert sensoro.send(sensor_push(body)).status == 200
+
+
+def _sealed(app: dict[str, str]) -> str:
+    from ops.simulators import sensoro
+
+    return sensoro.seal(b'{"temperature":0}', app["app_key"], app["app_id"])
+
+
+def test_a_push_that_is_wrong_by_the_rotated_secret_too_is_refused(sunmi: House[Any]) -> None:
+    sunmi.accounts.rotated = SunmiAccounts.model_validate({"accounts": []})
+
+    assert sunmi.send(face_push(), at=NOW).status == 200
+    assert sunmi.accounts.rotated is not None
+
+    forged = simulator.request({**SUNMI, "app_key": "forged"}, URL, 2001, FACE, at=NOW.timestamp())
+    assert sunmi.send(forged).reason == "unknown_account"
+    assert sunmi.accounts.rotated is None
+
+
+def test_a_stale_push_does_not_read_the_secret_again(sunmi: House[Any]) -> None:
+    sunmi.accounts.rotated = SunmiAccounts.model_validate({"accounts": []})
+
+    assert sunmi.send(face_push(), at=NOW + seconds(3600)).reason == "stale"
+    assert sunmi.accounts.rotated is not None
+
+
+# ─── Too large ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_body_that_is_larger_than_the_limit_is_refused_unread(sensoro: House[Any], output: Output) -> None:
+    answer = sensoro.send(sensor_push(b"x" * (BODY_LIMIT + 1)))
+
+    assert (answer.status, answer.reason) == (413, "too_large")
+    assert sensoro.is_untouched
+    assert output.counted == {Count.REJECTED: 1}
+
+
+@pytest.mark.parametrize(
+    "character", [b"x", b'"', b"\\", b"\n", b"\x01", b"\xff", "\ufffe".encode(), b"\x7f", "设".encode()]
+)
+def test_a_signed_body_at_the_limit_is_kept_whole_and_fits_through_sns(sensoro: House[Any], character: bytes) -> None:
+    body = (character * BODY_LIMIT)[: BODY_LIMIT - BODY_LIMIT % len(character)]
+
+    push = sensor_push(body)
+    answer = sensoro.send(Request(push.url, body, {**push.headers, "content-type": "application/octet-stream"}))
+
+    assert answer.status == 200
+    assert sensoro.event["data"]["kind"] == "unmapped"
+    (record,) = sensoro.topics.messages
+    assert record.size <= MAX_EVENT_BYTES
+    assert _raw(record) == body
+
+
+def _raw(record: Record) -> bytes:
+    payload = json.loads(record.body)["data"]["payload"]
+    return base64.b64decode(payload["raw_base64"]) if "raw_base64" in payload else payload["raw"].encode()
+
+
+def test_an_event_that_is_larger_than_sns_takes_becomes_an_unmapped_notice_that_fits(sensoro: House[Any]) -> None:
+    data = ",".join(f'"{number:x}":1e15' for number in range(5000))
+    body = f'{{"appId":"123456","type":"text","msgId":1,"data":{{{data}}}}}'.encode()
+    assert len(body) <= BODY_LIMIT
+
+    assert sensoro.send(sensor_push(body)).status == 200
+    event = sensoro.event
+    assert (event["data"]["kind"], event["data"]["reason"]) == ("unmapped", "larger than SNS takes")
+    assert len(event["data"]["payload"]["data"]) == 5000
+    assert sensoro.topics.messages[0].size <= MAX_EVENT_BYTES
+
+
+def test_a_payload_that_is_larger_than_sns_takes_is_kept_as_it_came_and_once(sunmi: House[Any]) -> None:
+    # A control character is one byte in a form and six in JSON.
+    fields = {
+        "app_id": SUNMI["app_id"],
+        "event": "2001",
+        "timestamp": str(int(NOW.timestamp())),
+        "payload": "\1" * 60_000,
+    }
+    text = "&".join(f"{name}={value}" for name, value in fields.items())
+    push = face_push()
+    bodies = [f"{text}&sign={simulator.sign(fields, SUNMI['app_key'])}{more}".encode() for more in ("", "&empty=")]
+
+    for body in bodies:
+        assert sunmi.send(Request(push.url, body, push.headers)).status == 200
+
+    data = sunmi.event["data"]
+    assert data["kind"] == "unmapped"
+    assert base64.b64decode(data["payload"]["raw_base64"]) == bodies[0]
+    assert sunmi.topics.messages[0].size <= MAX_EVENT_BYTES
+
+
+# ─── Signed, and odd ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+ODD = {
+    "a huge whole number": "9" * 4300,
+    "a whole number that is too long": "9" * 4301,
+    "a number beyond a double": "1e999",
+    "a number beyond a double, negative": "-1e999",
+    "a lone surrogate": '"\\ud800"',
+    "a lone low surrogate": '"\\udfff\\ud800"',
+    "a character that is none": '"\\ufffe\\uffff"',
+    "a null character": '"\\u0000"',
+    "nesting at the limit of the parser": "[" * 195 + "]" * 195,
+    "nesting past it": "[" * 210 + "]" * 210,
+    "deep nesting": "[" * 3000 + "]" * 3000,
+    "deep nesting of objects": '{"a":' * 1100 + "0" + "}" * 1100,
+    "NaN": "NaN",
+    "half of it": '{"a":',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("where", ["data", "sn", "msgId", "createdTime", "type", "deviceType", "extra"])
+def test_a_signed_sensoro_push_that_holds_something_odd_is_kept_and_acknowledged(
+    sensoro: House[Any], where: str, odd: str
+) -> None:
+    known = {"type": '"text"', "sn": '"S1"', "msgId": "1", "data": '{"temperature":0}'}
+    fields = {"appId": '"123456"', **known, where: odd}
+    body = "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+
+    assert sensoro.send(sensor_push(body.encode())).status == 200
+    assert sensoro.event["specversion"] == "1.0"
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("event", [1010, 1100, 2001, 4100, 9999])
+def test_a_signed_sunmi_push_that_holds_something_odd_is_kept_and_acknowledged(
+    sunmi: House[Any], event: int, odd: str
+) -> None:
+    for number, payload in enumerate((odd, f'{{"face_id":{odd},"code":{odd},"sn":{odd}}}')):
+        assert sunmi.send(face_push(payload, event=event, nonce=str(number))).status == 200
+
+    assert len(sunmi.stored) == len(sunmi.published) == 2
+
+
+def test_a_number_beyond_a_double_is_not_turned_into_nothing(sensoro: House[Any]) -> None:
+    body = b'{"appId":"123456","type":"text","msgId":1,"data":{"temperature":1e999}}'
+    sensoro.send(sensor_push(body))
+
+    assert sensoro.event["data"]["payload"] == {"raw": body.decode()}

@@ -1,0 +1,130 @@
+"""The book on DynamoDB: one conditional put, the mark, and what is pending."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from botocore.stub import Stubber
+
+from gatehouse.errors import Unavailable
+from gatehouse.store import EventsTable
+from tests.aws import TABLE, Aws, calls
+from tests.builders import NOW, some_record
+
+RECORD = some_record("1", payload={"name": "设备", "zero": 0})
+
+
+def _table(account: Aws, now: Callable[[], datetime] = lambda: NOW) -> EventsTable:
+    return EventsTable(account.dynamodb, TABLE, 90, now)
+
+
+def test_a_record_is_written_whole(account: Aws) -> None:
+    assert _table(account).record(RECORD, "inline")
+
+    item = account.item(RECORD.id)
+    assert item == {
+        "id": {"S": RECORD.id},
+        "event": {"S": RECORD.body},
+        "delivery": {"S": "pending"},
+        "announce": {"S": "inline"},
+        "by_device": {"S": "acme#D1"},
+        "by_hour": {"S": RECORD.by_hour},
+        "occurred_at": {"S": "2026-07-01T12:00:00Z"},
+        "recorded_at": {"S": "2026-07-01T12:00:00+00:00"},
+        "expires_at": {"N": str(int((NOW + timedelta(days=90)).timestamp()))},
+    }
+    assert json.loads(item["event"]["S"])["data"]["payload"] == {"name": "设备", "zero": 0}
+
+
+def test_a_record_without_a_device_is_in_no_index_by_device(account: Aws) -> None:
+    record = some_record(device=None)
+    assert _table(account).record(record, "inline")
+
+    assert "by_device" not in account.item(record.id)
+
+
+def test_a_record_that_is_there_is_not_written_again(account: Aws) -> None:
+    table = _table(account)
+    assert table.record(RECORD, "inline")
+    table.mark_published(RECORD.id)
+    before = account.item(RECORD.id)
+
+    assert not _table(account, lambda: NOW + timedelta(hours=1)).record(RECORD, "stream")
+    assert account.item(RECORD.id) == before
+
+
+def test_a_mark_says_when_by_the_clock_it_is_given(account: Aws) -> None:
+    table = _table(account)
+    table.record(RECORD, "inline")
+    table.mark_published(RECORD.id)
+
+    item = account.item(RECORD.id)
+    assert item["delivery"] == {"S": "published"}
+    assert item["published_at"] == {"S": "2026-07-01T12:00:00+00:00"}
+
+
+def test_a_record_that_has_expired_does_not_come_back_by_its_mark(account: Aws) -> None:
+    _table(account).mark_published(RECORD.id)
+
+    assert account.items() == []
+
+
+def test_pending_is_what_is_in_the_book_and_not_marked(account: Aws) -> None:
+    table = _table(account)
+    records = [some_record(str(number)) for number in range(3)]
+    for record in records[:2]:
+        table.record(record, "inline")
+    table.mark_published(records[0].id)
+
+    assert table.pending(record.id for record in records) == {records[1].id}
+    assert table.pending([]) == set()
+
+
+def test_more_records_than_one_call_takes_are_asked_for_once_each(account: Aws) -> None:
+    table = _table(account)
+    records = [some_record(str(number)) for number in range(205)]
+    for record in records:
+        table.record(record, "inline")
+    asked = calls(account.dynamodb, "dynamodb.BatchGetItem")
+
+    ids = [record.id for record in records]
+    assert table.pending([*ids, *ids]) == set(ids)
+    assert [len(call["RequestItems"][TABLE]["Keys"]) for call in asked] == [100, 100, 5]
+
+
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "InternalServerError", "AccessDenied"])
+def test_what_dynamodb_refuses_is_unavailable_and_says_why(account: Aws, code: str) -> None:
+    table = _table(account)
+    attempts: dict[str, Callable[[], object]] = {
+        "put_item": lambda: table.record(RECORD, "inline"),
+        "update_item": lambda: table.mark_published(RECORD.id),
+        "batch_get_item": lambda: table.pending([RECORD.id]),
+    }
+    for method, call in attempts.items():
+        with Stubber(account.dynamodb) as stub:
+            stub.add_client_error(method, service_error_code=code, service_message="设备-secret")
+            with pytest.raises(Unavailable) as caught:
+                call()
+        assert "设备-secret" not in str(caught.value)
+
+
+def test_a_table_that_cannot_be_reached_is_unavailable(account: Aws) -> None:
+    table = EventsTable(account.client("dynamodb", "http://127.0.0.1:1"), TABLE, 90, lambda: NOW)
+
+    with pytest.raises(Unavailable, match="PutItem"):
+        table.record(RECORD, "inline")
+    with pytest.raises(Unavailable, match="UpdateItem"):
+        table.mark_published(RECORD.id)
+    with pytest.raises(Unavailable, match="BatchGetItem"):
+        table.pending([RECORD.id])
+
+
+def test_keys_that_dynamodb_leaves_out_are_not_taken_for_published(account: Aws) -> None:
+    with Stubber(account.dynamodb) as stub:
+        stub.add_response(
+            "batch_get_item",
+            {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [{"id": {"S": RECORD.id}}]}}},
+        )
+        with pytest.raises(Unavailable, match="unprocessed"):
+            _table(account).pending([RECORD.id])

@@ -1,0 +1,117 @@
+"""Redrive: what was spilled goes the same way again, and what is not taken stays in the queue."""
+
+from typing import Any
+
+import pytest
+
+from functions.redrive.handler import handle
+from gatehouse.events import Record
+from gatehouse.gate import Gate
+from gatehouse.settings import Announce
+from gatehouse.spill import Step
+from tests.builders import some_record
+from tests.fakes import FakeSpill, FakeStore, FakeTopics
+from tests.unit.conftest import Output
+
+
+def _message(record: Record | str, step: str | None) -> dict[str, Any]:
+    body = record if isinstance(record, str) else record.body
+    attributes = {} if step is None else {"step": {"stringValue": step, "dataType": "String"}}
+    return {
+        "messageId": "m-odd" if isinstance(record, str) else f"m-{record.id}",
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {},
+        "messageAttributes": attributes,
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:spill",
+        "awsRegion": "eu-central-1",
+    }
+
+
+def _gate(store: FakeStore, topics: FakeTopics, announce: Announce = Announce.INLINE) -> Gate:
+    return Gate(store, topics, FakeSpill(), announce)
+
+
+def test_a_spilled_event_is_recorded_published_and_gone_from_the_queue() -> None:
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+
+    answer = handle({"Records": [_message(record, "record")]}, _gate(store, topics))
+
+    assert answer == {"batchItemFailures": []}
+    assert list(store.records) == [record.id]
+    assert [message.body for message in topics.messages] == [record.body]
+    assert store.published == {record.id}
+
+
+def test_an_event_that_was_stored_and_not_published_is_published() -> None:
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+    store.record(record, "inline")
+
+    assert handle({"Records": [_message(record, "publish")]}, _gate(store, topics)) == {"batchItemFailures": []}
+    assert len(topics.messages) == 1
+    assert store.published == {record.id}
+
+
+def test_an_event_that_is_redone_twice_is_one_record_and_one_message() -> None:
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+
+    answer = handle({"Records": [_message(record, "record")] * 2}, _gate(store, topics))
+
+    assert answer == {"batchItemFailures": []}
+    assert len(store.records) == len(topics.messages) == 1
+
+
+def test_in_announce_mode_stream_it_is_recorded_and_left_to_the_relay() -> None:
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+
+    handle({"Records": [_message(record, "record")]}, _gate(store, topics, Announce.STREAM))
+
+    assert store.announce == {record.id: "stream"}
+    assert not topics.messages
+
+
+@pytest.mark.parametrize(
+    ("step", "store", "topics"),
+    [(Step.RECORD, FakeStore(down=True), FakeTopics()), (Step.PUBLISH, FakeStore(), FakeTopics(down=True))],
+)
+def test_what_is_still_not_taken_stays_in_the_queue(step: Step, store: FakeStore, topics: FakeTopics) -> None:
+    records = [some_record("1"), some_record("2")]
+
+    answer = handle({"Records": [_message(record, step) for record in records]}, _gate(store, topics))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": f"m-{record.id}"} for record in records]}
+
+
+@pytest.mark.parametrize(
+    ("body", "step"),
+    [
+        ("MARKER", "record"),
+        ("{}", "record"),
+        ("[]", "publish"),
+        ('{"id":"MARKER","type":"a","data":{}}', "record"),
+        (some_record("3").body, "MARKER"),
+        (some_record("3").body, None),
+    ],
+)
+def test_a_message_that_is_none_of_ours_stays_in_the_queue_and_keeps_no_other_back(
+    body: str, step: str | None, output: Output
+) -> None:
+    store, topics, good = FakeStore(), FakeTopics(), some_record("1", payload="MARKER")
+    bad = _message(body, step)
+
+    answer = handle({"Records": [bad, _message(good, "record")]}, _gate(store, topics))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": bad["messageId"]}]}
+    assert [message.id for message in topics.messages] == [good.id]
+    assert "MARKER" not in output.read()
+
+
+def test_what_was_redone_is_told_without_what_it_holds(output: Output) -> None:
+    record = some_record(payload="MARKER", device="MARKER")
+    handle({"Records": [_message(record, "record")]}, _gate(FakeStore(), FakeTopics()))
+
+    (line,) = output.logged
+    assert (line["message"], line["event_id"], line["admission"]) == ("redone", record.id, "announced")
+    assert "MARKER" not in output.read()

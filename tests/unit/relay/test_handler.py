@@ -1,0 +1,254 @@
+"""The relay: publishes what was stored and not announced, once it is certain that nobody else will."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from functions.relay.handler import Inserted, Relay, handle, inserted
+from gatehouse.errors import Unavailable
+from gatehouse.events import Record
+from gatehouse.spill import Step
+from gatehouse.telemetry import Count
+from tests.builders import NOW, item, seconds, some_record, stream_event
+from tests.fakes import FakeSpill, FakeStore, FakeTopics, UnmarkableStore
+from tests.unit.conftest import Output
+
+GRACE = 30.0
+
+
+@dataclass
+class CountedStore(FakeStore):
+    """A book that tells how often it was asked."""
+
+    asked: list[list[str]] = field(default_factory=list)
+
+    def pending(self, ids: Sequence[str]) -> set[str]:
+        self.asked.append(list(ids))
+        return super().pending(ids)
+
+
+@dataclass
+class ChoosyTopics(FakeTopics):
+    """Subscribers that do not take some of the records."""
+
+    refused: set[str] = field(default_factory=set)
+
+    def publish_all(self, records: Sequence[Record]) -> set[str]:
+        return super().publish_all([record for record in records if record.id not in self.refused])
+
+
+@dataclass
+class Bench:
+    """A relay on fakes, with a clock that only sleeping moves."""
+
+    store: CountedStore = field(default_factory=CountedStore)
+    topics: ChoosyTopics = field(default_factory=ChoosyTopics)
+    spill: FakeSpill = field(default_factory=FakeSpill)
+    now: datetime = NOW
+    slept: list[float] = field(default_factory=list)
+    while_asleep: Callable[[], None] = lambda: None
+
+    def sleep(self, duration: float) -> None:
+        self.slept.append(duration)
+        self.now += seconds(duration)
+        self.while_asleep()
+
+    def relay(self) -> Relay:
+        return Relay(self.store, self.topics, self.spill, GRACE, now=lambda: self.now, sleep=self.sleep)
+
+    def handle(self, *items: dict[str, Any]) -> dict[str, Any]:
+        return handle(stream_event(*items), self.relay())
+
+    def written(self, name: str, announce: str = "inline", *, age: float = 60) -> dict[str, Any]:
+        """An item that was written a while ago, and is in the book."""
+        record = some_record(name)
+        self.store.record(record, announce)
+        return item(record, announce=announce, recorded_at=NOW - seconds(age))
+
+    @property
+    def announced(self) -> list[str]:
+        return [record.id for record in self.topics.messages]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# ─── Mode inline: what was forgotten ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_record_of_the_stream_is_read_as_it_was_written() -> None:
+    record = some_record(payload="设备")
+
+    assert inserted(stream_event(item(record, announce="stream"))["Records"][0]) == Inserted(
+        sequence_number="000000000000000000001",
+        record=Anything(record.body),
+        announce="stream",
+        recorded_at=NOW,
+    )
+
+
+class Anything(Record):
+    """A record that equals each one with the same body."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and other.body == self.body
+
+    def __hash__(self) -> int:
+        return hash(self.body)
+
+
+def test_a_record_that_was_announced_is_left_alone(bench: Bench) -> None:
+    written = bench.written("1")
+    bench.store.mark_published(written["id"]["S"])
+
+    assert bench.handle(written) == {"batchItemFailures": []}
+    assert not bench.announced
+    assert not bench.slept
+
+
+def test_a_forgotten_record_past_the_grace_is_published_at_once_and_marked(bench: Bench, output: Output) -> None:
+    written = bench.written("1", age=GRACE)
+
+    assert bench.handle(written) == {"batchItemFailures": []}
+    assert bench.slept == []
+    assert bench.announced == [written["id"]["S"]]
+    assert bench.store.published == {written["id"]["S"]}
+    assert output.counted == {Count.PUBLISHED: 1}
+
+
+def test_a_young_record_is_given_the_rest_of_its_grace_and_then_published(bench: Bench) -> None:
+    written = bench.written("1", age=10)
+
+    bench.handle(written)
+
+    assert bench.slept == [20]
+    assert bench.announced == [written["id"]["S"]]
+
+
+def test_a_young_record_that_is_announced_meanwhile_is_not_published_again(bench: Bench) -> None:
+    written = bench.written("1", age=10)
+    bench.while_asleep = lambda: bench.store.mark_published(written["id"]["S"])
+
+    bench.handle(written)
+
+    assert bench.slept == [20]
+    assert not bench.announced
+
+
+def test_the_youngest_pending_record_says_how_long_to_wait_and_once_for_all(bench: Bench) -> None:
+    items = [bench.written("1", age=25), bench.written("2", age=5), bench.written("3", age=1)]
+    bench.store.mark_published(items[2]["id"]["S"])
+
+    bench.handle(*items)
+
+    assert bench.slept == [25]
+    assert bench.announced == [written["id"]["S"] for written in items[:2]]
+    assert len(bench.store.asked) == 2
+
+
+def test_a_record_from_a_clock_that_is_ahead_waits_no_longer_than_that(bench: Bench) -> None:
+    bench.handle(bench.written("1", age=-2))
+
+    assert bench.slept == [GRACE + 2]
+
+
+def test_a_record_that_has_expired_meanwhile_is_not_published(bench: Bench) -> None:
+    assert bench.handle(item(some_record())) == {"batchItemFailures": []}
+    assert not bench.announced
+
+
+def test_an_empty_batch_asks_nobody(bench: Bench) -> None:
+    assert bench.handle() == {"batchItemFailures": []}
+    assert not bench.store.asked
+
+
+# ─── Mode stream: everything ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_record_of_mode_stream_is_published_without_a_read_and_without_a_wait(bench: Bench) -> None:
+    written = bench.written("1", "stream", age=0)
+
+    assert bench.handle(written) == {"batchItemFailures": []}
+    assert bench.announced == [written["id"]["S"]]
+    assert bench.store.published == {written["id"]["S"]}
+    assert not bench.store.asked
+    assert not bench.slept
+
+
+def test_each_record_goes_by_the_mode_that_it_was_written_in(bench: Bench) -> None:
+    stream, forgotten, done = bench.written("1", "stream"), bench.written("2"), bench.written("3")
+    bench.store.mark_published(done["id"]["S"])
+
+    bench.handle(done, stream, forgotten)
+
+    assert bench.announced == [stream["id"]["S"], forgotten["id"]["S"]]
+    assert bench.store.asked == [[done["id"]["S"], forgotten["id"]["S"]]]
+
+
+# ─── AWS is not well ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("announce", ["inline", "stream"])
+def test_what_sns_refuses_is_spilled_to_be_published(bench: Bench, output: Output, announce: str) -> None:
+    written = bench.written("1", announce)
+    bench.topics.down = True
+
+    assert bench.handle(written) == {"batchItemFailures": []}
+    ((record, step),) = bench.spill.messages
+    assert (record.body, step) == (written["event"]["S"], Step.PUBLISH)
+    assert not bench.store.published
+    assert output.counted == {Count.SPILLED: 1}
+
+
+def test_what_can_be_neither_announced_nor_spilled_is_sent_again_by_the_stream(bench: Bench) -> None:
+    items = [bench.written(str(number), "stream") for number in range(4)]
+    bench.topics.refused = {items[1]["id"]["S"], items[3]["id"]["S"]}
+    bench.spill.down = True
+
+    answer = bench.handle(*items)
+
+    assert answer == {
+        "batchItemFailures": [
+            {"itemIdentifier": "000000000000000000002"},
+            {"itemIdentifier": "000000000000000000004"},
+        ]
+    }
+    assert bench.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
+    assert bench.store.published == set(bench.announced)
+
+
+def test_of_a_batch_only_what_was_refused_is_spilled(bench: Bench) -> None:
+    items = [bench.written(str(number)) for number in range(3)]
+    bench.topics.refused = {items[1]["id"]["S"]}
+
+    assert bench.handle(*items) == {"batchItemFailures": []}
+    assert [record.id for record, _ in bench.spill.messages] == [items[1]["id"]["S"]]
+    assert bench.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
+
+
+def test_when_the_table_does_not_say_what_is_pending_the_batch_is_sent_again(bench: Bench) -> None:
+    written = bench.written("1")
+    bench.store.down = True
+
+    with pytest.raises(Unavailable):
+        bench.handle(written)
+    assert not bench.announced
+
+
+def test_what_was_published_and_could_not_be_marked_is_not_sent_again_by_the_stream(output: Output) -> None:
+    store, topics = UnmarkableStore(), FakeTopics()
+    record = some_record(payload="MARKER")
+    store.record(record, "inline")
+    relay = Relay(store, topics, FakeSpill(), GRACE, now=lambda: NOW, sleep=lambda _duration: None)
+
+    answer = handle(stream_event(item(record, recorded_at=NOW - seconds(60))), relay)
+
+    assert answer == {"batchItemFailures": []}
+    assert len(topics.messages) == 1
+    assert [line["message"] for line in output.logged] == ["published, but not marked so"]
+    assert "MARKER" not in output.read()

@@ -1,0 +1,535 @@
+"""Whose a SENSORO push is: the signature, its age, and what safe mode's decryption lets through."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from functions.sensoro import verify, wire
+from gatehouse.errors import Reason, Rejected
+from gatehouse.telemetry import Count
+from ops.simulators import Request
+from ops.simulators import sensoro as simulator
+from tests.builders import (
+    NOW,
+    SENSORO,
+    SENSORO_SAFE,
+    URL,
+    House,
+    api_event,
+    safe_text,
+    sealed_text,
+    seconds,
+    sensor_body,
+    sensor_push,
+    sensoro_house,
+    task_body,
+)
+from tests.unit.conftest import Output
+
+KEY, APP_ID = SENSORO_SAFE["app_key"], SENSORO_SAFE["app_id"]
+CLIMATE = {"temperature": 23.5, "battery": 87}
+
+
+def _with(push: Request, **headers: str) -> Request:
+    """The push with other headers; `x_access_id="…"`."""
+    changed = {name.replace("_", "-"): value for name, value in headers.items()}
+    kept = {name: value for name, value in push.headers.items() if name.lower() not in changed}
+    return Request(url=push.url, body=push.body, headers={**kept, **changed})
+
+
+def _message(text: bytes) -> bytes:
+    return verify.message(sealed_text(text), [KEY], APP_ID)
+
+
+# ─── The known answers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_our_signature_is_the_one_of_each_known_push(vectors: dict[str, list[dict[str, Any]]]) -> None:
+    assert vectors["sensoro_signature"]
+    for vector in vectors["sensoro_signature"]:
+        made = verify.signature(
+            vector["app_secret"], vector["nonce"], vector["method"], vector["url"], vector["body"].encode()
+        )
+        assert made == vector["signature"], vector["name"]
+
+
+def test_the_simulators_signature_is_the_one_of_each_known_push(vectors: dict[str, list[dict[str, Any]]]) -> None:
+    for vector in vectors["sensoro_signature"]:
+        made = simulator.sign(
+            vector["app_secret"], vector["nonce"], vector["method"], vector["url"], vector["body"].encode()
+        )
+        assert made == vector["signature"], vector["name"]
+
+
+def test_the_known_push_is_taken(sensoro: House[Any], vectors: dict[str, list[dict[str, Any]]]) -> None:
+    (vector,) = vectors["sensoro_signature"]
+    headers = {
+        "content-type": "application/json",
+        "X-ACCESS-ID": "123456",
+        "X-ACCESS-NONCE": vector["nonce"],
+        "X-ACCESS-SIGNATURE": vector["signature"],
+    }
+    push = Request(url=vector["url"], body=vector["body"].encode(), headers=headers)
+
+    answer = sensoro.send(push, at=NOW.fromtimestamp(int(vector["nonce"]) / 1000, tz=NOW.tzinfo))
+
+    assert (answer.status, answer.body) == (200, {"messages": "success"})
+    assert sensoro.event["data"]["readings"]["temperature"] == {"value": 23.5, "unit": "Cel"}
+
+
+def test_each_known_cipher_text_decrypts(vectors: dict[str, list[dict[str, Any]]]) -> None:
+    assert vectors["sensoro_safe_mode"]
+    for vector in vectors["sensoro_safe_mode"]:
+        clear = verify.message(vector["encryptData"], [vector["app_key"]], vector["app_id"])
+        assert clear.decode() == vector["message"], vector["name"]
+
+
+def test_what_the_simulator_seals_decrypts(vectors: dict[str, list[dict[str, Any]]]) -> None:
+    for vector in vectors["sensoro_safe_mode"]:
+        sealed = simulator.seal(vector["message"].encode(), vector["app_key"], vector["app_id"])
+        assert verify.message(sealed, [vector["app_key"]], vector["app_id"]).decode() == vector["message"]
+
+
+def test_the_known_cipher_text_arrives_as_a_reading(vectors: dict[str, list[dict[str, Any]]]) -> None:
+    vector = next(vector for vector in vectors["sensoro_safe_mode"] if vector["name"] == "sensor reading")
+    app = {**SENSORO_SAFE, "app_id": vector["app_id"]}
+    house = sensoro_house(
+        {
+            "accounts": [
+                {
+                    "app_id": vector["app_id"],
+                    "app_secrets": [app["app_secret"]],
+                    "app_keys": [vector["app_key"]],
+                    "mode": "safe",
+                }
+            ]
+        }
+    )
+    body = {"appId": vector["app_id"], "type": "text", "sn": "S1", "msgId": 1, "encryptData": vector["encryptData"]}
+
+    assert house.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
+    assert house.event["data"]["battery"] == 87
+
+
+# ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_body_that_was_changed_is_refused(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+    forged = Request(url=push.url, body=push.body.replace(b"23.5", b"23.6"), headers=push.headers)
+
+    answer = sensoro.send(forged)
+
+    assert (answer.status, answer.reason) == (401, "wrong_signature")
+    assert sensoro.is_untouched
+
+
+def test_a_push_for_another_address_is_refused(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+
+    answer = sensoro.send(Request(url=push.url + "?a=1", body=push.body, headers=push.headers))
+
+    assert answer.reason == "wrong_signature"
+    assert "PublicBaseUrl" in answer.body["error"]["message"]
+
+
+def test_another_method_is_refused(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+
+    assert sensoro.send(Request(url=push.url, body=push.body, headers=push.headers, method="PUT")).status == 401
+
+
+def test_a_query_string_is_signed_with_the_address(sensoro: House[Any]) -> None:
+    url, body = f"{URL}/v1/sensoro?site=%E4%B8%AD&x=1", json.dumps(sensor_body(CLIMATE)).encode()
+    nonce = str(int(NOW.timestamp() * 1000))
+    headers = {
+        "content-type": "application/json",
+        "x-access-id": SENSORO["app_id"],
+        "x-access-nonce": nonce,
+        "x-access-signature": simulator.sign(SENSORO["app_secret"], nonce, "POST", url, body),
+    }
+
+    assert sensoro.send(Request(url=url, body=body, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize("name", ["x_access_id", "x_access_nonce", "x_access_signature"])
+def test_a_push_that_lacks_a_header_is_refused(sensoro: House[Any], name: str) -> None:
+    answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), **{name: ""}))
+
+    assert (answer.status, answer.reason) == (401, "missing_signature")
+
+
+@pytest.mark.parametrize("signature", ["0", "设备", "\ud800", "=" * 10_000, base64.b64encode(bytes(32)).decode()])
+def test_what_is_no_signature_is_refused(sensoro: House[Any], signature: str) -> None:
+    answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_signature=signature))
+
+    assert (answer.status, answer.reason) == (401, "wrong_signature")
+    assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize("nonce", ["0", "٣", "\udfff", "9" * 10_000, "1782907200000.0", " 1782907200000"])
+def test_a_nonce_that_was_changed_is_refused(sensoro: House[Any], nonce: str) -> None:
+    answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_nonce=nonce))
+
+    assert (answer.status, answer.reason) == (401, "wrong_signature")
+
+
+@pytest.mark.parametrize("nonce", ["now", "1e12", "-", "9" * 19, "9" * 5000])
+def test_a_signed_push_whose_nonce_is_no_time_is_refused(sensoro: House[Any], nonce: str) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+    signature = simulator.sign(SENSORO["app_secret"], nonce, "POST", push.url, push.body)
+
+    answer = sensoro.send(_with(push, x_access_nonce=nonce, x_access_signature=signature))
+
+    assert (answer.status, answer.reason) == (400, "malformed")
+    assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize("app_id", ["0", "设备", "\ud800", "1" * 10_000])
+def test_a_push_of_an_unknown_app_is_refused(sensoro: House[Any], app_id: str) -> None:
+    assert sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_id=app_id)).reason == "unknown_account"
+
+
+def test_the_secret_of_one_app_does_not_sign_for_another(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+
+    assert sensoro.send(_with(push, x_access_id=SENSORO_SAFE["app_id"])).reason == "wrong_signature"
+
+
+@pytest.mark.parametrize("app_id", ["654321", "", None, 654321, 123456.5, [], {"a": 1}, "123456 "])
+def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensoro: House[Any], app_id: object) -> None:
+    answer = sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id}))
+
+    assert (answer.status, answer.reason) == (401, "unknown_account")
+    assert sensoro.is_untouched
+
+
+def test_an_app_id_that_comes_as_a_number_agrees(sensoro: House[Any]) -> None:
+    assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": 123456})).status == 200
+
+
+@pytest.mark.parametrize("secret", ["old", "new"])
+def test_each_live_secret_and_key_is_accepted(secret: str) -> None:
+    keys = [SENSORO["app_key"], KEY]
+    account = {"app_id": APP_ID, "app_secrets": ["old", "new"], "app_keys": keys, "mode": "safe"}
+    for number, key in enumerate(keys):
+        house = sensoro_house({"accounts": [account]})
+        app = {"app_id": APP_ID, "app_secret": secret, "app_key": key}
+        body = simulator.sensor_data(app, CLIMATE, safe=True, msgId=number)
+        assert house.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"app_keys": ["short"]},
+        {"app_keys": ["!" * 43]},
+        {"app_keys": ["-" * 43]},
+        {"app_keys": []},
+        {"app_secrets": []},
+        {"app_id": ""},
+        {"mode": "sage"},
+        {"app_key": KEY},
+    ],
+)
+def test_a_secret_that_could_not_work_is_told_when_it_is_read(change: dict[str, Any]) -> None:
+    account = {"app_id": "1", "app_secrets": ["s"], "app_keys": [KEY], "mode": "safe", **change}
+
+    with pytest.raises(ValidationError) as caught:
+        wire.Accounts.model_validate({"accounts": [account]})
+
+    assert KEY not in str(caught.value)
+
+
+# ─── JSON.stringify ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _signed_over(wire_body: bytes, signed_body: bytes) -> Request:
+    push = sensor_push(signed_body)
+    return Request(url=push.url, body=wire_body, headers=push.headers)
+
+
+STRINGIFIED = (
+    '{"appId":"123456","type":"text","sn":"设备","msgId":5,"data":{"temperature":23,"a":-0.5,"b":[0,{}]}}'.encode()
+)
+WIRE = [
+    '{"appId": "123456", "type":"text", "sn": "设备", "msgId":5, "data": {"temperature": 23, "a": -0.5, "b": [0, {}]}}',
+    '{"appId":"123456","type":"text","sn":"设备","msgId":5.0,"data":{"temperature":23.0,"a":-0.50,"b":[-0.0,{}]}}',
+    '{"appId":"123456","type":"text","sn":"\\u8bbe\\u5907","msgId":5,"data":{"temperature":2.3e1,"a":-5e-1,"b":[0,{}]}}',
+    '\n{"appId":"123456","type":"text","sn":"设备","msgId":5,\t"data":{"temperature":23,"a":-0.5,"b":[0,{}]}}\r\n',
+]
+
+
+@pytest.mark.parametrize("body", WIRE)
+def test_a_signature_over_the_stringified_body_is_accepted(sensoro: House[Any], body: str) -> None:
+    assert sensoro.send(_signed_over(body.encode(), STRINGIFIED)).status == 200
+    assert sensoro.event["data"]["device"] == "设备"
+
+
+@pytest.mark.parametrize("msg_id", [b'"msgId":5,', b"", b'"msgId":"",'])
+def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: bytes) -> None:
+    """One signature covers them all, so whoever has seen the push could send each of them."""
+    signed = STRINGIFIED.replace(b'"msgId":5,', msg_id)
+    bodies = [
+        signed,
+        signed.replace(b":", b": "),
+        signed.replace(b'"temperature":23,', b'"temperature":23.0,'),
+        signed.replace(b'"msgId":5,', b'"msgId":5.0,'),
+        signed.replace(b'"sn":', b'"sn":"replaced by the next","sn":'),
+    ]
+    for body in bodies:
+        assert sensoro.send(_signed_over(body, signed)).status == 200
+
+    assert len(sensoro.stored) == len(sensoro.published) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_signed_push_in_another_encoding_is_refused(sensoro: House[Any], encoding: str) -> None:
+    answer = sensoro.send(_signed_over(STRINGIFIED.decode().encode(encoding), STRINGIFIED))
+
+    assert (answer.status, answer.reason) == (401, "wrong_signature")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"NaN", b"[" * 5000, b"9" * 5000, b'{"a":1e999}', b'"\\ud800"', b"\xff", b"\xed\xa0\x80"]
+)
+def test_what_does_not_stringify_is_refused_unless_it_is_signed_as_it_is(sensoro: House[Any], body: bytes) -> None:
+    assert sensoro.send(_signed_over(body, STRINGIFIED)).reason == "wrong_signature"
+    assert sensoro.is_untouched
+
+
+# ─── When ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("late", [-300, -299, 0, 299, 300])
+def test_a_nonce_up_to_the_limit_on_either_side_is_accepted(sensoro: House[Any], late: float) -> None:
+    assert sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == 200
+
+
+@pytest.mark.parametrize(("late", "reason"), [(301, "stale"), (86_400, "stale"), (-301, "future"), (-86_400, "future")])
+def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, reason: str) -> None:
+    answer = sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late))
+
+    assert (answer.status, answer.reason) == (401, reason)
+    assert f"{abs(late)} s" in answer.body["error"]["message"]
+    assert sensoro.is_untouched
+
+
+def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_event(
+    sensoro: House[Any], output: Output
+) -> None:
+    for late in (0, 5, 30, 60):
+        push = sensor_push(sensor_body(CLIMATE, safe=True), safe=True, at=NOW.timestamp() + late)
+        assert sensoro.send(push, at=NOW + seconds(late)).status == 200
+
+    assert sensoro.event["data"]["received_at"] == "2026-07-01T12:00:00Z"
+    assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1, Count.DUPLICATE: 3}
+
+
+# ─── Safe mode ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("padding", range(1, 33))
+def test_each_padding_from_1_to_32_decrypts(padding: int) -> None:
+    message = b"m" * (32 + 32 - 16 - 4 - len(APP_ID) - padding)
+    text = safe_text(message)
+    assert text[-1] == padding
+
+    assert _message(text) == message
+    assert verify.message(simulator.seal(message, KEY, APP_ID), [KEY], APP_ID) == message
+
+
+@pytest.mark.parametrize("length", range(70))
+def test_messages_of_every_length_decrypt(length: int) -> None:
+    assert _message(safe_text(b"x" * length)) == b"x" * length
+
+
+def _undecryptable(text: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        _message(text)
+    assert caught.value.reason is Reason.UNDECRYPTABLE
+
+
+@pytest.mark.parametrize("padding", [0, 33, 34, 48, 255])
+def test_a_padding_that_is_none_is_refused(padding: int) -> None:
+    own = 16 + 4 + len(APP_ID)
+    message = b"m" * (-(own + (padding or 1)) % 32)
+    text = safe_text(message, padding=bytes([padding]) * (padding or 1))
+    assert len(text) % 16 == 0
+
+    _undecryptable(text)
+
+
+@pytest.mark.parametrize("padding", [2, 7, 16, 17, 31, 32])
+def test_each_wrong_padding_byte_is_refused(padding: int) -> None:
+    text = safe_text(b"m" * (64 - 16 - 4 - len(APP_ID) - padding))
+    assert text.endswith(bytes([padding]) * padding)
+    for position in range(1, padding + 1):
+        wrong = bytearray(text)
+        wrong[-position] ^= 0x40
+        _undecryptable(bytes(wrong))
+
+
+@pytest.mark.parametrize("app_id", ["654322", "123456", "", "65432", "6543210", "654321\0"])
+def test_another_trailing_app_id_is_refused(app_id: str) -> None:
+    _undecryptable(safe_text(b'{"a":1}', app_id=app_id))
+
+
+@pytest.mark.parametrize("length", [0, 1, 6, 8, 13, 14, 100, 2**31, 2**32 - 1])
+def test_a_wrong_length_is_refused(length: int) -> None:
+    _undecryptable(safe_text(b'{"a":1}', length=length))
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+def test_a_text_that_is_all_padding_is_refused(size: int) -> None:
+    _undecryptable(bytes([16]) * size)
+    _undecryptable(bytes([32]) * size)
+
+
+def test_each_truncated_cipher_text_is_refused() -> None:
+    sealed = base64.b64decode(sealed_text(safe_text(json.dumps(CLIMATE).encode())))
+    for length in range(len(sealed)):
+        with pytest.raises(Rejected) as caught:
+            verify.message(base64.b64encode(sealed[:length]).decode(), [KEY], APP_ID)
+        assert caught.value.reason is Reason.UNDECRYPTABLE
+
+
+def test_each_flipped_bit_that_reaches_the_app_id_the_padding_or_the_length_is_refused() -> None:
+    """A flip garbles its own block and flips the same bit of the next. What it does to the message alone, only
+    the signature can tell.
+    """
+    text = safe_text(b"m" * 20)  # 64 bytes: random · length and 12 of 20 · 8 of 20, AppID, 2 of 18 · the rest
+    sealed = base64.b64decode(sealed_text(text))
+    assert len(sealed) == 64
+    for position in (*range(4), *range(16 + 8, 64)):
+        for bit in range(8):
+            wrong = bytearray(sealed)
+            wrong[position] ^= 1 << bit
+            with pytest.raises(Rejected) as caught:
+                verify.message(base64.b64encode(wrong).decode(), [KEY], APP_ID)
+            assert caught.value.reason is Reason.UNDECRYPTABLE
+
+
+@pytest.mark.parametrize(
+    "cipher", ["", "=", "AAAA", "设备", "\ud800", "A" * 43, "not base64!", " " * 64, "A" * 63 + "="]
+)
+def test_what_is_no_cipher_text_is_refused(cipher: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        verify.message(cipher, [KEY], APP_ID)
+    assert caught.value.reason is Reason.UNDECRYPTABLE
+
+
+def test_the_key_of_another_app_does_not_decrypt() -> None:
+    sealed = simulator.seal(b"{}", SENSORO["app_key"], APP_ID)
+    with pytest.raises(Rejected):
+        verify.message(sealed, [KEY], APP_ID)
+
+
+def test_a_cipher_text_that_does_not_decrypt_is_refused_though_its_signature_is_right(sensoro: House[Any]) -> None:
+    body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(b"{}", KEY, "somebody"))
+
+    answer = sensoro.send(sensor_push(body, safe=True))
+
+    assert (answer.status, answer.reason) == (400, "undecryptable")
+    assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize("cipher", [1, True, ["AAAA"], {"a": "AAAA"}, 1.5])
+def test_a_cipher_text_that_is_no_string_is_refused(sensoro: House[Any], cipher: object) -> None:
+    answer = sensoro.send(sensor_push(sensor_body(CLIMATE, safe=True, encryptData=cipher), safe=True))
+
+    assert (answer.status, answer.reason) == (400, "undecryptable")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"appId": APP_ID, "type": "text", "sn": "S1", "data": CLIMATE},
+        {"appId": APP_ID, "type": "text", "sn": "S1", "data": CLIMATE, "encryptData": ""},
+        {"appId": APP_ID, "type": "text", "sn": "S1", "data": CLIMATE, "encryptData": None},
+        {"appId": APP_ID, "type": "event", "resultCode": 0},
+        b"[]",
+        b"no json",
+        b"",
+    ],
+)
+def test_a_plain_push_for_an_app_in_safe_mode_is_refused(sensoro: House[Any], body: dict[str, Any] | bytes) -> None:
+    answer = sensoro.send(sensor_push(body, safe=True))
+
+    assert (answer.status, answer.reason) == (401, "plain_refused")
+    assert sensoro.is_untouched
+
+
+def test_an_app_in_plain_mode_may_send_in_safe_mode(sensoro: House[Any]) -> None:
+    body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
+
+    assert sensoro.send(sensor_push(body)).status == 200
+    assert sensoro.event["data"]["battery"] == 87
+
+
+def test_an_encrypted_push_for_an_app_whose_key_is_not_known_is_kept_as_unmapped() -> None:
+    house = sensoro_house({"accounts": [{"app_id": SENSORO["app_id"], "app_secrets": [SENSORO["app_secret"]]}]})
+    body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
+
+    assert house.send(sensor_push(body)).status == 200
+    assert house.event["data"]["kind"] == "unmapped"
+    assert house.event["data"]["payload"] == body
+
+
+def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: House[Any]) -> None:
+    sensoro.send(sensor_push(sensor_body(CLIMATE, safe=True), safe=True))
+
+    payload = sensoro.event["data"]["payload"]
+    assert payload["data"] == CLIMATE
+    assert "encryptData" not in payload
+
+
+@pytest.mark.parametrize("message", [b"\xff\xfe", b"no json", b"", b'{"temperature":1e999}', b'{"a":'])
+def test_a_message_that_decrypts_and_is_damaged_is_kept_as_unmapped(sensoro: House[Any], message: bytes) -> None:
+    body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
+
+    assert sensoro.send(sensor_push(body, safe=True)).status == 200
+    data = sensoro.event["data"]
+    assert data["kind"] == "unmapped"
+    kept = data["payload"]["decrypted"]
+    assert message in (kept.get("raw", "").encode(), base64.b64decode(kept.get("raw_base64", "")))
+
+
+def test_the_result_of_a_task_decrypts(sensoro: House[Any]) -> None:
+    assert sensoro.send(sensor_push(task_body(safe=True), safe=True)).status == 200
+
+    assert sensoro.event["data"]["payload"]["resultData"] == {"interval": 600}
+
+
+def test_the_result_code_of_a_task_may_be_in_what_is_encrypted(sensoro: House[Any]) -> None:
+    sealed = simulator.seal(b'{"resultCode":1,"resultData":{"interval":60},"appId":"another"}', KEY, APP_ID)
+    body = {name: value for name, value in task_body(safe=True).items() if name != "resultCode"}
+
+    assert sensoro.send(sensor_push({**body, "encryptData": sealed}, safe=True)).status == 200
+    data = sensoro.event["data"]
+    assert (data["result"], data["payload"]["appId"]) == ("failure", APP_ID)
+
+
+# ─── Signed, and odd ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("body", [b"", b"no json", b"[1,2]", b"null", '"设备"'.encode(), b'{"a":NaN}', b"{}{}"])
+def test_a_signed_push_that_is_no_json_object_is_kept_whole_as_unmapped(sensoro: House[Any], body: bytes) -> None:
+    assert sensoro.send(sensor_push(body)).status == 200
+
+    data = sensoro.event["data"]
+    assert (data["kind"], data["payload"]) == ("unmapped", {"raw": body.decode()})
+
+
+@pytest.mark.parametrize("body", [b"\xff\x00", b"a\x00b", b"\xed\xa0\x80", "设备".encode("gbk")])
+def test_a_signed_push_that_is_no_text_is_kept_whole_as_unmapped(sensoro: House[Any], body: bytes) -> None:
+    push = _with(sensor_push(body), content_type="application/octet-stream")
+    assert api_event(push)["isBase64Encoded"]
+
+    assert sensoro.send(push).status == 200
+    data = sensoro.event["data"]
+    assert data["kind"] == "unmapped"
+    assert base64.b64decode(data["payload"]["raw_base64"]) == body
