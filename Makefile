@@ -6,7 +6,7 @@ run := $(UV) run --frozen
 sam := $(run) python -m ops.tools sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e build deploy requirements
+.PHONY: help demo up test check lint types template unit contract e2e bench build deploy requirements
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,11 +41,14 @@ contract: $(UV) ## what every vendor has to keep
 e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
 	$(run) pytest tests/e2e
 
+bench: $(UV) ## memory, the decision's time and a picture's processor time; the last figures are in docs/bench.md
+	$(run) pytest tests/bench -s
+
 build: $(UV) ## for AWS, into .aws-sam
 	$(sam) build
 
-deploy: build ## to AWS, with your credentials
-	$(sam) deploy --guided
+deploy: build ## to AWS, with your credentials; settings as ARGS="--parameter-overrides AnnounceMode=stream"
+	$(sam) deploy $(ARGS)
 
 requirements: $(UV) ## the layer's, from the lock; run it after every change of the lock
 	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-emit-package websocket-client --no-header \

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, local
+from ops import calls, local, pending
 from ops.simulators import Request, simulators
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
@@ -33,6 +33,9 @@ def main() -> int:
     up.add_argument(
         "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
     )
+    pending.add_arguments(
+        commands.add_parser("announce-pending", help="announce what is stored in AWS and was never announced")
+    )
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
     arguments = parser.parse_args()
@@ -40,6 +43,8 @@ def main() -> int:
         if arguments.command == "up":
             with local.until_interrupted():
                 _up(arguments)
+        elif arguments.command == "announce-pending":
+            pending.run(arguments)
         else:
             calls.vendors()[arguments.command].run(arguments)
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
@@ -94,7 +99,7 @@ def _watch(stack: local.Stack, *, until_seen: bool) -> None:
     print(f"{'RECEIVED':<14}{'VENDOR':<10}{'DEVICE':<18}{'WHAT':<40}ID", flush=True)
     for event in _received(stack):
         data = event["data"]
-        what = " ".join(str(data[name]) for name in ("kind", "severity", "result") if name in data)
+        what = " ".join(str(data[name]) for name in ("kind", "severity", "result", "outcome") if name in data)
         if "readings" in data:
             what = ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
         topic = event["type"].split(".")[1]

@@ -24,6 +24,7 @@ from ops.simulators import Credentials, simulators
 FOLDER = Path(".local")
 REGION = "eu-central-1"
 _STACK_NAME = "gatehouse"
+_RULES = Path(__file__).with_name("rules.local.json")
 _API_ID = "9a7e4005"
 _PORT = 4566
 
@@ -225,7 +226,12 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
             artifacts[name] = f"s3://artifacts/{name}"
     plain = translate.with_routes(translate.translated(template, artifacts, REGION), _API_ID)
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
-    settings = {"PublicBaseUrl": api_url, "AnnounceMode": announce}
+    settings = {
+        "PublicBaseUrl": api_url,
+        "AnnounceMode": announce,
+        "DoorDecision": "rules",
+        "DecisionDeadline": "4",  # seconds: the emulator's cold start alone takes one
+    }
     cloudformation.create_stack(
         StackName=_STACK_NAME,
         TemplateURL=f"{endpoint}/artifacts/template.json",
@@ -238,6 +244,10 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
     described = cloudformation.describe_stacks(StackName=_STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
+    # Before the first call of the function that reads them.
+    stack.client("ssm").put_parameter(
+        Name=outputs["DoorRulesParameter"], Value=_RULES.read_text(), Type="String", Overwrite=True
+    )
     vendors: dict[str, Credentials] = {}
     secrets = stack.client("secretsmanager")
     for name, simulator in simulators().items():

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -11,6 +11,9 @@ from urllib.parse import quote_plus, urlsplit
 from Crypto.Cipher import AES
 from pydantic import BaseModel, JsonValue
 
+from functions.sensepass import handler as sensepass_handler
+from functions.sensepass import wire as sensepass_wire
+from functions.sensepass.door import DecidedBy, Door, InDoubt
 from functions.sensoro import handler as sensoro_handler
 from functions.sensoro import wire as sensoro_wire
 from functions.sunmi import handler as sunmi_handler
@@ -19,9 +22,11 @@ from gatehouse import edge
 from gatehouse.edge import LambdaHandler
 from gatehouse.events import Notice, NoticeKind, Receipt, Record, Topic
 from gatehouse.gate import Gate, Vendor, Verified
+from gatehouse.rules import Rules
 from gatehouse.settings import Announce
 from ops.simulators import Request, sensoro, sunmi
-from tests.fakes import FakeAccounts, FakeSpill, FakeStore, FakeTopics
+from ops.simulators.sensepass import Firmware, Terminal
+from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -45,6 +50,9 @@ SENSORO_SAFE = {
     "app_secret": "ANOTHERAPPSECRET",
     "app_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
 }
+SITE = {"site": "north", "tokens": ["north-one", "north-two"]}
+SERIAL = "PS71HD01MC22C00014"
+SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "MEDIA_BUCKET": "media", "RULES_PARAMETER": "rules"}
 FACE = {
     "ipc_id": "928",
     "face_id": "29195",
@@ -83,10 +91,11 @@ class House[A: BaseModel]:
     store: FakeStore = field(default_factory=FakeStore)
     topics: FakeTopics = field(default_factory=FakeTopics)
     spill: FakeSpill = field(default_factory=FakeSpill)
+    album: FakeAlbum = field(default_factory=FakeAlbum)
 
     def handle(self, event: dict[str, Any]) -> Answered:
         """Has the handler answer an event of API Gateway."""
-        gate = Gate(self.store, self.topics, self.spill, self.announce)
+        gate = Gate(self.store, self.topics, self.spill, self.announce, self.album)
         response = self.make(gate, self.accounts)(event, None)
         assert response["headers"] == {"content-type": "application/json"}
         return Answered(response["statusCode"], json.loads(response["body"]))
@@ -97,13 +106,13 @@ class House[A: BaseModel]:
 
     @property
     def stored(self) -> list[dict[str, Any]]:
-        """The events in the book."""
-        return [json.loads(record.body) for record in self.store.records.values()]
+        """The events in the book, by their id: those of one push go side by side, in no order."""
+        return _by_id(self.store.records.values())
 
     @property
     def published(self) -> list[dict[str, Any]]:
-        """The events that were announced."""
-        return [json.loads(record.body) for record in self.topics.messages]
+        """The events that were announced, by their id."""
+        return _by_id(self.topics.messages)
 
     @property
     def event(self) -> dict[str, Any]:
@@ -115,7 +124,12 @@ class House[A: BaseModel]:
     @property
     def is_untouched(self) -> bool:
         """Whether nothing was stored, announced or spilled."""
-        return not (self.store.records or self.topics.messages or self.spill.messages)
+        spilled = self.spill.messages or self.spill.pictures
+        return not (self.store.records or self.topics.messages or self.album.pictures or spilled)
+
+
+def _by_id(records: Iterable[Record]) -> list[dict[str, Any]]:
+    return [json.loads(record.body) for record in sorted(records, key=lambda record: record.id)]
 
 
 def sunmi_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
@@ -141,6 +155,54 @@ def sensoro_house(secret: Mapping[str, Any] | None = None, *, announce: Announce
 
 def _sensoro_account(app: Mapping[str, str], mode: str) -> dict[str, Any]:
     return {"app_id": app["app_id"], "app_secrets": [app["app_secret"]], "app_keys": [app["app_key"]], "mode": mode}
+
+
+def sensepass_house(
+    secret: Mapping[str, Any] | None = None,
+    *,
+    decision: str = "terminal",
+    in_doubt: str = "deny",
+    rules: Rules | None = None,
+    deadline: float = 10.0,
+    now: Callable[[], datetime] = lambda: NOW + seconds(0.02),
+    announce: Announce = Announce.INLINE,
+) -> House[Any]:
+    """SensePass's handler, with a long deadline of which 20 ms have passed when a push from `NOW` is looked at."""
+    door = Door(
+        decided_by=DecidedBy(decision),
+        in_doubt=InDoubt(in_doubt),
+        deadline=deadline,
+        rules=rules,
+        now=now,
+        monotonic=lambda: 0.0,
+    )
+    vendor = sensepass_handler.vendor(sensepass_handler.Settings.read(SENSEPASS_ENVIRONMENT))
+    accounts = sensepass_wire.Accounts.model_validate(secret or {"accounts": [SITE]})
+    return _house(replace(vendor, respond=door.respond), accounts, announce)
+
+
+def terminal(firmware: Firmware = "1.3", token: str = "north-one", serial: str = SERIAL) -> Terminal:
+    """A terminal of the site, whose clock stands still."""
+    return Terminal(serial, token, URL, firmware, now=lambda: AT)
+
+
+def rules_document(default: Any = False, **rules: tuple[Any, list[tuple[str, str, Any]]]) -> str:  # noqa: FBT002
+    """A rules document: each rule by its name, with its verdict and its conditions (action, key, value)."""
+    written = {
+        name: {
+            "when_match": verdict,
+            "conditions": [{"action": action, "key": key, "value": value} for action, key, value in conditions],
+        }
+        for name, (verdict, conditions) in rules.items()
+    }
+    return json.dumps({"open": {"default": default, "boolean_type": False, **({"rules": written} if written else {})}})
+
+
+def rules_of(document: str) -> Rules:
+    """Rules that have read a document, once."""
+    rules = Rules(lambda: document, monotonic=lambda: 0.0)
+    rules.refresh()
+    return rules
 
 
 def _house[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> House[A]:
@@ -176,7 +238,14 @@ def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
         },
         "body": base64.b64encode(request.body).decode() if text is None else text,
         "isBase64Encoded": text is None,
+        **_path_parameters(parts.path),
     }
+
+
+def _path_parameters(path: str) -> dict[str, Any]:
+    """A token is what follows the vendor's name: `/v1/sensepass/{token}/authorize`."""
+    token = path.split("/")[3:4]
+    return {"pathParameters": {"token": token[0]}} if token else {}
 
 
 def _text(body: bytes) -> str | None:
@@ -246,6 +315,39 @@ def some_record(name: str = "1", *, payload: JsonValue = None, device: str | Non
     receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=payload)
     common = receipt.common(device=device, occurred_at=None)
     return Record.of(receipt.event(Notice(**common, kind=NoticeKind.TASK_FINISHED)))
+
+
+def spilled(spill: FakeSpill) -> dict[str, Any]:
+    """What Lambda gets from the spill queue when this was spilled.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """
+    events = [(record.body, {"step": step.value}) for record, step in spill.messages]
+    pictures = [
+        (
+            base64.b64encode(upload.data).decode(),
+            {"step": "picture", "key": upload.key, "content_type": upload.content_type},
+        )
+        for upload in spill.pictures
+    ]
+    return {
+        "Records": [
+            {
+                "messageId": f"m-{number}",
+                "receiptHandle": "r",
+                "body": body,
+                "attributes": {},
+                "messageAttributes": {
+                    name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()
+                },
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:spill",
+                "awsRegion": "eu-central-1",
+            }
+            for number, (body, attributes) in enumerate([*events, *pictures])
+        ]
+    }
 
 
 def stream_event(*items: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from threading import Barrier, Lock
 
 from gatehouse.errors import NotKept, Unavailable
 from gatehouse.events import Record
+from gatehouse.media import Upload
 from gatehouse.spill import Step
 
 
@@ -72,12 +73,32 @@ class FakeSpill:
     """The spill queue in memory."""
 
     messages: list[tuple[Record, Step]] = field(default_factory=list)
+    pictures: list[Upload] = field(default_factory=list)
     down: bool = False
 
     def send(self, record: Record, step: Step) -> None:
         if self.down:
             raise NotKept("fake")
         self.messages.append((record, step))
+
+    def send_picture(self, upload: Upload) -> None:
+        if self.down:
+            raise NotKept("fake")
+        self.pictures.append(upload)
+
+
+@dataclass
+class FakeAlbum:
+    """The media bucket in memory."""
+
+    bucket: str = "media"
+    pictures: dict[str, Upload] = field(default_factory=dict)
+    down: bool = False
+
+    def put(self, upload: Upload) -> None:
+        if self.down:
+            raise Unavailable("fake")
+        self.pictures[upload.key] = upload
 
 
 @dataclass

@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from gatehouse import edge
 from gatehouse.events import Record
 from gatehouse.gate import Gate
-from gatehouse.settings import GateSettings
-from gatehouse.spill import Step
+from gatehouse.settings import PictureSettings
+from gatehouse.spill import Step, picture
 from gatehouse.telemetry import log
 
 
@@ -21,18 +21,33 @@ def handle(event: Mapping[str, Any], gate: Gate) -> dict[str, Any]:
     # Powertools hands the message over by this very name.
     def redo(record: SQSRecord) -> None:
         try:
-            attribute = record.message_attributes["step"]
-            step = Step((attribute and attribute.string_value) or "")
-            spilled = Record(record.body)
-            admission = gate.redo(spilled, step)
+            told = _redo(record, gate)
         except Exception as error:
             log.error("not redone: the queue keeps it", message_id=record.message_id, error=type(error).__name__)
             raise
-        log.info("redone", event_id=spilled.id, step=step, admission=admission)
+        log.info("redone", extra=told)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     response: Mapping[str, Any] = process_partial_response(event=dict(event), record_handler=redo, processor=processor)
     return dict(response)
 
 
-lambda_handler = edge.triggered(lambda: edge.gate(GateSettings.read(os.environ)), handle)
+def _redo(message: SQSRecord, gate: Gate) -> dict[str, str]:
+    """Redoes one message; what to say of it."""
+    step = Step(_attribute(message, "step"))
+    if step is Step.PICTURE:
+        upload = picture(message.body, _attribute(message, "key"), _attribute(message, "content_type"))
+        gate.redo_picture(upload)
+        return {"key": upload.key, "step": step}
+    record = Record(message.body)
+    return {"event_id": record.id, "step": step, "admission": gate.redo(record, step)}
+
+
+def _attribute(message: SQSRecord, name: str) -> str:
+    attribute = message.message_attributes[name]
+    if attribute is None or not attribute.string_value:
+        raise ValueError(f"none of our messages: it has no {name}")
+    return attribute.string_value
+
+
+lambda_handler = edge.triggered(lambda: edge.gate(PictureSettings.read(os.environ)), handle)

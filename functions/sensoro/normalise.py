@@ -20,7 +20,7 @@ from gatehouse.events import (
     Result,
     Severity,
 )
-from gatehouse.wire import number, unix_time, whole
+from gatehouse.wire import either_unix_time, number, whole
 
 _UNIT: Final = {
     "temperature": "Cel",
@@ -35,7 +35,6 @@ _ALARM: Final = {
     "smoke": (AlarmKind.SMOKE, Severity.CRITICAL),
 }
 _RESULT: Final[dict[int | None, Result]] = {0: Result.SUCCESS, 1: Result.FAILURE}
-_MILLISECONDS = 100_000_000_000  # as seconds, this is the year 5138
 
 
 def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
@@ -119,9 +118,8 @@ def _position(lonlat: Any) -> Position | None:
 
 def _time(created: Any) -> datetime | None:
     """`createdTime`: a "Timestamp" on the vendor's page; milliseconds as the nonce, or seconds, or ISO 8601."""
-    count = whole(created)
-    if count is not None:
-        return unix_time(count, per_second=1000 if abs(count) >= _MILLISECONDS else 1)
+    if whole(created) is not None:
+        return either_unix_time(created)
     if not isinstance(created, str):
         return None
     try:

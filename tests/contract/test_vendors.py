@@ -39,7 +39,8 @@ def test_every_folder_of_samples_is_a_vendors() -> None:
 
 # ─── Of the suite itself: it can say no ───────────────────────────────────────────────────────────────────────────
 
-_MODEL: Final = vendors.vendors(ROOT)[0]
+# One that every rule binds.
+_MODEL: Final = next(vendor for vendor in vendors.vendors(ROOT) if not vendors.exemptions(ROOT, vendor))
 
 
 @pytest.fixture
@@ -118,6 +119,11 @@ def test_a_sample_of_what_a_vendor_is_exempt_from_is_reported(root: Path) -> Non
     assert fault.endswith("the vendor is exempt from it")
 
 
+def test_an_answer_to_a_sample_that_is_not_there_is_reported(root: Path) -> None:
+    (root / "events" / "acme" / "answers.json").write_text('{"valid-tuesday": {"taken": {}}}')
+    assert vendors.sample_faults(root, "acme") == ["events/acme/answers.json: there is no sample valid-tuesday"]
+
+
 def test_a_secret_that_shows_no_rotation_is_reported(root: Path) -> None:
     path = root / "events" / "acme" / "secret.json"
     secret = json.loads(path.read_text())
@@ -166,6 +172,20 @@ def test_a_part_that_the_block_lacks_is_reported(template: dict[str, Any], part:
     lacking = deepcopy(template)
     del _block(lacking)["Properties"][part]
     assert len(vendors.template_faults(lacking, "acme")) == 1
+
+
+@pytest.mark.parametrize("event", [{"Path": "/v1/elsewhere"}, {"Path": "/v1/acmes"}, {"PayloadFormatVersion": "1.0"}])
+def test_one_route_of_several_that_is_not_the_vendors_is_reported(
+    template: dict[str, Any], event: dict[str, str]
+) -> None:
+    events = _block(template)["Properties"]["Events"]
+    (route, *_) = events.values()
+    second = deepcopy(route)
+    second["Properties"]["Path"] += "/{token}/authorize"
+    events["Second"] = second
+    assert vendors.template_faults(template, "acme") == []
+    second["Properties"] |= event
+    assert len(vendors.template_faults(template, "acme")) == 1
 
 
 def test_a_block_that_is_built_otherwise_is_reported(template: dict[str, Any]) -> None:

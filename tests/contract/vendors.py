@@ -22,7 +22,7 @@ SAMPLES: Final = (
 """Each the name of a file under `events/<vendor>/`, and of the rule that it is for."""
 RULES: Final = frozenset({*SAMPLES, "garbage", "several-accounts"})
 """What a vendor may be exempt from, with a reason, in `events/<vendor>/exempt.json`."""
-_NO_PUSH: Final = frozenset({"exempt", "secret"})
+_NO_PUSH: Final = frozenset({"answers", "exempt", "secret"})
 # What an HTTP API hands over as text; all else arrives in base64:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 _TEXT: Final = ("text/", "application/json", "application/xml", "application/javascript")
@@ -52,6 +52,16 @@ def exemptions(root: Path, vendor: str) -> Document:
     """The rules that do not fit a vendor, and why."""
     path = root / "events" / vendor / "exempt.json"
     found: Document = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def answers(root: Path, vendor: str) -> dict[str, dict[str, Any]]:
+    """Where a vendor waits for more than an acknowledgement: what it is told, by the name of the sample.
+
+    `taken` is the body of the answer; `not_kept` that of the answer where AWS takes nothing, if it is not a refusal.
+    """
+    path = root / "events" / vendor / "answers.json"
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
 
@@ -86,6 +96,9 @@ def _missing_samples(root: Path, vendor: str) -> Iterator[str]:
     for rule in SAMPLES:
         if rule not in there and rule not in exempt:
             yield f"events/{vendor}/{rule}.json is missing, or a reason in exempt.json"
+    for name in answers(root, vendor):
+        if name not in there:
+            yield f"events/{vendor}/answers.json: there is no sample {name}"
     for name in there:
         if name not in SAMPLES and not name.startswith("valid-"):
             yield f"events/{vendor}/{name}.json: no rule says what is to become of it"
@@ -154,8 +167,9 @@ def template_faults(template: Document, vendor: str) -> list[str]:
         path = str(event["Properties"].get("Path", ""))
         version = event["Properties"].get("PayloadFormatVersion")
         of_vendor = f"{path}/".startswith(f"/v1/{vendor}/")
-        return event["Type"] == "HttpApi" and of_vendor and version == "2.0"
+        return of_vendor and version == "2.0"
 
+    routes = [event for event in properties.get("Events", {}).values() if event["Type"] == "HttpApi"]
     group = resource(properties.get("LoggingConfig", {}).get("LogGroup"))
     secret = resource(properties.get("Environment", {}).get("Variables", {}).get("SECRET_ARN"))
     built = {"ParentPackageMode": "explicit", "ParentPackages": f"functions.{vendor}"}
@@ -167,7 +181,7 @@ def template_faults(template: Document, vendor: str) -> list[str]:
             group["Type"] == "AWS::Logs::LogGroup" and "RetentionInDays" in group["Properties"]
         ),
         "SECRET_ARN is a secret": secret["Type"] == "AWS::SecretsManager::Secret",
-        f"an HttpApi event 2.0 is under /v1/{vendor}": any(map(is_own_push, properties.get("Events", {}).values())),
+        f"its HttpApi events are 2.0 and under /v1/{vendor}": bool(routes) and all(map(is_own_push, routes)),
         "AutoPublishAliasAllProperties is true": properties.get("AutoPublishAliasAllProperties") is True,
     }
     return [f"template.yaml, {handler}: not so: {demand}" for demand, met in demands.items() if not met]

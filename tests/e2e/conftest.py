@@ -39,9 +39,19 @@ class Site:
         while time.monotonic() < deadline:
             if found := look():
                 return found
-            for message in self.messages(self.queue):
-                self.received.setdefault(message["event"]["id"], []).append(message)
+            self._take()
         raise AssertionError(f"not within {_PATIENCE} s; received: {sorted(self.received)}")
+
+    def read_dry(self) -> None:
+        """Reads the queue until nothing has come for a while."""
+        for _ in iter(lambda: self._take() or self._take() or self._take(), 0):
+            pass
+
+    def _take(self) -> int:
+        found = self.messages(self.queue)
+        for message in found:
+            self.received.setdefault(message["event"]["id"], []).append(message)
+        return len(found)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """What lies in a queue, or comes within a second; it is taken out."""
@@ -82,4 +92,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """The stack in each announce mode, one after the other."""
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
     with local.running(request.param, folder) as stack:
-        yield Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())))
+        here = Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())))
+        yield here
+        # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.
+        here.read_dry()
+        assert {event_id: len(messages) for event_id, messages in here.received.items() if len(messages) > 1} == {}
+        assert here.count_records() == len(here.received)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +65,15 @@ class Killer:
             self._server.shutdown()
             thread.join()
             self._server.server_close()
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[str]:
+    """The address of a service that takes every connection and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)  # the kernel accepts; nobody reads
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextlib.contextmanager

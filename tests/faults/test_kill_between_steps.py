@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from functions.relay.handler import Relay, handle
-from gatehouse.events import Topic
+from gatehouse.events import Record, Topic
 from gatehouse.settings import Announce
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
@@ -62,13 +62,15 @@ class DyingStore(FakeStore):
     def __init__(self, after: int) -> None:
         super().__init__()
         self._left = after
+        self._lock = Lock()
 
-    def record(self, *arguments: Any) -> bool:
-        new = super().record(*arguments)
-        self._left -= 1
-        if self._left == 0:
-            raise Killed
-        return new
+    def record(self, record: Record, announce: str) -> bool:
+        with self._lock:
+            new = super().record(record, announce)
+            self._left -= 1
+            if self._left == 0:
+                raise Killed
+            return new
 
 
 def _relay(house: House[Any]) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def test_killed_in_the_publish_it_is_announced_exactly_once(make: Make, push: Re
     house.topics.die = True
     with pytest.raises(Killed):
         house.send(push)
-    assert len(house.stored) == 1
+    assert 1 <= len(house.stored) <= events  # the events of a push go side by side
 
     house.topics.die = False
     assert house.send(push, at=NOW + seconds(15)).status == 200
@@ -145,7 +147,8 @@ def test_killed_between_publish_and_mark_it_is_announced_at_least_once(make: Mak
     house.store.die_on_mark = True
     with pytest.raises(Killed):
         house.send(push)
-    assert len(house.published) == 1
+    before = len(house.published)
+    assert 1 <= before <= events  # the events of a push go side by side
 
     house.store.die_on_mark = False
     assert house.send(push, at=NOW + seconds(15)).status == 200
@@ -154,7 +157,7 @@ def test_killed_between_publish_and_mark_it_is_announced_at_least_once(make: Mak
     assert len(house.stored) == events
     published = [event["id"] for event in house.published]
     assert set(published) == set(house.store.records)
-    assert len(published) == events + 1
+    assert len(published) == events + before
     assert _all_marked(house)
 
 

@@ -1,6 +1,7 @@
 """The layer as it is shipped: pinned, for the right processor, small, compiled, and enough for every function."""
 
 import ast
+import gzip
 import json
 import os
 import platform
@@ -11,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import botocore.session
 import pytest
+from botocore import xform_name
+from Crypto.Cipher import AES
 
 from ops import tools
 from tests.template.stack import REGION, ROOT, Function, Stack
@@ -97,17 +101,63 @@ def test_botocore_knows_the_services_in_use_and_no_others(shipped: Path) -> None
     assert known == {service for path in _shipped_code() for service in _services(path)}
 
 
+def test_botocore_knows_the_operations_that_our_code_calls_and_no_others(shipped: Path) -> None:
+    """Its models are read and parsed in full by each cold start."""
+    code = "".join(path.read_text() for path in _shipped_code())
+    known = set()
+    for model in (shipped / "botocore" / "data").glob("*/*/service-2.json"):
+        known |= set(json.loads(model.read_text())["operations"])
+    called = {
+        xform_name(operation)
+        for service in {service for path in _shipped_code() for service in _services(path)}
+        for operation in botocore.session.get_session().get_service_model(service).operation_names
+        if f".{xform_name(operation)}(" in code
+    }
+    assert {xform_name(operation) for operation in known} == called
+
+
+def test_what_is_left_of_the_ciphers_decrypts(local: Path) -> None:
+    key = bytes(range(32))
+    sealed = AES.new(key, AES.MODE_CBC, key[:16]).encrypt(b"a message of 32 bytes, no other.")
+    code = f"""
+from Crypto.Cipher import AES
+print(AES.new({key!r}, AES.MODE_CBC, {key[:16]!r}).decrypt({sealed!r}).decode())
+"""
+    assert _python(code, local) == "a message of 32 bytes, no other.\n"
+
+
 def test_trimming_leaves_alone_what_the_installed_files_are_links_to(tmp_path: Path) -> None:
     """They come from uv's cache by hard link, and so do those of every other environment of the machine."""
-    cached, site = tmp_path / "cached.json", tmp_path / "site"
-    cached.write_text(json.dumps({"partitions": [{"services": {"dynamodb": {}, "lambda": {}}}]}))
-    before = cached.read_text()
-    (site / "botocore" / "data" / "dynamodb").mkdir(parents=True)
-    installed = site / "botocore" / "data" / "endpoints.json"
-    installed.hardlink_to(cached)
-    _output([sys.executable, str(_LAYER / "trim.py"), str(site), "dynamodb"])
-    assert json.loads(installed.read_text())["partitions"] == [{"services": {"dynamodb": {}}}]
-    assert cached.read_text() == before
+    data = tmp_path / "site" / "botocore" / "data"
+    (data / "sns" / "2010").mkdir(parents=True)
+    endpoints: dict[str, Any] = {"partitions": [{"services": {"sns": {}, "lambda": {}}}]}
+    member = {"shape": "Text", "documentation": "long"}
+    structure = {"type": "structure", "members": {"documentation": member}}
+    model = {
+        "documentation": "long",
+        "operations": {"Publish": {"input": {"shape": "In"}}, "Subscribe": {"input": {"shape": "Other"}}},
+        "shapes": {"In": structure, "Other": structure, "Text": {"type": "string"}},
+    }
+    cached = {
+        data / "endpoints.json": json.dumps(endpoints).encode(),
+        data / "sns" / "2010" / "service-2.json.gz": gzip.compress(json.dumps(model).encode()),
+    }
+    for number, (installed, content) in enumerate(cached.items()):
+        (tmp_path / str(number)).write_bytes(content)
+        installed.hardlink_to(tmp_path / str(number))
+
+    _output([sys.executable, str(_LAYER / "trim.py"), str(tmp_path / "site"), "sns:Publish"])
+
+    assert [(tmp_path / str(number)).read_bytes() for number in range(2)] == list(cached.values())
+    assert json.loads((data / "endpoints.json").read_text()) == {"partitions": [{"services": {"sns": {}}}]}
+    assert json.loads((data / "sns" / "2010" / "service-2.json").read_text()) == {
+        "documentation": "",
+        "operations": {"Publish": {"input": {"shape": "In"}}},
+        "shapes": {
+            "In": {"type": "structure", "members": {"documentation": {"shape": "Text"}}},
+            "Text": {"type": "string"},
+        },
+    }
 
 
 def test_nothing_but_what_is_imported_is_beside_our_code(shipped: Path) -> None:

@@ -18,8 +18,11 @@ def needed() -> dict[str, set[Call]]:
     """What each function needs: the calls that it makes, and those that AWS makes in its role's name."""
     found = {}
     for name, function in _FUNCTIONS.items():
-        made = driver.run(_STACK, function)
-        found[name] = made | driver.implied(_STACK, function, made)
+        found[name] = set[Call]()
+        for stack in driver.variants(function):
+            (variant,) = (other for other in stack.functions() if other.name == name)
+            made = driver.run(stack, variant)
+            found[name] |= made | driver.implied(stack, variant, made)
     return found
 
 

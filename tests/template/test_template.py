@@ -8,7 +8,8 @@ from typing import Any, Final
 import pytest
 
 from gatehouse.settings import Settings
-from tests.template.stack import ROOT, Document, Function, Stack, sam, translated
+from ops import translate
+from tests.template.stack import REGION, ROOT, TEMPLATE, Document, Function, Stack, sam, translated
 
 _STACK: Final = Stack()
 _FUNCTIONS: Final = _STACK.functions()
@@ -68,6 +69,60 @@ def test_a_function_writes_into_a_log_group_of_its_own(function: Function) -> No
 def test_every_log_group_forgets() -> None:
     for name, properties in _STACK.of_type("AWS::Logs::LogGroup").items():
         assert int(properties["RetentionInDays"]) > 0, name
+
+
+def _with_parameters(**values: str) -> Document:
+    """The template as AWS::LanguageExtensions leaves it to SAM: with the parameters' values in their places."""
+    template = translate.read(TEMPLATE)
+    defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items()}
+    known = {**defaults, **values}
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, dict):
+            if set(node) == {"Ref"} and node["Ref"] in known:
+                return known[node["Ref"]]
+            return {name: resolved(value) for name, value in node.items()}
+        return [resolved(value) for value in node] if isinstance(node, list) else node
+
+    return {**template, **{part: resolved(template[part]) for part in ("Globals", "Resources")}}
+
+
+def _versions(template: Document) -> dict[str, str]:
+    """The logical id of each function's version: another one is another version."""
+    artifacts = {
+        name: f"s3://artifacts/{name}.zip"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
+    }
+    plain = translate.translated(template, artifacts, REGION)
+    return {
+        resource["Properties"]["FunctionName"]["Ref"]: name
+        for name, resource in plain["Resources"].items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
+
+
+def test_parameters_are_resolved_before_sam_names_the_versions() -> None:
+    """Without it a changed setting makes no version, and the alias stays on the old one.
+
+    https://github.com/aws/serverless-application-model/issues/2533
+    """
+    assert sam()["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+
+
+@every_function
+def test_a_changed_setting_of_a_function_makes_a_new_version_of_it(function: Function) -> None:
+    shared = sam()["Globals"]["Function"]["Environment"]["Variables"]
+    own = sam()["Resources"][function.name]["Properties"].get("Environment", {}).get("Variables", {})
+    settings = {
+        value["Ref"]
+        for value in (shared | own).values()
+        if isinstance(value, dict) and value.get("Ref") in sam()["Parameters"]
+    }
+    assert settings
+    before = _versions(_with_parameters())[function.name]
+    for setting in settings:
+        assert _versions(_with_parameters(**{setting: "another"}))[function.name] != before, setting
 
 
 @every_function
@@ -200,7 +255,10 @@ def test_the_book_streams_its_new_images_and_forgets_and_can_be_restored() -> No
 def test_what_holds_data_outlives_its_stack(kind: str) -> None:
     for name, resource in translated()["Resources"].items():
         if resource["Type"] == kind:
-            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (
+                "RetainExceptOnCreate",
+                "Retain",
+            ), name
 
 
 def test_the_bucket_is_encrypted_and_nobody_elses() -> None:
@@ -299,6 +357,6 @@ def test_sams_settings_can_be_read_and_allow_the_roles_that_the_template_makes()
     deploy = settings["default"]["deploy"]["parameters"]
     named = [role for role in _STACK.of_type("AWS::IAM::Role").values() if "RoleName" in role]
     assert named == []
-    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["capabilities"].split() == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     assert deploy["resolve_s3"] is True
     assert settings["default"]["validate"]["parameters"]["lint"] is True

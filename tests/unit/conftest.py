@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gatehouse import telemetry
-from tests.builders import House, sensoro_house, sunmi_house
+from tests.builders import House, sensepass_house, sensoro_house, sunmi_house
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +80,8 @@ def sunmi() -> House[Any]:
 @pytest.fixture
 def sensoro() -> House[Any]:
     return sensoro_house()
+
+
+@pytest.fixture
+def sensepass() -> House[Any]:
+    return sensepass_house()

@@ -10,9 +10,11 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
 # Two attempts of 1 + 2 s bound a call at 6 s. At worst a push takes four of them, the secret and then record,
 # publish and mark (or record and spill), the events of one push side by side: below the function's 29 s.
@@ -32,11 +34,15 @@ def _session() -> botocore.session.Session:
 @overload
 def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
 @overload
+def client(service: Literal["s3"]) -> S3Client: ...
+@overload
 def client(service: Literal["secretsmanager"]) -> SecretsManagerClient: ...
 @overload
 def client(service: Literal["sns"]) -> SNSClient: ...
 @overload
 def client(service: Literal["sqs"]) -> SQSClient: ...
+@overload
+def client(service: Literal["ssm"]) -> SSMClient: ...
 @cache
 def client(service: str) -> Any:
     """The process's client of a service, by botocore directly: boto3 on top costs 40 ms of every cold start."""

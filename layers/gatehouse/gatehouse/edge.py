@@ -17,7 +17,8 @@ from gatehouse import aws
 from gatehouse.accounts import Secret
 from gatehouse.errors import GatehouseError, Reason, Rejected
 from gatehouse.gate import Accounts, Answer, Gate, Push, Vendor, Verified
-from gatehouse.settings import GateSettings, VendorSettings
+from gatehouse.media import MediaBucket
+from gatehouse.settings import GateSettings, PictureSettings, VendorSettings
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
 from gatehouse.telemetry import Count, count, flush, log
@@ -33,11 +34,15 @@ class LambdaHandler(Protocol):
 
 def gate(settings: GateSettings) -> Gate:
     """The gate on AWS."""
+    album = None
+    if isinstance(settings, PictureSettings):
+        album = MediaBucket(lambda: aws.client("s3"), settings.media_bucket)
     return Gate(
         store=events_table(settings),
         topics=SnsTopics(aws.client("sns"), settings.topic_arns),
         spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
         announce=settings.announce_mode,
+        album=album,
     )
 
 

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     UNDECRYPTABLE = "undecryptable"
     UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_DEVICE = "unknown_device"
     MISSING_SIGNATURE = "missing_signature"
     WRONG_SIGNATURE = "wrong_signature"
     STALE = "stale"
@@ -40,7 +41,13 @@ class Reason(StrEnum):
 
 
 _STATUS = {Reason.MALFORMED: 400, Reason.UNDECRYPTABLE: 400, Reason.TOO_LARGE: 413}
-_CREDENTIALS = {Reason.UNKNOWN_ACCOUNT, Reason.WRONG_SIGNATURE, Reason.UNDECRYPTABLE, Reason.PLAIN_REFUSED}
+_CREDENTIALS = {
+    Reason.UNKNOWN_ACCOUNT,
+    Reason.UNKNOWN_DEVICE,
+    Reason.WRONG_SIGNATURE,
+    Reason.UNDECRYPTABLE,
+    Reason.PLAIN_REFUSED,
+}
 
 
 class Rejected(GatehouseError):

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import pydantic_core
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SkipValidation
+
+from gatehouse.media import Image, Upload
 
 MAX_EVENT_BYTES = 250_000
 """SNS and its message attributes take 262,144 bytes together; the attributes keep the rest.
@@ -196,6 +198,8 @@ class Picture(_Model):
     """Lower-case hex."""
     reference: str | None = None
     """The vendor's own id of the picture, where we do not have a copy."""
+    error: Literal["undecodable"] | None = None
+    """Why there is none, although the push had one."""
 
 
 class Link(_Model):
@@ -221,6 +225,44 @@ class Person(_Model):
     """Years, inclusive; absent where the range is open."""
 
 
+class Anomaly(StrEnum):
+    """Why a recognition was not an ordinary one."""
+
+    NOT_LIVE = "not_live"
+    ID_CARD_MISMATCH = "id_card_mismatch"
+    CARD_MISMATCH = "card_mismatch"
+    CODE_MISMATCH = "code_mismatch"
+    VISITOR_EXPIRED = "visitor_expired"
+    OUTSIDE_ACCESS_TIME = "outside_access_time"
+    INVALID_ID_CARD = "invalid_id_card"
+    INVALID_CARD = "invalid_card"
+    INVALID_CODE = "invalid_code"
+    TEMPERATURE = "temperature"
+    NO_MASK = "no_mask"
+    WRONG_PIN = "wrong_pin"
+    TOO_MANY_WRONG_PINS = "too_many_wrong_pins"
+    UNKNOWN = "unknown"
+
+
+class Decider(StrEnum):
+    """Who decided whether a door opens."""
+
+    TERMINAL = "terminal"
+    RULES = "rules"
+    DOUBT = "doubt"
+
+
+class Decision(_Model):
+    """What we answered to a terminal that asked whether to open a door."""
+
+    allowed: bool
+    by: Decider
+    rule: str | None = None
+    """The name of the rule that matched; absent where none did."""
+    milliseconds: int | None = None
+    """From the arrival at the gateway to the decision."""
+
+
 class Recognition(Data):
     """Somebody showed a face, a card or a code."""
 
@@ -237,6 +279,10 @@ class Recognition(Data):
     mask: Mask = Mask.UNKNOWN
     temperature: float | None = None
     """Of the body, °C."""
+    anomaly: Anomaly | None = None
+    stage: Literal["recorded", "asked"] = "recorded"
+    """`asked` where a terminal wanted a decision and will send the record of the passage besides."""
+    decision: Decision | None = None
     pictures: tuple[Picture, ...] = ()
 
 
@@ -321,6 +367,7 @@ class Notice(Data):
     message: str | None = None
     reference: dict[str, str] = Field(default_factory=dict)
     """What it is about: `{"task_id": "123"}`."""
+    pictures: tuple[Picture, ...] = ()
 
 
 class CloudEvent(_Model):
@@ -340,13 +387,25 @@ class Receipt:
     """What the gate knows of a push that passed: the part of its events that is the same for every vendor."""
 
     def __init__(
-        self, *, vendor: str, account: str, identity: Iterable[str], received_at: datetime, payload: JsonValue
+        self,
+        *,
+        vendor: str,
+        account: str,
+        identity: Iterable[str],
+        received_at: datetime,
+        payload: JsonValue,
+        images: Mapping[str, Image | None] | None = None,
+        bucket: str = "",
     ) -> None:
         self.vendor = vendor
         self.account = account
         self.received_at = received_at
         self.payload = payload
+        self.uploads: dict[str, Upload] = {}
+        """The pictures that the events refer to, by their key in the media bucket."""
         self._identity = [vendor, account, *identity]
+        self._images = images or {}
+        self._bucket = bucket
 
     def common(self, *, device: str | None, occurred_at: datetime | None, site: str | None = None) -> Common:
         """The fields that every event carries; an unknown time of occurrence is the time of arrival."""
@@ -367,11 +426,8 @@ class Receipt:
             data: what happened.
             also: what tells it from further events of the same type in the same push.
         """
-        # A JSON array, so that no two lists of parts ever read the same.
-        identity = json.dumps([*self._identity, data.topic, *also], ensure_ascii=True)
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
         return CloudEvent(
-            id=f"{self.vendor}-{digest}",
+            id=self._id(data.topic, *also),
             source=f"urn:gatehouse:{self.vendor}:{quote(self.account, safe='')}",
             type=f"gatehouse.{data.topic}.v1",
             subject=data.device,
@@ -379,10 +435,48 @@ class Receipt:
             data=data,
         )
 
-    def unmapped(self, why: str) -> CloudEvent:
-        """The notice that keeps a push which was verified and not understood."""
+    def pictures(self, topic: Topic, *also: str) -> tuple[Picture, ...]:
+        """References to the push's pictures for its event of this type, which are uploaded under the event's id.
+
+        Args:
+            topic: the event's type.
+            also: as for `event`.
+        """
+        return tuple(self._picture(role, image, self._id(topic, *also)) for role, image in self._images.items())
+
+    def unmapped(self, why: str, body: bytes | None = None) -> CloudEvent:
+        """The notice that keeps a push which was verified and not understood.
+
+        Args:
+            why: goes into the notice.
+            body: the whole push, where it is too large for an event: it goes the way of the pictures.
+        """
+        pictures = self.pictures(Topic.NOTICE, "unmapped")
+        if body is not None:
+            whole = Image(body, hashlib.sha256(body).digest(), "application/octet-stream", "bin")
+            pictures = (*pictures, self._picture("push", whole, self._id(Topic.NOTICE, "unmapped")))
         common = self.common(device=None, occurred_at=None)
-        return self.event(Notice(**common, kind=NoticeKind.UNMAPPED, reason=why), "unmapped")
+        return self.event(Notice(**common, kind=NoticeKind.UNMAPPED, reason=why, pictures=pictures), "unmapped")
+
+    def _id(self, topic: Topic, *also: str) -> str:
+        # A JSON array, so that no two lists of parts ever read the same.
+        identity = json.dumps([*self._identity, topic, *also], ensure_ascii=True)
+        return f"{self.vendor}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+    def _picture(self, role: str, image: Image | None, event_id: str) -> Picture:
+        if image is None:
+            return Picture(role=role, error="undecodable")
+        # Nothing in it of when it came: a repetition of the push, on the next day too, is the same picture.
+        key = f"{self.vendor}/{event_id}/{role}.{image.suffix}"
+        self.uploads[key] = Upload(key, image.data, image.digest, image.content_type)
+        return Picture(
+            role=role,
+            bucket=self._bucket,
+            key=key,
+            content_type=image.content_type,
+            size=len(image.data),
+            sha256=image.digest.hex(),
+        )
 
 
 def raw(body: bytes) -> JsonValue:

@@ -1,19 +1,26 @@
 """The one way through: verify → decrypt → normalise → record → publish → acknowledge."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, JsonValue
 
-from gatehouse.errors import NotKept, NotUnderstood, Reason, Rejected, Unavailable
+from gatehouse.errors import NotKept, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
 from gatehouse.events import MAX_EVENT_BYTES, CloudEvent, Receipt, Record, raw
+from gatehouse.media import Image, Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count, count, log
+
+if TYPE_CHECKING:
+    from gatehouse.deadline import Deadline
 
 BODY_LIMIT = 64 * 1024
 """Bytes. An `unmapped` notice at most doubles the body and must still fit through SNS."""
@@ -69,7 +76,26 @@ class Vendor[A: BaseModel, V: Verified]:
     """Events. Any exception makes the push an `unmapped` notice; `NotUnderstood` says why."""
     acknowledgement: JsonValue
     """The body of the 200 answer."""
+    images: Callable[[V], Mapping[str, Image | None]] = lambda _: {}
+    """The push's pictures by their role; None for one that cannot be decoded. Asked after `decrypt`."""
+    respond: Callable[[Push, V, JsonValue, Keep], Answer] | None = None
+    """Where the vendor waits for more than an acknowledgement: what to answer. It has to call `Keep`."""
     body_limit: int = BODY_LIMIT
+
+
+type Normalise = Callable[[JsonValue, Receipt], list[CloudEvent]]
+
+
+class Keep(Protocol):
+    """The steps behind normalise, for a vendor that has something to say about how."""
+
+    def __call__(self, normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
+        """Records and publishes what the push means. Raises `NotKept`.
+
+        Args:
+            normalise: in place of the vendor's, where the events hold more than the push.
+            deadline: until when it has to be done.
+        """
 
 
 class Accounts[A](Protocol):
@@ -105,6 +131,20 @@ class Spill(Protocol):
     def send(self, record: Record, step: Step) -> None:
         """Keeps an event for `functions/redrive`. Raises `NotKept`."""
 
+    def send_picture(self, upload: Upload) -> None:
+        """Keeps a picture for `functions/redrive`. Raises `NotKept`."""
+
+
+class Album(Protocol):
+    """The port to the pictures."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+
+    def put(self, upload: Upload) -> None:
+        """Stores a picture. Raises `Unavailable`."""
+
 
 class Admission(StrEnum):
     """What became of an event."""
@@ -118,11 +158,14 @@ class Admission(StrEnum):
 class Gate:
     """The steps behind a vendor's own: record, publish, and what happens when AWS does not take one of them."""
 
-    def __init__(self, store: Store, topics: Topics, spill: Spill, announce: Announce) -> None:
+    def __init__(
+        self, store: Store, topics: Topics, spill: Spill, announce: Announce, album: Album | None = None
+    ) -> None:
         self._store = store
         self._topics = topics
         self._spill = spill
         self._announce = announce
+        self._album = album
 
     def receive[A: BaseModel, V: Verified](self, push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> Answer:
         """The whole path of a push.
@@ -138,18 +181,75 @@ class Gate:
                 f"{vendor.name}: the body has {len(push.body)} bytes, the limit is {vendor.body_limit}",
             )
         verified, payload = _open(push, vendor, accounts)
-        self._admit_all(_records(push, vendor, verified, payload))
+
+        def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
+            understood = vendor if normalise is None else replace(vendor, normalise=normalise)
+            records, uploads = self._meaning(push, understood, verified, payload)
+            (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
+
+        if vendor.respond is not None:
+            return vendor.respond(push, verified, payload, keep)
+        keep()
         return Answer(200, json.dumps(vendor.acknowledgement))
 
-    def _admit_all(self, records: Sequence[Record]) -> None:
-        """Admits the events of one push, side by side where they are several: the function's time is for one."""
-        if len(records) == 1:
-            self.admit(records[0])
+    def _within(self, deadline: Deadline) -> Gate:
+        """The same gate, which waits for nothing longer than there is time."""
+        from gatehouse import deadline as timely  # noqa: PLC0415 - most vendors do not wait
+
+        return Gate(
+            timely.TimelyStore(self._store, deadline),
+            timely.TimelyTopics(self._topics, deadline),
+            timely.TimelySpill(self._spill, deadline),
+            self._announce,
+            None if self._album is None else timely.TimelyAlbum(self._album, deadline),
+        )
+
+    def _admit_all(self, records: Sequence[Record], uploads: Sequence[Upload]) -> None:
+        """Admits the events and pictures of a push, side by side where they are several: the time is for one."""
+        steps: list[Callable[[], object]] = [partial(self.admit, record) for record in records]
+        steps += [partial(self.store_picture, upload) for upload in uploads]
+        if len(steps) < 2:
+            for only in steps:
+                only()
             return
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few pushes hold several events
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most pushes are one event
 
         with ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(self.admit, records))
+            running = [pool.submit(step) for step in steps[1:]]
+            steps[0]()  # a thread less
+        for step in running:
+            step.result()
+
+    def store_picture(self, upload: Upload) -> None:
+        """Stores a picture, or spills it.
+
+        Raises:
+            NotKept: neither the bucket nor the spill queue took it.
+        """
+        vendor = upload.key.partition("/")[0]
+        try:
+            self._stored(upload)
+        except Unavailable as error:
+            try:
+                self._spill.send_picture(upload)
+            except NotKept:
+                count(Count.NOT_KEPT, vendor)
+                raise
+            log.warning("spilled: the bucket did not take the picture", error=str(error))
+            count(Count.SPILLED, vendor)
+
+    def redo_picture(self, upload: Upload) -> None:
+        """The way again for a picture from the spill queue.
+
+        Raises:
+            Unavailable: the bucket still does not take it; the queue keeps it.
+        """
+        self._stored(upload)
+
+    def _stored(self, upload: Upload) -> None:
+        if self._album is None:
+            raise WrongSetting("MEDIA_BUCKET: a picture came, and no bucket is set")
+        self._album.put(upload)
 
     def admit(self, record: Record) -> Admission:
         """Record and publish one event, or spill it.
@@ -183,6 +283,52 @@ class Gate:
         count(Count.PUBLISHED, record.vendor)
         self._mark(record)
         return Admission.ANNOUNCED
+
+    def _meaning[A: BaseModel, V: Verified](
+        self, push: Push, vendor: Vendor[A, V], verified: V, payload: JsonValue
+    ) -> tuple[list[Record], list[Upload]]:
+        """What the push means; a push that cannot be understood is one `unmapped` notice.
+
+        From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
+        """
+
+        def receipt(identity: Sequence[str], payload: JsonValue) -> Receipt:
+            return Receipt(
+                vendor=vendor.name,
+                account=verified.account,
+                identity=identity,
+                received_at=push.received_at,
+                payload=payload,
+                images=vendor.images(verified),
+                bucket="" if self._album is None else self._album.bucket,
+            )
+
+        identity: Sequence[str] | None = None
+        try:
+            identity = vendor.identity(payload, verified)
+            mapped = receipt(identity, payload)
+            records = [Record.of(event) for event in vendor.normalise(payload, mapped)]
+            if any(record.size > MAX_EVENT_BYTES for record in records):
+                raise NotUnderstood("larger than SNS takes")  # noqa: TRY301 - one place decides what is kept how
+        except Exception as error:  # noqa: BLE001 - see above
+            why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
+        else:
+            return records, list(mapped.uploads.values())
+        if identity is None:
+            identity = [push.body.hex()]
+        log.warning("unmapped", vendor=vendor.name, why=why)
+        count(Count.UNMAPPED, vendor.name)
+        # As it was read; else as text; else, where even that is too large for an event, beside it in the bucket.
+        for content, body in ((payload, None), (raw(push.body), None), (None, push.body)):
+            unmapped = receipt(identity, content)
+            try:
+                record = Record.of(unmapped.unmapped(why, body))
+            except Exception as error:  # noqa: BLE001 - what JSON cannot carry as a value it carries as text
+                log.warning("unmapped payload kept as text", vendor=vendor.name, why=type(error).__name__)
+                continue
+            if record.size <= MAX_EVENT_BYTES:
+                return [record], list(unmapped.uploads.values())
+        raise NotKept("no form of the push fits into an event")
 
     def _announced(self, record: Record) -> Admission:
         count(Count.RECORDED, record.vendor)
@@ -224,48 +370,3 @@ def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts:
             raise
     verified = vendor.verify(push, newer)
     return verified, vendor.decrypt(push, verified)
-
-
-def _records[A: BaseModel, V: Verified](
-    push: Push, vendor: Vendor[A, V], verified: V, payload: JsonValue
-) -> list[Record]:
-    """What the push means; a push that cannot be understood is one `unmapped` notice.
-
-    From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
-    """
-    identity: Sequence[str] = [push.body.hex()]
-    receipt: Receipt | None = None
-    try:
-        identity = vendor.identity(payload, verified)
-        receipt = _receipt(push, vendor, verified, payload, identity)
-        records = [Record.of(event) for event in vendor.normalise(payload, receipt)]
-        if any(record.size > MAX_EVENT_BYTES for record in records):
-            raise NotUnderstood("larger than SNS takes")  # noqa: TRY301 - one place decides what is kept how
-    except Exception as error:  # noqa: BLE001 - see above
-        why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
-    else:
-        return records
-    log.warning("unmapped", vendor=vendor.name, why=why)
-    count(Count.UNMAPPED, vendor.name)
-    if receipt is not None:
-        try:
-            record = Record.of(receipt.unmapped(why))
-        except Exception as error:  # noqa: BLE001 - what JSON cannot carry as a value it carries as text
-            log.warning("unmapped payload kept as text", vendor=vendor.name, why=type(error).__name__)
-        else:
-            if record.size <= MAX_EVENT_BYTES:
-                return [record]
-    whole = _receipt(push, vendor, verified, raw(push.body), identity)
-    return [Record.of(whole.unmapped(why))]
-
-
-def _receipt[A: BaseModel, V: Verified](
-    push: Push, vendor: Vendor[A, V], verified: V, payload: JsonValue, identity: Sequence[str]
-) -> Receipt:
-    return Receipt(
-        vendor=vendor.name,
-        account=verified.account,
-        identity=identity,
-        received_at=push.received_at,
-        payload=payload,
-    )

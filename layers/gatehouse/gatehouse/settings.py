@@ -68,6 +68,12 @@ class GateSettings(Settings):
     retention_days: int = Field(default=90, ge=1, le=3650)
 
 
+class PictureSettings(GateSettings):
+    """What a function needs besides where pictures come."""
+
+    media_bucket: str = Field(min_length=1)
+
+
 class VendorSettings(GateSettings):
     """What a vendor's function needs besides: its secret, and the address the vendor was given."""
 

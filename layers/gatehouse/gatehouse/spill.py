@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -10,9 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import NotKept
 from gatehouse.events import Record
+from gatehouse.media import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+_MAX_BYTES = 1_048_576 - 4_096  # what SQS takes, less the attributes
 
 
 class Step(StrEnum):
@@ -20,6 +26,7 @@ class Step(StrEnum):
 
     RECORD = "record"
     PUBLISH = "publish"
+    PICTURE = "picture"
 
 
 class SpillQueue:
@@ -36,11 +43,38 @@ class SpillQueue:
         Raises:
             NotKept: SQS did not take it.
         """
+        self._send(record.body, step=step)
+
+    def send_picture(self, upload: Upload) -> None:
+        """Keeps a picture for later, as base64.
+
+        Raises:
+            NotKept: SQS did not take it; it takes 1 MiB
+                (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
+        """
+        body = base64.b64encode(upload.data).decode()
+        if len(body) > _MAX_BYTES:
+            raise NotKept(f"SendMessage: a picture of {len(upload.data)} bytes")
+        self._send(body, step=Step.PICTURE, key=upload.key, content_type=upload.content_type)
+
+    def _send(self, body: str, **attributes: str) -> None:
         try:
             self._client().send_message(
                 QueueUrl=self._url,
-                MessageBody=record.body,
-                MessageAttributes={"step": {"DataType": "String", "StringValue": step}},
+                MessageBody=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
             )
         except (ClientError, BotoCoreError) as error:
             raise NotKept(f"SendMessage: {type(error).__name__}") from error
+
+
+def picture(body: str, key: str, content_type: str) -> Upload:
+    """The picture in a message of `send_picture`.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    data = base64.b64decode(body, validate=True)
+    return Upload(key, data, hashlib.sha256(data).digest(), content_type)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+type Keys = list[dict[str, AttributeValueTypeDef]]
+
 _BATCH = 100  # keys a BatchGetItem takes: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -101,29 +103,32 @@ class EventsTable:
         Raises:
             Unavailable: DynamoDB did not answer for all of them.
         """
-        wanted = list(dict.fromkeys(ids))
+        unique = list(dict.fromkeys(ids))
         found: set[str] = set()
-        for start in range(0, len(wanted), _BATCH):
-            keys: list[dict[str, AttributeValueTypeDef]] = [
-                {"id": {"S": record_id}} for record_id in wanted[start : start + _BATCH]
-            ]
-            try:
-                answer = self._client.batch_get_item(
-                    RequestItems={
-                        self._table: {
-                            "Keys": keys,
-                            "ConsistentRead": True,
-                            "ProjectionExpression": "id, delivery",
-                        }
-                    }
-                )
-            except (ClientError, BotoCoreError) as error:
-                raise Unavailable(f"BatchGetItem: {type(error).__name__}") from error
-            if answer.get("UnprocessedKeys"):
-                raise Unavailable("BatchGetItem: unprocessed keys")
-            found.update(
-                item["id"]["S"]
-                for item in answer["Responses"].get(self._table, [])
-                if item["delivery"]["S"] == Delivery.PENDING
-            )
+        for start in range(0, len(unique), _BATCH):
+            keys: Keys = [{"id": {"S": record_id}} for record_id in unique[start : start + _BATCH]]
+            while keys:
+                answer, left = self._look(keys)
+                found |= answer
+                if len(left) == len(keys):
+                    raise Unavailable("BatchGetItem: no key was processed")
+                keys = left
         return found
+
+    def _look(self, keys: Keys) -> tuple[set[str], Keys]:
+        """The pending among some records, and those that DynamoDB left out: it answers in parts of 16 MB."""
+        try:
+            answer = self._client.batch_get_item(
+                RequestItems={
+                    self._table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": "id, delivery"}
+                }
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"BatchGetItem: {type(error).__name__}") from error
+        pending = {
+            item["id"]["S"]
+            for item in answer["Responses"].get(self._table, [])
+            if item["delivery"]["S"] == Delivery.PENDING
+        }
+        left = answer["UnprocessedKeys"].get(self._table)
+        return pending, [{"id": key["id"]} for key in left["Keys"]] if left else []

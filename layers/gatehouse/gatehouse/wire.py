@@ -68,6 +68,15 @@ def unix_time(value: object, per_second: int = 1) -> datetime | None:
         return None
 
 
+def either_unix_time(value: object) -> datetime | None:
+    """A Unix time in seconds or in milliseconds, where a vendor does not say which: told apart by its size."""
+    count = whole(value)
+    return None if count is None else unix_time(count, per_second=1000 if abs(count) >= _MILLISECONDS else 1)
+
+
+_MILLISECONDS = 100_000_000_000  # as seconds, this is the year 5138
+
+
 def _mapping(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 

@@ -4,21 +4,23 @@ import base64
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import pytest
 
 from functions.sensoro.wire import Accounts as SensoroAccounts
 from functions.sunmi.wire import Accounts as SunmiAccounts
-from gatehouse.errors import Unavailable
+from gatehouse.errors import NotKept, Unavailable, WrongSetting
 from gatehouse.events import MAX_EVENT_BYTES, Record
 from gatehouse.gate import BODY_LIMIT, Admission, Gate
+from gatehouse.media import Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
+from ops.simulators.sensepass import picture
 from tests.builders import (
     FACE,
     NOW,
@@ -28,13 +30,15 @@ from tests.builders import (
     House,
     face_push,
     seconds,
+    sensepass_house,
     sensor_body,
     sensor_push,
     sensoro_house,
     some_record,
     sunmi_house,
+    terminal,
 )
-from tests.fakes import FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
+from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
 from tests.unit.conftest import Output
 
 type Make = Callable[..., House[Any]]
@@ -100,12 +104,14 @@ class FailingAt(FakeStore):
     def __init__(self, call: int) -> None:
         super().__init__()
         self._until = call
+        self._lock = Lock()
 
     def record(self, record: Record, announce: str) -> bool:
-        self._until -= 1
-        if self._until == 0:
-            raise Unavailable("fake")
-        return super().record(record, announce)
+        with self._lock:
+            self._until -= 1
+            if self._until == 0:
+                raise Unavailable("fake")
+            return super().record(record, announce)
 
 
 def test_in_announce_mode_stream_a_push_is_recorded_and_not_published(output: Output) -> None:
@@ -185,10 +191,161 @@ def test_nothing_of_ours_catches_the_death_of_the_process(sunmi: House[Any]) -> 
         sunmi.send(face_push(nonce="N2"))
 
 
+# ─── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+UPLOAD = Upload("acme/1/face.jpg", b"\xff\xd8\xff", b"\0" * 32, "image/jpeg")
+
+
+def _only_key(house: House[Any]) -> str:
+    """The key that the one event has of its one picture."""
+    (event,) = house.stored
+    (reference,) = event["data"]["pictures"]
+    key: str = reference["key"]
+    return key
+
+
+def test_the_picture_and_the_record_go_side_by_side(sensepass: House[Any]) -> None:
+    together = Barrier(2, timeout=10)
+    sensepass.store = SharedStore(barrier=together)
+    sensepass.album = SharedAlbum(together)
+
+    assert sensepass.send(terminal().upload()).status == 200
+    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+
+
+class SharedAlbum(FakeAlbum):
+    """A bucket that waits until the table is called as well."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        super().__init__()
+        self._barrier = barrier
+
+    def put(self, upload: Upload) -> None:
+        self._barrier.wait()
+        super().put(upload)
+
+
+def test_each_picture_of_a_push_is_stored(sensepass: House[Any]) -> None:
+    pictures: dict[str, Any] = {"rgb_image": "/9j/4AAQ", "alarm_photo": "iVBORw0KGgo="}
+
+    assert sensepass.send(terminal().upload(**pictures)).status == 200
+    assert sorted(key.rpartition("/")[2] for key in sensepass.album.pictures) == ["alarm_photo.png", "rgb_image.jpg"]
+
+
+def test_when_the_bucket_is_down_the_picture_is_spilled_and_the_event_recorded(
+    sensepass: House[Any], output: Output
+) -> None:
+    sensepass.album.down = True
+
+    assert sensepass.send(terminal().upload()).status == 200
+    (upload,) = sensepass.spill.pictures
+    assert upload.key == _only_key(sensepass)
+    assert not sensepass.spill.messages
+    assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1, Count.SPILLED: 1}
+
+
+def test_when_the_table_is_down_the_event_is_spilled_and_the_picture_stored(sensepass: House[Any]) -> None:
+    sensepass.store.down = True
+
+    assert sensepass.send(terminal().upload()).status == 200
+    ((record, _),) = sensepass.spill.messages
+    assert list(sensepass.album.pictures) == [f"sensepass/{record.id}/rgb_image.jpg"]
+
+
+def test_a_picture_that_nobody_takes_makes_the_vendor_send_again_and_the_event_is_not_doubled(
+    sensepass: House[Any], output: Output
+) -> None:
+    push = terminal().upload()
+    sensepass.album.down = sensepass.spill.down = True
+    assert sensepass.send(push).status == 503
+    assert len(sensepass.stored) == 1
+    assert output.counted[Count.NOT_KEPT] == 1
+
+    sensepass.album.down = False
+    assert sensepass.send(push, at=NOW + seconds(86_400)).status == 200
+    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+
+
+def test_the_same_picture_sent_five_times_is_one(sensepass: House[Any]) -> None:
+    push = terminal().upload()
+    for late in range(5):
+        assert sensepass.send(push, at=NOW + seconds(late)).status == 200
+
+    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+
+
+def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(sensepass: House[Any]) -> None:
+    image = picture(1_000, seed=1)
+    content = terminal().record(image=image)
+    sensepass.send(terminal().pushed(9, content))
+
+    assert sensepass.stored[0]["data"]["kind"] == "unmapped"
+    assert sensepass.album.pictures[_only_key(sensepass)].data == image
+
+
+@pytest.mark.parametrize("character", [b"x", b"\xff", b"\x01"])
+def test_a_push_that_is_not_understood_and_too_large_for_an_event_is_kept_whole_in_the_bucket(
+    sensepass: House[Any], output: Output, character: bytes
+) -> None:
+    body = character * (MAX_EVENT_BYTES + 1)
+
+    assert sensepass.send(Request(terminal().event_dest, body)).status == 200
+    data = sensepass.event["data"]
+    assert data["kind"] == "unmapped"
+    assert "payload" not in data
+    (reference,) = data["pictures"]
+    assert (reference["role"], reference["size"]) == ("push", len(body))
+    assert sensepass.album.pictures[reference["key"]].data == body
+    assert output.counted[Count.UNMAPPED] == 1
+
+
+def test_a_body_at_the_limit_of_a_vendor_with_pictures_is_taken_and_one_above_it_is_not() -> None:
+    house = sensepass_house()
+    limit = 5 * 1024 * 1024
+
+    assert house.send(Request(terminal().event_dest, b"x" * limit)).status == 200
+    assert house.send(Request(terminal().event_dest, b"x" * (limit + 1))).status == 413
+
+
+def test_a_spilled_picture_is_stored() -> None:
+    album = FakeAlbum()
+
+    Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, album).redo_picture(UPLOAD)
+
+    assert album.pictures == {UPLOAD.key: UPLOAD}
+
+
+def test_a_spilled_picture_that_is_not_taken_again_is_not_spilled_again() -> None:
+    spill = FakeSpill()
+    with pytest.raises(Unavailable):
+        Gate(FakeStore(), FakeTopics(), spill, Announce.INLINE, FakeAlbum(down=True)).redo_picture(UPLOAD)
+
+    assert not spill.pictures
+
+
+def test_a_picture_without_a_bucket_is_a_wrong_setting() -> None:
+    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE)
+
+    with pytest.raises(WrongSetting, match="MEDIA_BUCKET"):
+        gate.store_picture(UPLOAD)
+    with pytest.raises(WrongSetting, match="MEDIA_BUCKET"):
+        gate.redo_picture(UPLOAD)
+
+
+def test_a_picture_that_neither_bucket_nor_queue_takes_is_not_kept() -> None:
+    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(down=True), Announce.INLINE, FakeAlbum(down=True))
+
+    with pytest.raises(NotKept):
+        gate.store_picture(UPLOAD)
+
+
 # ─── The way again ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("step", Step)
+each_step = pytest.mark.parametrize("step", [Step.RECORD, Step.PUBLISH])
+
+
+@each_step
 def test_a_spilled_event_is_announced_and_marked(step: Step) -> None:
     store, topics = FakeStore(), FakeTopics()
     record = some_record()
@@ -218,7 +375,7 @@ def test_a_spilled_event_is_left_to_the_relay_in_announce_mode_stream() -> None:
     assert not topics.messages
 
 
-@pytest.mark.parametrize("step", Step)
+@each_step
 def test_a_spilled_event_that_is_not_taken_again_is_not_spilled_again(step: Step) -> None:
     spill = FakeSpill()
     with pytest.raises(Unavailable):

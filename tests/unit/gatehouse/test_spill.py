@@ -1,15 +1,23 @@
-"""The spill queue on SQS: the event whole, and the step to go on from."""
+"""The spill queue on SQS: the event whole, and the step to go on from; or a picture."""
+
+import hashlib
 
 import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import NotKept
-from gatehouse.spill import SpillQueue, Step
+from gatehouse.media import Upload
+from gatehouse.spill import SpillQueue, Step, picture
 from tests.aws import Aws
 from tests.builders import some_record
 
 
-@pytest.mark.parametrize("step", Step)
+def _upload(size: int) -> Upload:
+    data = bytes(number % 251 for number in range(size))
+    return Upload("acme/1/face.jpg", data, hashlib.sha256(data).digest(), "image/jpeg")
+
+
+@pytest.mark.parametrize("step", [Step.RECORD, Step.PUBLISH])
 def test_an_event_is_kept_whole_with_its_step(account: Aws, step: Step) -> None:
     record = some_record(payload="设备 \x00 \ufffe \ud7ff " + "x" * 200_000)
 
@@ -42,3 +50,36 @@ def test_a_queue_that_cannot_be_reached_does_not_keep(account: Aws) -> None:
 
     with pytest.raises(NotKept, match="EndpointConnectionError"):
         SpillQueue(lambda: client, account.spill_url).send(some_record(), Step.PUBLISH)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100_000])
+def test_a_picture_comes_back_from_the_queue_as_it_was(account: Aws, size: int) -> None:
+    upload = _upload(size)
+
+    SpillQueue(lambda: account.sqs, account.spill_url).send_picture(upload)
+
+    (message,) = account.sqs.receive_message(QueueUrl=account.spill_url, MessageAttributeNames=["All"])["Messages"]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes.pop("step") == Step.PICTURE
+    assert picture(message["Body"], **attributes) == upload
+
+
+def test_the_largest_picture_that_sqs_takes_fits_with_its_attributes(account: Aws) -> None:
+    with Stubber(account.sqs) as stub:
+        stub.add_response("send_message", {"MessageId": "m"})
+        SpillQueue(lambda: account.sqs, account.spill_url).send_picture(_upload((1_048_576 - 4_096) // 4 * 3))
+    with Stubber(account.sqs), pytest.raises(NotKept, match="a picture of 783361 bytes"):
+        SpillQueue(lambda: account.sqs, account.spill_url).send_picture(_upload((1_048_576 - 4_096) // 4 * 3 + 1))
+
+
+def test_a_picture_that_sqs_refuses_is_not_kept(account: Aws) -> None:
+    with Stubber(account.sqs) as stub:
+        stub.add_client_error("send_message", service_error_code="OverLimit", service_message="secret")
+        with pytest.raises(NotKept, match=r"^SendMessage: OverLimit$"):
+            SpillQueue(lambda: account.sqs, account.spill_url).send_picture(_upload(10))
+
+
+@pytest.mark.parametrize("body", ["A", "no base64!", "图片", '{"id": 1}'])
+def test_a_message_that_holds_no_picture_is_refused(body: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        picture(body, "acme/1/face.jpg", "image/jpeg")

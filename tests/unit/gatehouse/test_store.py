@@ -1,8 +1,9 @@
 """The book on DynamoDB: one conditional put, the mark, and what is pending."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
@@ -120,11 +121,24 @@ def test_a_table_that_cannot_be_reached_is_unavailable(account: Aws) -> None:
         table.pending([RECORD.id])
 
 
-def test_keys_that_dynamodb_leaves_out_are_not_taken_for_published(account: Aws) -> None:
+def _answer(pending: Sequence[str], left: Sequence[str]) -> dict[str, Any]:
+    items = [{"id": {"S": record_id}, "delivery": {"S": "pending"}} for record_id in pending]
+    keys = {TABLE: {"Keys": [{"id": {"S": record_id}} for record_id in left]}} if left else {}
+    return {"Responses": {TABLE: items}, "UnprocessedKeys": keys}
+
+
+def test_keys_that_dynamodb_leaves_out_are_asked_for_again(account: Aws) -> None:
     with Stubber(account.dynamodb) as stub:
-        stub.add_response(
-            "batch_get_item",
-            {"Responses": {TABLE: []}, "UnprocessedKeys": {TABLE: {"Keys": [{"id": {"S": RECORD.id}}]}}},
-        )
-        with pytest.raises(Unavailable, match="unprocessed"):
-            _table(account).pending([RECORD.id])
+        stub.add_response("batch_get_item", _answer(["a"], left=["b", "c"]))
+        stub.add_response("batch_get_item", _answer(["b"], left=["c"]))
+        stub.add_response("batch_get_item", _answer(["c"], left=[]))
+        assert _table(account).pending(["a", "b", "c"]) == {"a", "b", "c"}
+        stub.assert_no_pending_responses()
+
+
+def test_keys_that_dynamodb_never_answers_for_are_not_taken_for_published(account: Aws) -> None:
+    with Stubber(account.dynamodb) as stub:
+        stub.add_response("batch_get_item", _answer(["a"], left=["b"]))
+        stub.add_response("batch_get_item", _answer([], left=["b"]))
+        with pytest.raises(Unavailable, match="no key was processed"):
+            _table(account).pending(["a", "b"])

@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import Unavailable
-from gatehouse.events import MAX_EVENT_BYTES, Alarm, AlarmKind, Receipt, Record, Severity, Topic
+from gatehouse.events import MAX_EVENT_BYTES, Alarm, AlarmKind, Measurement, Receipt, Record, Severity, Topic
 from gatehouse.topics import SnsTopics
 from tests.aws import Aws, calls
 from tests.builders import NOW, some_record
@@ -87,6 +87,21 @@ def test_a_batch_has_at_most_as_many_bytes_as_sns_takes(account: Aws, size: int,
 
     assert sum(map(len, batches)) == 12
     assert all(len(batch) <= 10 for batch in batches)
+    assert max(sum(map(_bytes, batch)) for batch in batches) <= 262_144
+
+
+def test_attributes_of_four_bytes_a_character_count_as_such(account: Aws) -> None:
+    def measurement(name: str, filling: int) -> Record:
+        receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload="x" * filling)
+        common = receipt.common(device="👩" * 256, occurred_at=None)
+        return Record.of(receipt.event(Measurement(**common, kind="👩" * 256, readings={})))
+
+    # Two of them fit into a batch with up to 2,000 bytes of attributes each; these have more.
+    filling = 262_144 // 2 - 2_000 - measurement("1", 0).size
+    records = [measurement(str(number), filling) for number in range(4)]
+
+    batches = _batches(account, records)
+
     assert max(sum(map(_bytes, batch)) for batch in batches) <= 262_144
 
 

@@ -1,5 +1,6 @@
 """Redrive: what was spilled goes the same way again, and what is not taken stays in the queue."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from functions.redrive.handler import handle
 from gatehouse.events import Record
 from gatehouse.gate import Gate
+from gatehouse.media import Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
-from tests.builders import some_record
-from tests.fakes import FakeSpill, FakeStore, FakeTopics
+from tests.builders import some_record, spilled
+from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 
 
@@ -114,4 +116,45 @@ def test_what_was_redone_is_told_without_what_it_holds(output: Output) -> None:
 
     (line,) = output.logged
     assert (line["message"], line["event_id"], line["admission"]) == ("redone", record.id, "announced")
+    assert "MARKER" not in output.read()
+
+
+# ─── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_DATA = b"\xff\xd8\xffMARKER"
+UPLOAD = Upload("acme/1/face.jpg", _DATA, hashlib.sha256(_DATA).digest(), "image/jpeg")
+
+
+def _redo(event: dict[str, Any], album: FakeAlbum) -> dict[str, Any]:
+    return handle(event, Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, album))
+
+
+def test_a_spilled_picture_is_stored_as_it_was(output: Output) -> None:
+    album = FakeAlbum()
+
+    assert _redo(spilled(FakeSpill(pictures=[UPLOAD])), album) == {"batchItemFailures": []}
+    assert album.pictures == {UPLOAD.key: UPLOAD}
+    (line,) = output.logged
+    assert (line["message"], line["key"], line["step"]) == ("redone", UPLOAD.key, "picture")
+    assert "MARKER" not in output.read()
+
+
+def test_a_picture_that_is_still_not_taken_stays_in_the_queue_and_keeps_no_event_back() -> None:
+    spill = FakeSpill(messages=[(some_record(), Step.RECORD)], pictures=[UPLOAD])
+
+    assert _redo(spilled(spill), FakeAlbum(down=True)) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+
+
+@pytest.mark.parametrize(("field", "value"), [("body", "MARKER!"), ("key", None), ("content_type", None)])
+def test_a_picture_that_is_none_stays_in_the_queue(field: str, value: str | None, output: Output) -> None:
+    event = spilled(FakeSpill(pictures=[UPLOAD]))
+    (message,) = event["Records"]
+    if field == "body":
+        message["body"] = value
+    else:
+        del message["messageAttributes"][field]
+    album = FakeAlbum()
+
+    assert _redo(event, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert not album.pictures
     assert "MARKER" not in output.read()

@@ -48,6 +48,7 @@ def test_a_face_is_a_recognition(sunmi: House[Any]) -> None:
         "method": "face",
         "outcome": "recognised",
         "mask": "unknown",
+        "stage": "recorded",
         "pictures": [],
     }
 

@@ -1,0 +1,225 @@
+"""The calls we make to a terminal: where it pushes to, whom it asks, and which records it has.
+
+Source: "Push" of the terminal's documentation for `/v1/event/subscribe`; the vendor's web API guide
+(https://webapi.gitbook.io/nebula-pass-web-api-guide) for `/v1/auth/login`, `/v1/device/functions`, which holds the
+address for remote authentication from V1.1 on, and `/v1/event/records`, there from V1.2 on.
+"""
+
+import json
+import ssl
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, Final, Self
+
+import urllib3
+
+from gatehouse.errors import GatehouseError
+
+PORT: Final = 8000
+PAGE: Final = 200
+"""Records at once; a terminal gives no more."""
+_ADDRESS_BYTES: Final = 1024
+_SUBSCRIBE: Final = "/v1/event/subscribe"
+_FUNCTIONS: Final = "/v1/device/functions"
+
+
+class CallFailed(GatehouseError):
+    """A terminal did not do what it was asked."""
+
+
+class AskRemotely(IntEnum):
+    """`auth_mode`: whom a terminal asks about. 2 was "the server alone", until V1.3 took it out."""
+
+    NOBODY = 0
+    KNOWN = 1
+    """Who is in its library, and QR codes: it opens if it and we agree. Of strangers it asks nothing."""
+    STRANGERS = 3
+    """Who is not in its library; to those who are it opens by itself."""
+
+
+class Client:
+    """A terminal's API. Its certificate is always verified."""
+
+    def __init__(
+        self, host: str, port: int = PORT, *, fingerprint: str | None = None, ca_file: str | None = None
+    ) -> None:
+        """A client that is not logged in yet.
+
+        A terminal's certificate is its own work: give its fingerprint, or the authority that signed another one for
+        it. With neither, it has to be signed by an authority that this machine knows, for this host.
+
+        Args:
+            host: name or address.
+            port: of its HTTPS API.
+            fingerprint: SHA-256 of the certificate (DER), in hex, with or without colons.
+            ca_file: a PEM file with the authority.
+
+        Raises:
+            CallFailed: the fingerprint is none, the file is not there, or both are given.
+        """
+        self._token: str | None = None
+        if fingerprint is not None and ca_file is not None:
+            raise CallFailed("give a fingerprint or a CA, not both")
+        if fingerprint is not None:
+            # What is pinned need not be signed by anybody, nor name the host: the certificate itself is compared.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            self._pool = urllib3.HTTPSConnectionPool(
+                host, port, ssl_context=context, assert_fingerprint=_sha256(fingerprint)
+            )
+            return
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise CallFailed(f"{ca_file} holds no certificate: {type(error).__name__}") from error
+        self._pool = urllib3.HTTPSConnectionPool(host, port, ssl_context=context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def log_in(self, username: str, password: str, minutes: int = 60) -> None:
+        """Logs in; every other call needs it.
+
+        Args:
+            username: as for the terminal's web page.
+            password: its password.
+            minutes: for which the login holds, 1 to 1440.
+
+        Raises:
+            CallFailed: the terminal refused, or did not answer.
+        """
+        login = {"username": username, "password": password, "validTime": minutes}
+        data = self._call("POST", "/v1/auth/login", login)
+        token = data.get("token") if isinstance(data, dict) else None
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
+            raise CallFailed("the terminal's /v1/auth/login gave no token")
+        self._token = token
+
+    def event_destination(self) -> str:
+        """Where the terminal pushes to; empty if nowhere.
+
+        Raises:
+            CallFailed: the terminal refused, or did not answer.
+        """
+        return _text(self._call("GET", _SUBSCRIBE), "event_dest")
+
+    def set_event_destination(self, address: str) -> None:
+        """Has the terminal push to an address.
+
+        Raises:
+            CallFailed: the address is too long, or the terminal refused, or did not answer.
+        """
+        # `enabled` came with a later firmware, where an address alone pushes nothing.
+        self._call("POST", _SUBSCRIBE, {"event_dest": _address(address), "enabled": True})
+
+    def remote_authentication_address(self) -> str:
+        """Whom the terminal asks whether to open; empty if nobody.
+
+        Raises:
+            CallFailed: the terminal refused, or did not answer.
+        """
+        functions = self._call("GET", _FUNCTIONS)
+        asks = isinstance(functions, dict) and functions.get("auth_mode") not in {None, AskRemotely.NOBODY}
+        return _text(functions, "remote_authentication_address") if asks else ""
+
+    def set_remote_authentication(self, address: str, ask: AskRemotely = AskRemotely.KNOWN) -> None:
+        """Has the terminal ask an address whether to open; its other functions stay as they are.
+
+        Raises:
+            CallFailed: the address is too long, or the terminal refused, or did not answer, or is older than V1.1.
+        """
+        functions = self._call("GET", _FUNCTIONS)
+        if not isinstance(functions, dict):
+            raise CallFailed(f"the terminal's {_FUNCTIONS} gave no functions: older than V1.1?")
+        # Some of them are required, and what is left out is not said to stay.
+        asking = {"auth_mode": int(ask), "remote_authentication_address": _address(address)}
+        self._call("POST", _FUNCTIONS, {**functions, **asking})
+
+    def records(self, begin: int, end: int, page: int = PAGE) -> Iterator[list[dict[str, Any]]]:
+        """The records of a time range, oldest first, page by page; each as `data` of a push has it.
+
+        Args:
+            begin: Unix seconds.
+            end: Unix seconds.
+            page: how many at once, at most 200; with pictures a page of 200 may be 60 MB.
+
+        Raises:
+            CallFailed: the terminal refused, or did not answer.
+        """
+        offset = 0
+        while True:
+            wanted = {"begin_time": begin, "end_time": end, "offset": offset, "limit": min(page, PAGE), "sort": 0}
+            data = self._call("POST", "/v1/event/records", wanted)
+            items = data.get("items") if isinstance(data, dict) else None
+            if data is not None and not isinstance(items, list):
+                raise CallFailed("the terminal's /v1/event/records gave no list")
+            if not items:
+                return
+            yield [_as_pushed(item) for item in items if isinstance(item, dict)]
+            offset += len(items)
+            total = data.get("total")
+            if isinstance(total, int) and offset >= total:
+                return
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """`data` of the answer."""
+        headers = {} if self._token is None else {"authorization": f"Bearer {self._token}"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        try:
+            answer = self._pool.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=10, read=60),
+                retries=False,
+                redirect=False,
+            )
+            said: Any = answer.json()
+            code = said["code"]
+            data = said.get("data")
+        except urllib3.exceptions.SSLError as error:
+            raise CallFailed(f"the terminal's certificate is not the one it should be: {path} not called") from error
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CallFailed(f"the terminal's {path} gave no usable answer: {type(error).__name__}") from error
+        if answer.status != 200 or code != 200:
+            meaning = ": the name or the password is wrong, or the login has run out" if answer.status == 401 else ""
+            raise CallFailed(f"the terminal's {path} answered status {answer.status}, code {str(code)[:20]}{meaning}")
+        return data
+
+
+def _as_pushed(item: dict[str, Any]) -> dict[str, Any]:
+    """A record of the list, with the groups in `user` instead of beside it."""
+    groups, user = item.get("groups"), item.get("user")
+    if groups is None or not isinstance(user, dict):
+        return item
+    others = {name: value for name, value in item.items() if name != "groups"}
+    return {**others, "user": {"groups": groups, **user}}
+
+
+def _sha256(fingerprint: str) -> str:
+    """A fingerprint as urllib3 takes it; of 64 digits only, since with fewer it would take MD5 or SHA-1."""
+    digits = fingerprint.replace(":", "").strip().lower()
+    try:
+        if len(bytes.fromhex(digits)) == 32:
+            return digits
+    except ValueError:
+        pass
+    raise CallFailed("the fingerprint is no SHA-256: 64 hexadecimal digits, with or without colons")
+
+
+def _address(address: str) -> str:
+    length = len(address.encode())
+    if length > _ADDRESS_BYTES:
+        raise CallFailed(f"the address has {length} bytes, a terminal takes {_ADDRESS_BYTES}")
+    return address
+
+
+def _text(data: Any, name: str) -> str:
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else ""

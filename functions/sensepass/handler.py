@@ -1,0 +1,72 @@
+"""The Lambda's edge of SensePass: `/v1/sensepass/{token}`, and `/v1/sensepass/{token}/authorize`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from functions.sensepass import normalise, verify, wire
+from functions.sensepass.door import DecidedBy, Door, InDoubt
+from gatehouse import aws, edge
+from gatehouse.gate import Vendor
+from gatehouse.settings import PictureSettings, VendorSettings
+
+if TYPE_CHECKING:
+    from gatehouse.rules import Rules
+
+_BODY_LIMIT = 5 * 1024 * 1024
+"""Bytes. Lambda takes an event of 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), in
+which the body is JSON in a string; the gateway would take 10 MB."""
+
+
+class Settings(VendorSettings, PictureSettings):
+    """What this function is told besides what every vendor's is."""
+
+    rules_parameter: str = Field(min_length=1)
+    door_decision: DecidedBy = DecidedBy.TERMINAL
+    when_in_doubt: InDoubt = InDoubt.DENY
+    decision_deadline: float = Field(default=1.0, ge=0.3, le=10)
+    """Seconds from the arrival at the gateway to the answer."""
+
+
+def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accounts, verify.Verified]:
+    """SensePass, for the gate.
+
+    Args:
+        settings: what the function is told.
+        rules: in place of those in the parameter; read in any case only where rules decide.
+    """
+    if rules is None and settings.door_decision is DecidedBy.RULES:
+        rules = _rules(settings)
+        rules.refresh()
+    door = Door(
+        decided_by=settings.door_decision,
+        in_doubt=settings.when_in_doubt,
+        deadline=settings.decision_deadline,
+        rules=rules,
+        monotonic=time.monotonic,
+    )
+    return Vendor(
+        name="sensepass",
+        accounts=wire.Accounts,
+        verify=verify.verify,
+        decrypt=verify.decrypt,
+        identity=verify.identity,
+        normalise=normalise.normalise,
+        images=verify.images,
+        respond=door.respond,
+        acknowledgement=None,
+        body_limit=_BODY_LIMIT,
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    # Powertools' flags bring boto3, a tenth of a second of a cold start that a terminal's own decision does not need.
+    from gatehouse.rules import Rules, from_parameter  # noqa: PLC0415
+
+    return Rules(from_parameter(lambda: aws.client("ssm"), settings.rules_parameter))
+
+
+lambda_handler = edge.http(Settings, vendor)

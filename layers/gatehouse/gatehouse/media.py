@@ -1,0 +1,102 @@
+"""Pictures by claim check: out of the event and into the media bucket, under a key that leads back to the event."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gatehouse.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# The first bytes of a file, https://en.wikipedia.org/wiki/List_of_file_signatures; what a device says is not asked.
+_MAGIC = (
+    (b"\xff\xd8\xff", "image/jpeg", "jpg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png", "png"),
+    (b"GIF8", "image/gif", "gif"),
+    (b"BM", "image/bmp", "bmp"),
+)
+_UNKNOWN = ("application/octet-stream", "bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture as it was decoded, once."""
+
+    data: bytes
+    digest: bytes
+    """SHA-256."""
+    content_type: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture on its way to the media bucket."""
+
+    key: str
+    data: bytes
+    digest: bytes
+    """SHA-256."""
+    content_type: str
+
+
+def decode(text: str) -> Image | None:
+    """A picture from base64, with or without a data URL's head and line breaks; None if it is not base64 or nothing."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    data = _decoded(text)
+    if data is None:
+        data = _decoded("".join(text.split()))  # Android's Base64.DEFAULT breaks its lines
+    if not data:
+        return None
+    return Image(data, hashlib.sha256(data).digest(), *_kind(data))
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _kind(data: bytes) -> tuple[str, str]:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp", "webp"
+    return next(((name, suffix) for magic, name, suffix in _MAGIC if data.startswith(magic)), _UNKNOWN)
+
+
+class MediaBucket:
+    """The `Album` port on S3."""
+
+    def __init__(self, client: Callable[[], S3Client], bucket: str) -> None:
+        # A factory: most functions have no picture, and most pushes neither.
+        self._client = client
+        self.bucket = bucket
+
+    def put(self, upload: Upload) -> None:
+        """Stores a picture; storing it again changes nothing.
+
+        Raises:
+            Unavailable: S3 did not take it.
+        """
+        try:
+            self._client().put_object(
+                Bucket=self.bucket,
+                Key=upload.key,
+                Body=upload.data,
+                ContentType=upload.content_type,
+                # Known already: botocore need not compute another checksum, and S3 refuses what was damaged.
+                ChecksumSHA256=base64.b64encode(upload.digest).decode(),
+            )
+        except ClientError as error:
+            raise Unavailable(f"PutObject: {error.response['Error']['Code']}") from error
+        except BotoCoreError as error:
+            raise Unavailable(f"PutObject: {type(error).__name__}") from error

@@ -1,0 +1,140 @@
+"""The rules by which a door opens: one document, evaluated by Powertools' feature flags.
+
+https://docs.powertools.aws.dev/lambda/python/latest/utilities/feature_flags/
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.utilities.feature_flags import FeatureFlags, SchemaValidator
+from aws_lambda_powertools.utilities.feature_flags.base import StoreProvider
+from aws_lambda_powertools.utilities.feature_flags.exceptions import SchemaValidationError
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gatehouse.telemetry import log
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+FLAG: Final = "open"
+"""The feature in the document; its rules are the rules of the doors."""
+MAX_AGE: Final = 30.0
+"""Seconds after which the document is looked at again: a terminal's heartbeat comes as often."""
+
+
+class Verdict(BaseModel):
+    """What a rule says, as `when_match` or `default` of the document; a bare truth value says the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    allowed: bool = Field(alias="pass")
+    tip: str = ""
+    rule: str | None = None
+    """The rule's name; put in by us."""
+
+
+class _Held(StoreProvider):
+    """A document in memory, as Powertools wants to be handed it."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    @property
+    def get_raw_configuration(self) -> dict[str, Any]:
+        return self._document
+
+    def get_configuration(self) -> dict[str, Any]:
+        return self._document
+
+
+class Rules:
+    """The rules document, cached. A broken one never replaces a good one, and nobody waits for a new one."""
+
+    def __init__(self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._monotonic = monotonic
+        self._flags: FeatureFlags | None = None
+        self._looked_at = float("-inf")
+        self._looking = threading.Lock()
+
+    def verdict(self, context: Mapping[str, object]) -> Verdict | None:
+        """What the rules say; None if there are none.
+
+        Args:
+            context: what is known of who stands where; a key that a condition names and that is missing here
+                makes the condition not match.
+        """
+        if self._flags is None:
+            return None
+        said: Any = self._flags.evaluate(name=FLAG, context=dict(context), default=None)
+        return None if said is None else Verdict.model_validate(said)
+
+    def refresh(self) -> None:
+        """Looks at the document again, if it was not just looked at. What goes wrong is logged."""
+        if self._monotonic() - self._looked_at < MAX_AGE or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._looked_at = self._monotonic()
+            self._flags = _flags(self._fetch())
+        except (ClientError, BotoCoreError) as error:
+            log.error("the rules cannot be read; those read before stay in use", error=type(error).__name__)
+        except (ValueError, SchemaValidationError) as error:
+            # Of a schema error Powertools' text names the place and the fault; it is our own document, and no secret.
+            log.error("the rules are not usable; those read before stay in use", fault=str(error)[:300])
+        finally:
+            self._looking.release()
+
+    def refresh_meanwhile(self) -> None:
+        """As `refresh`, beside a call that does not wait for it."""
+        if self._monotonic() - self._looked_at >= MAX_AGE:
+            threading.Thread(target=self.refresh, name="rules", daemon=True).start()
+
+
+def from_parameter(client: Callable[[], SSMClient], name: str) -> Callable[[], str]:
+    """The document in an SSM parameter."""
+
+    def fetch() -> str:
+        return client().get_parameter(Name=name)["Parameter"]["Value"]
+
+    return fetch
+
+
+def _flags(text: str) -> FeatureFlags | None:
+    """The document as flags, each verdict with the name of its rule; None if it has no rules.
+
+    Raises:
+        ValueError: it is not JSON, or a verdict is neither a truth value nor `{"pass": …, "tip": …}`.
+        SchemaValidationError: it is not what Powertools takes.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("the document is no object")  # noqa: TRY004 - one kind of error for what is in the document
+    if FLAG not in document:
+        return None
+    flag = document[FLAG]
+    if isinstance(flag, dict):
+        # A verdict may be more than a truth value; nobody should have to know what Powertools calls that.
+        flag = {**flag, "boolean_type": False}
+    SchemaValidator({FLAG: flag}).validate()
+    rules = {
+        name: {**rule, "when_match": _verdict(rule["when_match"], name)} for name, rule in flag.get("rules", {}).items()
+    }
+    named: dict[str, Any] = {FLAG: {"default": _verdict(flag["default"], None), "boolean_type": False}}
+    if rules:  # with none in it, Powertools warns
+        named[FLAG]["rules"] = rules
+    SchemaValidator(named).validate()
+    return FeatureFlags(store=_Held(named))
+
+
+def _verdict(said: object, rule: str | None) -> dict[str, Any]:
+    try:
+        verdict = Verdict.model_validate({"pass": said} if isinstance(said, bool) else said)
+    except ValidationError:
+        raise ValueError(f'{rule or "default"}: neither a truth value nor {{"pass": …, "tip": …}}') from None
+    return {"pass": verdict.allowed, "tip": verdict.tip, "rule": rule}

@@ -1,0 +1,297 @@
+"""Simulated SensePass terminals: doors of an invented site, each with a firmware of another generation.
+
+Written after "Event Push Protocol" (V1.0) and the vendor's web API guide for what came later
+(https://webapi.gitbook.io/nebula-pass-web-api-guide).
+"""
+
+import base64
+import json
+import random
+import secrets
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import urllib3
+
+from ops.simulators import Accounts, Credentials, Request
+
+PATH = "/v1/sensepass"
+
+type Firmware = Literal["1.0", "1.1", "1.2.1", "1.3"]
+type Fields = dict[str, Any]
+type Send = Callable[[Request], tuple[int, bytes]]
+"""Sends a request; the answer's status and body. May raise `OSError` or urllib3's `HTTPError`."""
+
+_JPEG_HEAD: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_JPEG_END: Final = b"\xff\xd9"
+PICTURE_BYTES: Final = 60_000
+"""A small one: terminals send 50 to 300 KB."""
+CACHE: Final = 50_000
+"""Records that a terminal keeps while nobody takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody at a door, as the terminal takes them."""
+
+    status: int
+    """`recognizeStatus`: 1 not live, 2 in the library, 3 a stranger."""
+    recognition: int
+    """`recognitionType`: 1 staff, 2 visitor, 3 stranger, 4 not live, 5 blocklist."""
+    passed: bool
+    name: str = ""
+    number: int | None = None
+    """`user_id`; a string from V1.2.1 on."""
+    type: int | None = None
+    card: str = ""
+    group: tuple[str, str] | None = None
+    """Id and name."""
+
+
+STAFF: Final = Person(2, 1, passed=True, name="Mira Holt", number=17, type=1, card="40017", group=("3", "Workshop"))
+VISITOR: Final = Person(2, 2, passed=True, name="Jonas Feld", number=204, type=2, group=("8", "Guests"))
+STRANGER: Final = Person(3, 3, passed=False)
+NOT_LIVE: Final = Person(1, 4, passed=False)
+BLOCKLISTED: Final = Person(2, 5, passed=False, name="Rolf Anders", number=666, type=5, group=("9", "Barred"))
+
+
+def picture(size: int = PICTURE_BYTES, seed: int | None = None) -> bytes:
+    """A picture of so many bytes that begins and ends as a JPEG does; the same for the same seed."""
+    filler = max(size - len(_JPEG_HEAD) - len(_JPEG_END), 0)
+    return _JPEG_HEAD + random.Random(seed).randbytes(filler) + _JPEG_END  # noqa: S311 - a picture, not a secret
+
+
+def new_accounts() -> Accounts:
+    """One site with a terminal of each generation; the app's serial number is that of the newest."""
+    token, serial = secrets.token_urlsafe(24), f"PSC7MC22F{secrets.randbelow(100_000):05}"
+    site = {"site": "workshop", "tokens": [token], "serials": list(_fleet(serial).values())}
+    return Accounts(secret={"accounts": [site]}, apps={"sensepass": {"token": token, "serial": serial}})
+
+
+def _fleet(serial: str) -> dict[Firmware, str]:
+    """Serial numbers of a site's terminals, by firmware."""
+    return {"1.3": serial, "1.2.1": f"{serial}B", "1.1": f"{serial}C", "1.0": f"{serial}D"}
+
+
+class Terminal:
+    """A terminal at a door, which builds each message as its firmware sends it."""
+
+    def __init__(
+        self, serial: str, token: str, api_url: str, firmware: Firmware = "1.3", now: Callable[[], float] = time.time
+    ) -> None:
+        self.serial = serial
+        self.firmware = firmware
+        self.event_dest = f"{api_url}{PATH}/{token}"
+        self.remote_authentication_address = f"{self.event_dest}/authorize"
+        self.cached: deque[Request] = deque(maxlen=CACHE)
+        """Records that nobody took yet, oldest first."""
+        self._now = now
+
+    @property
+    def _has_uuid(self) -> bool:
+        return self.firmware in {"1.2.1", "1.3"}
+
+    def record(
+        self, person: Person = STAFF, *, at: float | None = None, image: bytes | None = None, **more: Any
+    ) -> Fields:
+        """A recognition: `data` of an envelope of type 0, or an item of the terminal's record list.
+
+        Args:
+            person: who stands there.
+            at: Unix seconds; now by default.
+            image: the snapshot; random bytes by default.
+            more: further fields, or other values.
+        """
+        common = self._recognised(person, at, image)
+        if self.firmware == "1.0":
+            return {
+                "recognizeStatus": person.status,
+                **common,
+                "livenessScore": 0.12 if person is NOT_LIVE else 0.9073520302772522,
+                "pass": person.passed,
+                "mode": 0,
+                **more,
+            }
+        fields = {
+            "recognitionType": person.recognition,
+            **common,
+            "pass": person.passed,
+            "mode": 3,
+            "bodyTemperature": 36.4 if self.firmware == "1.1" else 0.0,
+        }
+        if self._has_uuid:
+            fields["uuid"] = str(uuid.uuid4())
+        if self.firmware == "1.3":
+            fields |= {"entry_mode": 1, "abnormal_type": 0}
+        return {**fields, **more}
+
+    def upload(
+        self, person: Person = STAFF, *, at: float | None = None, image: bytes | None = None, **more: Any
+    ) -> Request:
+        """A recognition, pushed to `event_dest`; with V1.0 the terminal waits for the answer to open the door."""
+        return self.pushed(0, self.record(person, at=at, image=image, **more))
+
+    def question(
+        self, person: Person = STAFF, *, at: float | None = None, image: bytes | None = None, **more: Any
+    ) -> Request:
+        """A remote authentication: may this person in? It has no envelope, no `pass`, and `recognizeStatus`.
+
+        Raises:
+            ValueError: V1.0 has none.
+        """
+        if self.firmware == "1.0":
+            raise ValueError("a terminal with V1.0 asks with the record itself")
+        fields = {"recognizeStatus": person.status, **self._recognised(person, at, image), "bodyTemperature": 0.0}
+        if self.firmware == "1.3":
+            fields |= {"entry_mode": 1, "qrcode_content": ""}
+        return self._request(self.remote_authentication_address, {**fields, **more})
+
+    def heartbeat(self) -> Request:
+        """Whether anybody is there to ask, every 30 s."""
+        return Request(url=self.remote_authentication_address, body=b"", method="GET")
+
+    def alarm(
+        self,
+        code: int = 10003,
+        status: int = 1,
+        *,
+        trace_id: str | None = None,
+        at: float | None = None,
+        image: bytes | None = None,
+        **more: Any,
+    ) -> Request:
+        """An alarm of the terminal itself. It has no serial number: that is in the headers.
+
+        Args:
+            code: 10001 tampered, 10002 forced open, 10003 held open, 10004 password attack, 20003 fire.
+            status: 1 raised, 2 release failed, 3 released; the code comes only with 1.
+            trace_id: the same for each status of one alarm.
+            at: Unix seconds; now by default.
+            image: a picture; none by default.
+            more: further fields, or other values.
+
+        Raises:
+            ValueError: only V1.3 has alarms.
+        """
+        if self.firmware != "1.3":
+            raise ValueError("terminals have alarms from V1.3 on")
+        milliseconds = int(self._at(at) * 1000)
+        fields = {
+            "trace_id": trace_id or f"SPX-{milliseconds}-004-{secrets.token_hex(3)}",
+            "description": " ",
+            **({"code": code} if status == 1 else {}),
+            "event_time": milliseconds,
+            "status": status,
+            "alarm_photo": _base64(image) if image else " ",
+            **more,
+        }
+        return self.pushed(1, fields)
+
+    def pushed(self, kind: int, data: Any) -> Request:
+        """Any data in an envelope, pushed to `event_dest`."""
+        return self._request(self.event_dest, {"type": kind, "data": data})
+
+    def deliver(self, push: Request, send: Send) -> bool:
+        """Uploads a record behind those that wait; whether it was taken. From V1.1 on it waits if it was not."""
+        if self.firmware == "1.0":
+            return _is_taken(push, send)
+        self.cached.append(push)
+        self.upload_cached(send)
+        return not self.cached
+
+    def upload_cached(self, send: Send) -> int:
+        """Uploads what waits, oldest first, until one is not taken; how many were."""
+        taken = 0
+        while self.cached and _is_taken(self.cached[0], send):
+            self.cached.popleft()
+            taken += 1
+        return taken
+
+    def _recognised(self, person: Person, at: float | None, image: bytes | None) -> Fields:
+        """What records of all firmware and remote authentications have in common."""
+        return {
+            "deviceSN": self.serial,
+            "recognizeScore": 0.9837480783462524 if person.number is not None else 0.31,
+            "mask": 1,
+            "rgb_image": _base64(picture() if image is None else image),
+            "timestamp": int(self._at(at)),
+            "user": self._user(person),
+        }
+
+    def _user(self, person: Person) -> Fields:
+        number: str | int | None = person.number
+        if self._has_uuid:
+            number = "" if person.number is None else str(person.number)
+        user: Fields = {
+            "name": person.name,
+            "user_id": number,
+            "type": person.type,
+            "ic_number": person.card,
+            "job_number": f"J{person.number}" if person.number is not None else "",
+        }
+        if self._has_uuid:
+            user |= {
+                "id_number": "",
+                "groups": [{"id": person.group[0], "name": person.group[1]}] if person.group else [],
+            }
+        if self.firmware == "1.3":
+            user |= {
+                "pin": "4711" if person.number is not None else "",
+                "remark": "",
+                "guest_time_start": 0,
+                "guest_time_end": 0,
+            }
+        return user
+
+    def _request(self, url: str, body: Fields) -> Request:
+        headers = {"user-agent": "SensePass"}
+        if self.firmware != "1.0":  # V1.0 does not say what its body is
+            headers["content-type"] = "application/json"
+        if self._has_uuid:
+            headers |= {
+                "model": "SensePass-S7",
+                "sn": self.serial,
+                "timestamp": str(int(self._now())),
+                "account": "admin",
+            }
+        return Request(url=url, body=json.dumps(body, ensure_ascii=False).encode(), headers=headers)
+
+    def _at(self, at: float | None) -> float:
+        return self._now() if at is None else at
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _is_taken(push: Request, send: Send) -> bool:
+    """Whether an upload was taken: the status and the answer's code have to say so."""
+    try:
+        status, body = send(push)
+        return status == 200 and bool(json.loads(body)["code"] == 200)
+    except (OSError, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
+        return False
+
+
+def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
+    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes."""
+    app = apps["sensepass"]
+    doors = {
+        firmware: Terminal(serial, app["token"], api_url, firmware)
+        for firmware, serial in _fleet(app["serial"]).items()
+    }
+    while True:
+        yield doors["1.0"].upload(_somebody())
+        yield doors["1.3"].question(_somebody())
+        yield doors["1.1"].upload(_somebody())
+        yield doors["1.2.1"].upload(_somebody())
+        yield doors["1.3"].alarm()
+        yield doors["1.3"].heartbeat()
+
+
+def _somebody() -> Person:
+    return random.choice((STAFF, STAFF, VISITOR, STRANGER, NOT_LIVE, BLOCKLISTED))  # noqa: S311 - a day, not a secret

@@ -1,0 +1,118 @@
+"""A terminal asks the deployed template whether to open; what it shows is kept, whatever is down."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from ops.simulators import Request, sensepass
+from ops.simulators.sensepass import BLOCKLISTED, STAFF, STRANGER, VISITOR, Firmware, Person, Terminal
+from tests.e2e.conftest import Site
+from tests.e2e.faults import silence, told
+
+_FIRMWARE: tuple[Firmware, ...] = ("1.0", "1.1", "1.2.1", "1.3")
+
+
+def _terminal(site: Site, firmware: Firmware) -> Terminal:
+    app = site.stack.vendors["sensepass"]
+    return Terminal(app["serial"], app["token"], site.stack.api_url, firmware)
+
+
+def _asks(terminal: Terminal, person: Person, image: bytes) -> Request:
+    """The question as the terminal's firmware puts it."""
+    if terminal.firmware == "1.0":
+        return terminal.upload(person, image=image)
+    return terminal.question(person, image=image)
+
+
+def _of(site: Site, image: bytes) -> list[dict[str, Any]]:
+    """The events that refer to a picture."""
+    digest = hashlib.sha256(image).hexdigest()
+    return site.events(
+        lambda event: any(picture.get("sha256") == digest for picture in event["data"].get("pictures", []))
+    )
+
+
+def _is_stored(site: Site, event: dict[str, Any], image: bytes) -> bool:
+    """Whether the media bucket holds an event's picture, byte for byte."""
+    (picture,) = event["data"]["pictures"]
+    s3 = site.stack.client("s3")
+    try:
+        stored = s3.get_object(Bucket=picture["bucket"], Key=picture["key"])
+    except s3.exceptions.NoSuchKey:
+        return False
+    assert event["id"] in picture["key"]
+    assert stored["ContentType"] == "image/jpeg"
+    return bool(stored["Body"].read() == image)
+
+
+@pytest.mark.parametrize("firmware", _FIRMWARE)
+@pytest.mark.parametrize(("person", "opens"), [(STAFF, True), (VISITOR, True), (STRANGER, False), (BLOCKLISTED, False)])
+def test_a_door_opens_for_whom_the_rules_say(site: Site, firmware: Firmware, person: Person, *, opens: bool) -> None:
+    image = sensepass.picture()
+
+    answer = site.send(_asks(_terminal(site, firmware), person, image))
+
+    body = answer.json()
+    assert (answer.status, body["code"], body["msg"], body["message"]) == (200, 200, "success", "success")
+    assert body["data"]["pass"] is opens
+    assert len(body["data"]["customtips"]) <= 10
+    site.until(lambda: _of(site, image))
+    (event,) = _of(site, image)
+    assert event["data"]["decision"]["allowed"] is opens
+    assert event["data"]["decision"]["by"] == "rules"
+    assert _is_stored(site, event, image)
+
+
+@pytest.mark.parametrize("firmware", _FIRMWARE[1:])
+def test_a_record_that_is_uploaded_twice_is_one_event(site: Site, firmware: Firmware) -> None:
+    image = sensepass.picture()
+    record = _terminal(site, firmware).upload(VISITOR, image=image)
+
+    assert [site.send(record).json()["code"] for _ in range(2)] == [200, 200]
+
+    (event,) = site.until(lambda: _of(site, image))
+    assert event["data"]["stage"] == "recorded"
+    assert "decision" not in event["data"]
+    site.until_published(event["id"])
+    assert len(site.received[event["id"]]) == 1
+
+
+def test_an_alarm_arrives_in_each_of_its_states(site: Site) -> None:
+    terminal = _terminal(site, "1.3")
+    for status in (1, 3):
+        site.send(terminal.alarm(10002, status, trace_id=f"T-{site.announce}"))
+
+    states = site.until(
+        lambda: (
+            site.events(lambda event: event["data"].get("trace_id") == f"T-{site.announce}")[1:]
+            and {
+                event["data"]["state"]
+                for event in site.events(lambda event: event["data"].get("trace_id") == f"T-{site.announce}")
+            }
+        )
+    )
+    assert states == {"raised", "released"}
+
+
+def test_a_heartbeat_is_answered_and_a_strange_token_is_not(site: Site) -> None:
+    terminal = _terminal(site, "1.3")
+    stranger = Terminal(terminal.serial, "no-token-of-ours", site.stack.api_url, "1.3")
+
+    assert site.send(terminal.heartbeat()).status == 200
+    assert site.send(stranger.heartbeat()).status == 401
+    assert site.send(stranger.question(STAFF)).json()["error"]["reason"] == "unknown_account"
+
+
+@pytest.mark.parametrize("service", ["DYNAMODB", "SNS", "S3"])
+def test_a_door_is_answered_while_a_service_is_silent_and_the_event_comes_later(site: Site, service: str) -> None:
+    image = sensepass.picture()
+    with silence() as address, told(site.stack, "sensepass", **{f"AWS_ENDPOINT_URL_{service}": address}):
+        # The service never answers: that there is an answer shows that nobody waited for it.
+        body = site.send(_asks(_terminal(site, "1.3"), STAFF, image)).json()
+
+    assert body["data"]["pass"] is True
+    assert body["code"] == 200
+    (event,) = site.until(lambda: _of(site, image))
+    site.until(lambda: _is_stored(site, event, image))
+    site.until_published(event["id"])

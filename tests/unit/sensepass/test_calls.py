@@ -1,0 +1,175 @@
+"""`gatehouse sensepass`, between a terminal's HTTPS API, the secret, and our own API."""
+
+import argparse
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.sensepass.client import CallFailed
+from functions.sensepass.wire import Accounts
+from ops.calls import sensepass as calls
+from ops.simulators import Request
+from ops.simulators.sensepass import STAFF, Terminal, picture
+from tests import aws
+from tests.builders import NOW, House, sensepass_house
+from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, identity, running
+
+_TOKEN = "the-newest-token-of-the-site"
+_SERIAL = "PSC7MC22F00001"
+_SECRET = '{"accounts": [{"site": "workshop", "tokens": ["the-newest-token-of-the-site", "an-older-one"]}]}'
+_RANGE = ("--from", "2026-07-01T14:00:00+02:00", "--to", "2026-07-01T13:00:00+00:00")
+
+
+@dataclass
+class Place:
+    """A terminal, our API and the secret."""
+
+    device: Device
+    house: House[Any]
+    api_url: str
+    call: Callable[..., None]
+
+
+@contextmanager
+def _api(house: House[Any]) -> Iterator[str]:
+    """Our API, by HTTP; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            answer = house.send(Request(address + self.path, body, dict(self.headers.items())))
+            self.send_response(answer.status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer.body).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Everything that the command speaks to."""
+    for name, value in {**aws.ENVIRONMENT, calls.PASSWORD: PASSWORD}.items():
+        monkeypatch.setenv(name, value)
+    house = sensepass_house(json.loads(_SECRET))
+    own = identity(tmp_path, "SensePass")
+    with mock_aws(), _api(house) as api_url, running(own) as device:
+        arn = boto3.client("secretsmanager").create_secret(Name="sensepass", SecretString=_SECRET)["ARN"]
+        terminal = ["--host", "127.0.0.1", "--port", str(device.port), "--fingerprint", own.fingerprint]
+        ours = ["--secret", arn, "--site", "workshop", "--api-url", api_url]
+
+        def call(*words: str) -> None:
+            parser = argparse.ArgumentParser()
+            calls.add_arguments(parser)
+            calls.run(parser.parse_args([*terminal, *ours, *words]))
+
+        yield Place(device, house, api_url, call)
+
+
+def _terminal(place: Place) -> Terminal:
+    return Terminal(_SERIAL, _TOKEN, place.api_url, "1.3")
+
+
+def _record(place: Place, number: int) -> dict[str, Any]:
+    return _terminal(place).record(STAFF, at=NOW.timestamp() + number, image=picture(100, seed=number))
+
+
+def test_subscribing_points_events_and_questions_at_the_sites_newest_token(place: Place) -> None:
+    place.call("subscribe")
+
+    assert place.device.event_dest == f"{place.api_url}/v1/sensepass/{_TOKEN}"
+    asking = {"auth_mode": 1, "remote_authentication_address": f"{place.api_url}/v1/sensepass/{_TOKEN}/authorize"}
+    assert place.device.functions == {**FUNCTIONS, **asking}
+
+
+def test_a_terminal_of_the_first_generation_is_told_of_events_alone(place: Place) -> None:
+    place.call("subscribe", "--ask", "nobody")
+
+    assert place.device.event_dest == f"{place.api_url}/v1/sensepass/{_TOKEN}"
+    assert place.device.functions == FUNCTIONS
+
+
+def test_what_is_shown_names_the_addresses_and_not_the_token(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.call("show")
+    assert capsys.readouterr().out.split() == ["pushes", "to", "nowhere", "asks", "nobody"]
+
+    place.call("subscribe")
+
+    shown = capsys.readouterr().out
+    assert f"{place.api_url}/v1/sensepass/the-…" in shown
+    assert f"{place.api_url}/v1/sensepass/the-…/authorize" in shown
+    assert _TOKEN not in shown
+
+
+def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.device.records = [_record(place, number) for number in range(5)]
+    known = place.device.records[2]
+    place.house.send(_terminal(place).pushed(0, known))
+
+    place.call("backfill", *_RANGE, "--page", "2")
+    place.call("backfill", *_RANGE)
+
+    assert {event["data"]["payload"]["data"]["uuid"] for event in place.house.stored} == {
+        record["uuid"] for record in place.device.records
+    }
+    assert len(place.house.stored) == len(place.house.published) == len(place.house.album.pictures) == 5
+    assert "5 records taken, 0 not" in capsys.readouterr().out
+
+
+def test_records_that_are_not_taken_are_told_of(place: Place) -> None:
+    place.device.records = [_record(place, 0), {**_record(place, 1), "timestamp": 5}]
+    place.house.accounts.known = Accounts.model_validate(
+        {"accounts": [{"site": "workshop", "tokens": ["another-token"]}]}
+    )
+
+    with pytest.raises(RuntimeError, match="1 records were not taken"):
+        place.call("backfill", *_RANGE)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["backfill"], "--from and --to"),
+        (["subscribe", "--site", "elsewhere"], "no site elsewhere"),
+        (["subscribe", "--api-url", ""], "needs --api-url"),
+    ],
+)
+def test_what_is_missing_is_named_before_the_terminal_is_called(place: Place, words: list[str], says: str) -> None:
+    with pytest.raises(RuntimeError, match=says):
+        place.call(*words)
+
+    assert place.device.calls == []
+
+
+def test_a_time_without_a_zone_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        place.call("backfill", "--from", "2026-07-01T12:00:00")
+
+    assert "--from" in capsys.readouterr().err
+
+
+def test_a_wrong_password_is_the_terminals_refusal(place: Place) -> None:
+    place.device.password = "another"
+
+    with pytest.raises(CallFailed, match="password is wrong"):
+        place.call("show")

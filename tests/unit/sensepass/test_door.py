@@ -1,0 +1,440 @@
+"""The answer to a terminal that waits: who decides, what is said, and that the decision depends on nothing else."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from functions.sensepass import handler
+from functions.sensepass.door import DecidedBy
+from functions.sensepass.wire import Accounts
+from gatehouse import edge
+from gatehouse.errors import WrongSetting
+from gatehouse.events import Decider, Record
+from gatehouse.gate import Gate
+from gatehouse.rules import Rules, Verdict
+from gatehouse.settings import Announce
+from gatehouse.telemetry import Count
+from ops.simulators import Request
+from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
+from tests.builders import (
+    NOW,
+    SENSEPASS_ENVIRONMENT,
+    SERIAL,
+    SITE,
+    URL,
+    Answered,
+    House,
+    api_event,
+    rules_document,
+    rules_of,
+    seconds,
+    sensepass_house,
+    terminal,
+)
+from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.unit.conftest import Output
+
+WAITING: dict[str, Firmware] = {"a record of V1.0": "1.0", "V1.1": "1.1", "V1.2.1": "1.2.1", "V1.3": "1.3"}
+each_that_waits = pytest.mark.parametrize("firmware", WAITING.values(), ids=WAITING)
+STAFF_ONLY = rules_document(staff=({"pass": True, "tip": "Hello"}, [("EQUALS", "kind", "staff")]))
+
+
+def _asks(firmware: Firmware = "1.3", person: Person = STAFF, **more: Any) -> Request:
+    """A terminal that waits for the answer: V1.0 with the record itself, later firmware with a call of its own."""
+    door = terminal(firmware)
+    fields = {"rgb_image": " ", **more}
+    return door.upload(person, **fields) if firmware == "1.0" else door.question(person, **fields)
+
+
+def _passes(answer: Answered) -> bool:
+    assert answer.status == 200
+    passed = answer.body["data"]["pass"]
+    assert isinstance(passed, bool)
+    return passed
+
+
+class BrokenRules(Rules):
+    """Rules that cannot be evaluated."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: "{}")
+
+    def verdict(self, context: Mapping[str, object]) -> Verdict | None:
+        raise RuntimeError(str(context))
+
+
+# ─── The terminal decides ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@each_that_waits
+@pytest.mark.parametrize(
+    ("person", "passed"),
+    [(STAFF, True), (VISITOR, True), (STRANGER, False), (NOT_LIVE, False), (BLOCKLISTED, False)],
+)
+def test_by_default_it_is_what_the_terminal_concluded(
+    sensepass: House[Any], firmware: Firmware, person: Person, passed: bool
+) -> None:
+    assert _passes(sensepass.send(_asks(firmware, person))) is passed
+
+    data = sensepass.event["data"]
+    assert data["decision"] == {"allowed": passed, "by": "terminal", "milliseconds": 20}
+    assert data["outcome"] == ("granted" if passed else "denied")
+
+
+@each_that_waits
+def test_what_the_terminal_says_outright_goes_before_what_it_saw(sensepass: House[Any], firmware: Firmware) -> None:
+    assert not _passes(sensepass.send(_asks(firmware, STAFF, **{"pass": False})))
+    assert _passes(sensepass.send(_asks(firmware, STRANGER, **{"pass": True})))
+
+
+@each_that_waits
+@pytest.mark.parametrize("in_doubt", ["deny", "allow"])
+def test_where_the_terminal_concludes_nothing_the_setting_answers(firmware: Firmware, in_doubt: str) -> None:
+    house = sensepass_house(in_doubt=in_doubt)
+
+    says_nothing: dict[str, Any] = {"recognizeStatus": 0, "pass": None}
+    assert _passes(house.send(_asks(firmware, **says_nothing))) is (in_doubt == "allow")
+    assert house.event["data"]["decision"]["by"] == "doubt"
+
+
+# ─── The rules decide ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@each_that_waits
+@pytest.mark.parametrize(("person", "passed"), [(STAFF, True), (VISITOR, False), (STRANGER, False)])
+def test_rules_decide_by_the_kind_of_person(firmware: Firmware, person: Person, passed: bool) -> None:
+    house = sensepass_house(decision="rules", rules=rules_of(STAFF_ONLY))
+
+    answer = house.send(_asks(firmware, person))
+
+    assert _passes(answer) is passed
+    assert answer.body["data"]["customtips"] == ("Hello" if passed else "")
+    assert house.event["data"]["decision"] == {
+        "allowed": passed,
+        "by": "rules",
+        **({"rule": "staff"} if passed else {}),
+        "milliseconds": 20,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", "staff"),
+        ("user_id", "17"),
+        ("group", "3"),
+        ("card", "40017"),
+        ("terminal", SERIAL),
+        ("site", "north"),
+        ("method", "face"),
+        ("mask", "not_worn"),
+        ("anomaly", "none"),
+        ("terminal_says", True),
+    ],
+)
+def test_rules_can_ask_for(key: str, value: object) -> None:
+    rules = rules_of(rules_document(found=(True, [("EQUALS", key, value)])))
+    house = sensepass_house(decision="rules", rules=rules)
+
+    assert _passes(house.send(_asks()))
+    assert house.event["data"]["decision"]["rule"] == "found"
+
+
+def test_rules_can_ask_for_the_temperature() -> None:
+    rules = rules_of(rules_document(True, fever=(False, [("KEY_GREATER_THAN_VALUE", "temperature", 37.5)])))
+    house = sensepass_house(decision="rules", rules=rules)
+
+    assert not _passes(house.send(_asks(bodyTemperature=38.1)))
+    assert _passes(house.send(_asks(bodyTemperature=36.4)))
+
+
+@pytest.mark.parametrize("action", ["EQUALS", "NOT_EQUALS", "IN", "NOT_IN", "KEY_NOT_IN_VALUE"])
+def test_a_condition_on_what_is_not_known_does_not_match(action: str) -> None:
+    value = ["3"] if "IN" in action else "3"
+    house = sensepass_house(decision="rules", rules=rules_of(rules_document(guests=(True, [(action, "group", value)]))))
+
+    assert not _passes(house.send(_asks(person=STRANGER)))
+
+
+def test_by_the_rules_the_terminal_may_be_overruled() -> None:
+    house = sensepass_house(decision="rules", rules=rules_of(rules_document(True)))
+
+    assert _passes(house.send(_asks(person=BLOCKLISTED)))
+    assert "rule" not in house.event["data"]["decision"]
+
+
+def test_a_tip_is_cut_at_ten_characters() -> None:
+    tip = {"pass": True, "tip": "Hello \N{WAVING HAND SIGN}, dear guest"}
+    house = sensepass_house(decision="rules", rules=rules_of(rules_document(tip)))
+
+    assert house.send(_asks()).body["data"]["customtips"] == "Hello \N{WAVING HAND SIGN}, d"
+
+
+# ─── In doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+in_any_doubt = pytest.mark.parametrize(("in_doubt", "passed"), [("deny", False), ("allow", True)])
+
+
+@each_that_waits
+@in_any_doubt
+@pytest.mark.parametrize("rules", [None, "{}", "broken", "[]"])
+def test_without_rules_the_setting_answers(firmware: Firmware, rules: str | None, in_doubt: str, passed: bool) -> None:
+    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=None if rules is None else rules_of(rules))
+
+    assert _passes(house.send(_asks(firmware))) is passed
+    assert house.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 20}
+
+
+@in_any_doubt
+def test_where_the_rules_fail_the_setting_answers_and_nothing_of_the_push_is_logged(
+    output: Output, in_doubt: str, passed: bool
+) -> None:
+    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=BrokenRules())
+
+    assert _passes(house.send(_asks())) is passed
+    assert house.event["data"]["decision"]["by"] == "doubt"
+    (line,) = output.logged
+    assert (line["level"], line["error"]) == ("ERROR", "RuntimeError")
+    assert "Mira" not in output.read()
+
+
+@each_that_waits
+@in_any_doubt
+@pytest.mark.parametrize("decision", DecidedBy)
+def test_past_the_deadline_the_setting_answers_and_the_event_is_kept(
+    firmware: Firmware, decision: str, in_doubt: str, passed: bool
+) -> None:
+    house = sensepass_house(
+        decision=decision,
+        in_doubt=in_doubt,
+        rules=rules_of(rules_document(not passed)),
+        deadline=1.0,
+        now=lambda: NOW + seconds(1.5),
+    )
+
+    assert _passes(house.send(_asks(firmware))) is passed
+    assert house.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 1500}
+
+
+def test_a_clock_that_is_behind_the_gateways_does_not_stop_the_door() -> None:
+    house = sensepass_house(now=lambda: NOW - seconds(2))
+
+    assert _passes(house.send(_asks()))
+    assert house.event["data"]["decision"]["milliseconds"] == 0
+
+
+@pytest.mark.parametrize("path", ["upload", "authorize"])
+@pytest.mark.parametrize("body", [b"", b"MARKER", b'{"type":0,', b"\xff\xfe", b"[" * 5000, b"null", b"[]", b"7"])
+def test_a_body_that_cannot_be_read_is_kept_and_denied(sensepass: House[Any], body: bytes, path: str) -> None:
+    door = terminal()
+    url = door.event_dest if path == "upload" else door.remote_authentication_address
+
+    assert not _passes(sensepass.send(Request(url, body)))
+    assert sensepass.event["data"]["kind"] == "unmapped"
+
+
+# ─── The answer ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_answer_to_a_record_of_v1_0_is_the_one_of_its_page(sensepass: House[Any]) -> None:
+    assert sensepass.send(_asks("1.0")).body == {
+        "code": 200,
+        "msg": "success",
+        "message": "success",
+        "data": {"pass": True, "customtips": ""},
+    }
+
+
+@pytest.mark.parametrize("firmware", ["1.1", "1.2.1", "1.3"])
+def test_the_answer_to_a_remote_authentication_names_the_user(sensepass: House[Any], firmware: Firmware) -> None:
+    assert sensepass.send(_asks(firmware)).body == {
+        "code": 200,
+        "msg": "success",
+        "message": "success",
+        "data": {"pass": True, "customtips": "", "user_id": "17", "user_name": "Mira Holt"},
+    }
+
+
+def test_the_answer_to_a_remote_authentication_of_a_stranger_has_the_names_fields_empty(sensepass: House[Any]) -> None:
+    data = sensepass.send(_asks(person=STRANGER)).body["data"]
+
+    assert (data["user_id"], data["user_name"]) == ("", "")
+
+
+@pytest.mark.parametrize("decision", DecidedBy)
+def test_a_heartbeat_is_answered_and_leaves_nothing(decision: str) -> None:
+    house = sensepass_house(decision=decision, rules=rules_of(STAFF_ONLY))
+
+    answer = house.send(terminal().heartbeat())
+
+    assert (answer.status, answer.body["code"], answer.body["data"]) == (200, 200, {})
+    assert house.is_untouched
+
+
+@pytest.mark.parametrize("firmware", ["1.1", "1.2.1", "1.3"])
+def test_an_upload_of_later_firmware_is_no_question(firmware: Firmware) -> None:
+    house = sensepass_house(decision="rules", rules=rules_of(rules_document(False)))
+
+    answer = house.send(terminal(firmware).upload())
+
+    assert answer.body == {
+        "code": 200,
+        "msg": "success",
+        "message": "success",
+        "data": {"pass": True, "customtips": ""},
+    }
+    assert "decision" not in house.event["data"]
+    assert house.event["data"]["outcome"] == "granted"
+
+
+def test_an_alarm_is_no_question(sensepass: House[Any]) -> None:
+    assert sensepass.send(terminal().alarm()).body["code"] == 200
+    assert not _passes(sensepass.send(terminal().alarm()))
+
+
+def test_an_upload_that_takes_long_is_kept_all_the_same() -> None:
+    house = sensepass_house(deadline=1.0, now=lambda: NOW + seconds(20))
+
+    assert house.send(terminal().upload()).status == 200
+    assert house.event["data"]["stage"] == "recorded"
+
+
+# ─── The decision is first ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Following(FakeStore):
+    """A book that notes what was decided when."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__()
+        self._order = order
+
+    def record(self, record: Record, announce: str) -> bool:
+        self._order.append("stored")
+        return super().record(record, announce)
+
+
+class Leading(Rules):
+    """Rules that note when they are asked."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__(lambda: STAFF_ONLY)
+        self._order = order
+        self.refresh()
+
+    def verdict(self, context: Mapping[str, object]) -> Verdict | None:
+        self._order.append("decided")
+        return super().verdict(context)
+
+
+def test_it_is_decided_before_anything_is_stored() -> None:
+    order: list[str] = []
+    house = sensepass_house(decision="rules", rules=Leading(order))
+    house.store = Following(order)
+
+    assert _passes(house.send(_asks()))
+    assert order == ["decided", "stored"]
+
+
+@each_that_waits
+@pytest.mark.parametrize("down", ["store", "topics", "album", "store album"])
+def test_with_a_service_down_the_answer_is_the_same_and_the_event_is_kept(firmware: Firmware, down: str) -> None:
+    house = sensepass_house()
+    for port in down.split():
+        getattr(house, port).down = True
+
+    answer = house.send(_asks(firmware, rgb_image="/9j/4AAQ"))
+
+    assert _passes(answer)
+    assert answer.body["code"] == 200
+    assert len(house.spill.messages) == ("store" in down)
+    assert len(house.spill.pictures) == ("album" in down)
+
+
+@each_that_waits
+@pytest.mark.parametrize("lost", ["store", "album"])
+def test_what_nobody_took_is_told_in_the_code_and_counted(firmware: Firmware, lost: str, output: Output) -> None:
+    house = sensepass_house()
+    house.spill.down = True
+    getattr(house, lost).down = True
+
+    answer = house.send(_asks(firmware, rgb_image="/9j/4AAQ"))
+
+    assert _passes(answer)
+    assert answer.body["code"] == 503
+    assert answer.body["msg"] == answer.body["message"] == "not kept: please send it again"
+    assert output.counted[Count.NOT_KEPT] == 1
+    assert [line["level"] for line in output.logged] == ["ERROR"]
+
+
+class Surprising(FakeSpill):
+    """A queue with a fault of its own."""
+
+    def send(self, record: Record, step: object) -> None:  # noqa: ARG002 - the port's
+        raise RuntimeError(record.body)
+
+
+def test_a_fault_of_ours_is_no_reason_to_leave_somebody_at_the_door(output: Output) -> None:
+    house = sensepass_house()
+    house.store.down = True
+    house.spill = Surprising()
+
+    answer = house.send(_asks())
+
+    assert (_passes(answer), answer.body["code"]) == (True, 500)
+    assert "Mira" not in output.read()
+
+
+def test_an_upload_that_nobody_took_is_refused_so_that_the_terminal_sends_it_again() -> None:
+    house = sensepass_house()
+    house.store.down = house.spill.down = True
+
+    assert house.send(terminal().upload()).status == 503
+
+    house.store.down = False
+    assert house.send(terminal().upload()).status == 200
+
+
+# ─── As it is deployed ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _deployed(rules: Rules | None = None, **environment: str) -> Answered:
+    """The answer by the handler's own composition, to a question that arrives now."""
+    vendor = handler.vendor(handler.Settings.read({**SENSEPASS_ENVIRONMENT, **environment}), rules)
+    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, FakeAlbum())
+    accounts = FakeAccounts(Accounts.model_validate({"accounts": [SITE]}))
+    response = edge.handler(vendor, gate, accounts, URL)(api_event(_asks(), datetime.now(UTC)), None)
+    return Answered(response["statusCode"], json.loads(response["body"]))
+
+
+def test_as_deployed_the_terminal_decides() -> None:
+    assert _passes(_deployed(DECISION_DEADLINE="10"))
+
+
+def test_as_deployed_rules_decide_where_they_are_to() -> None:
+    answer = _deployed(rules_of(rules_document({"pass": False, "tip": "No"})), DOOR_DECISION="rules")
+
+    assert (_passes(answer), answer.body["data"]["customtips"]) == (False, "No")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DECISION_DEADLINE", "0.2"),
+        ("DECISION_DEADLINE", "11"),
+        ("WHEN_IN_DOUBT", "maybe"),
+        ("DOOR_DECISION", "us"),
+        ("MEDIA_BUCKET", ""),
+        ("RULES_PARAMETER", ""),
+    ],
+)
+def test_a_setting_that_cannot_work_names_itself(name: str, value: str) -> None:
+    with pytest.raises(WrongSetting, match=name):
+        handler.Settings.read({**SENSEPASS_ENVIRONMENT, name: value})
+
+
+def test_the_deciders_are_those_of_the_event() -> None:
+    assert {*DecidedBy} < {*Decider}

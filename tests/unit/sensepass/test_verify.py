@@ -1,0 +1,255 @@
+"""Whose a SensePass push is: the token and the serial number; and what of it never gets any further."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from functions.sensepass.wire import Accounts
+from gatehouse.telemetry import Count
+from ops.simulators import Request
+from ops.simulators.sensepass import STAFF, STRANGER, picture
+from tests.builders import AT, NOW, SERIAL, SITE, URL, House, seconds, sensepass_house, terminal
+from tests.unit.conftest import Output
+
+SNAPSHOT = picture(3_000, seed=1)
+
+
+def _body(push: Request) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(push.body)
+    return body
+
+
+def _ids(house: House[Any], *pushes: Request) -> list[str]:
+    """The ids of the events of these pushes, in the order of the pushes."""
+    for push in pushes:
+        assert house.send(push).status == 200
+    return list(house.store.records)
+
+
+# ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_that_no_site_has_is_refused(sensepass: House[Any], output: Output) -> None:
+    answer = sensepass.send(terminal(token="another").upload())
+
+    assert (answer.status, answer.reason) == (401, "unknown_account")
+    assert sensepass.is_untouched
+    assert output.counted == {Count.REJECTED: 1}
+
+
+@pytest.mark.parametrize("token", ["", "north", "north-one ", "NORTH-ONE", "north-one%00", "\ud800", "x" * 10_000])
+def test_what_is_nearly_a_token_is_refused(sensepass: House[Any], token: str) -> None:
+    assert sensepass.send(terminal(token=token).upload()).status == 401
+    assert sensepass.is_untouched
+
+
+def test_a_push_without_a_token_is_refused(sensepass: House[Any]) -> None:
+    push = terminal().upload()
+
+    assert sensepass.send(Request(URL + "/v1/sensepass", push.body, push.headers)).status == 401
+
+
+def test_a_question_and_a_heartbeat_with_an_unknown_token_are_refused(sensepass: House[Any]) -> None:
+    stranger = terminal(token="another")
+
+    assert sensepass.send(stranger.question()).status == 401
+    assert sensepass.send(stranger.heartbeat()).status == 401
+
+
+@pytest.mark.parametrize("token", SITE["tokens"])
+def test_each_live_token_of_a_site_is_accepted(sensepass: House[Any], token: str) -> None:
+    assert sensepass.send(terminal(token=token).upload()).status == 200
+    assert sensepass.event["data"]["account"] == "north"
+
+
+def test_the_token_says_which_site_it_is() -> None:
+    house = sensepass_house({"accounts": [SITE, {"site": "south", "tokens": ["south-one"]}]})
+
+    house.send(terminal(token="south-one").upload())
+
+    assert (house.event["data"]["account"], house.event["data"]["site"]) == ("south", "south")
+
+
+def test_a_token_that_was_made_a_moment_ago_is_accepted(sensepass: House[Any]) -> None:
+    sensepass.accounts.rotated = Accounts.model_validate({"accounts": [{"site": "north", "tokens": ["new"]}]})
+
+    assert sensepass.send(terminal(token="new").upload()).status == 200
+
+
+def test_the_token_is_in_no_event(sensepass: House[Any]) -> None:
+    sensepass.send(terminal().upload())
+
+    assert "north-one" not in json.dumps(sensepass.event)
+
+
+def test_a_token_may_speak_for_the_serial_numbers_it_is_for_and_no_other() -> None:
+    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+
+    answer = house.send(terminal(serial="PS71HD01MC22C99999").upload())
+    assert (answer.status, answer.reason) == (401, "unknown_device")
+    assert house.is_untouched
+
+    assert house.send(terminal().upload()).status == 200
+
+
+def test_without_a_list_a_token_may_speak_for_any_serial_number(sensepass: House[Any]) -> None:
+    assert sensepass.send(terminal(serial="PS71HD01MC22C99999").upload()).status == 200
+
+
+def test_an_alarm_has_its_serial_number_in_the_headers() -> None:
+    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    assert "deviceSN" not in _body(terminal().alarm())["data"]
+
+    assert house.send(terminal(serial="PS71HD01MC22C99999").alarm()).reason == "unknown_device"
+    assert house.send(terminal().alarm()).status == 200
+    assert house.event["data"]["device"] == SERIAL
+
+
+@pytest.mark.parametrize("serial", [None, 7, [], {}, ""])
+def test_a_record_without_a_serial_number_is_refused_where_a_list_is_set(serial: object) -> None:
+    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+
+    assert house.send(terminal("1.0").upload(deviceSN=serial)).reason == "unknown_device"
+    assert house.is_untouched
+
+
+# ─── What never gets any further ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_pin_of_a_user_is_dropped(sensepass: House[Any]) -> None:
+    push = terminal().upload()
+    assert _body(push)["data"]["user"]["pin"] == "4711"
+
+    sensepass.send(push)
+
+    assert "pin" not in sensepass.event["data"]["payload"]["data"]["user"]
+    assert "4711" not in json.dumps(sensepass.event)
+
+
+def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) -> None:
+    sensepass.send(terminal().upload(image=SNAPSHOT))
+
+    event = sensepass.event
+    digest = hashlib.sha256(SNAPSHOT).hexdigest()
+    key = f"sensepass/{event['id']}/rgb_image.jpg"
+    assert event["data"]["pictures"] == [
+        {
+            "role": "rgb_image",
+            "bucket": "media",
+            "key": key,
+            "content_type": "image/jpeg",
+            "size": len(SNAPSHOT),
+            "sha256": digest,
+        }
+    ]
+    assert "rgb_image" not in event["data"]["payload"]["data"]
+    assert base64.b64encode(SNAPSHOT).decode()[:60] not in json.dumps(event)
+    assert list(sensepass.album.pictures) == [key]
+    stored = sensepass.album.pictures[key]
+    assert (stored.data, stored.digest.hex(), stored.content_type) == (SNAPSHOT, digest, "image/jpeg")
+
+
+def test_the_photo_of_an_alarm_is_in_the_bucket(sensepass: House[Any]) -> None:
+    sensepass.send(terminal().alarm(image=SNAPSHOT))
+
+    (reference,) = sensepass.event["data"]["pictures"]
+    assert reference["role"] == "alarm_photo"
+    assert sensepass.album.pictures[reference["key"]].data == SNAPSHOT
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", None])
+def test_a_blank_is_no_picture(sensepass: House[Any], blank: object) -> None:
+    sensepass.send(terminal().upload(rgb_image=blank))
+
+    assert sensepass.event["data"]["pictures"] == []
+    assert "rgb_image" not in sensepass.event["data"]["payload"]["data"]
+    assert not sensepass.album.pictures
+
+
+@pytest.mark.parametrize("odd", ["MARKER!", "MARKE", "data:image/jpeg;base64,", 7, ["MARKER"], {"MARKER": 1}])
+def test_a_picture_that_does_not_decode_is_recorded_as_such(sensepass: House[Any], odd: object) -> None:
+    sensepass.send(terminal().upload(rgb_image=odd))
+
+    assert sensepass.event["data"]["pictures"] == [{"role": "rgb_image", "error": "undecodable"}]
+    assert sensepass.event["type"] == "gatehouse.recognition.v1"
+    assert "MARKE" not in json.dumps(sensepass.event)
+    assert not sensepass.album.pictures
+
+
+# ─── Which happening ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_record_is_known_by_its_uuid_whatever_else_changes(sensepass: House[Any]) -> None:
+    ids = _ids(
+        sensepass,
+        terminal().upload(uuid="U1", image=SNAPSHOT),
+        terminal().upload(uuid="U1", image=picture(3_000, seed=2), at=AT + 5),
+        terminal().upload(uuid="U2", image=SNAPSHOT),
+    )
+
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("firmware", ["1.0", "1.1"])
+def test_a_record_without_uuid_is_known_by_what_it_holds(sensepass: House[Any], firmware: Any) -> None:
+    door = terminal(firmware)
+
+    def record(**more: Any) -> Request:
+        return door.upload(**{"image": SNAPSHOT, **more})
+
+    another = terminal(firmware, serial="PS71HD01MC22C99999")
+    different = [
+        record(),
+        record(at=AT + 1),
+        record(mode=4),
+        record(image=picture(3_000, seed=2)),
+        record(rgb_image=" "),
+        record(person=STRANGER),
+        record(user={"user_id": 99}),
+        another.upload(image=SNAPSHOT),
+    ]
+    assert len(set(_ids(sensepass, *different))) == len(different)
+
+    assert len(_ids(sensepass, *different)) == len(different)
+
+
+def test_a_record_that_is_sent_again_the_next_day_is_the_same_with_the_same_picture(sensepass: House[Any]) -> None:
+    push = terminal().upload(image=SNAPSHOT)
+
+    sensepass.send(push)
+    sensepass.send(push, at=NOW + seconds(86_400))
+
+    (reference,) = sensepass.event["data"]["pictures"]
+    assert list(sensepass.album.pictures) == [reference["key"]]
+
+
+def test_a_question_and_the_record_of_the_passage_are_two_events(sensepass: House[Any]) -> None:
+    _ids(sensepass, terminal().question(uuid="U1"), terminal().upload(uuid="U1"))
+
+    assert sorted(event["data"]["stage"] for event in sensepass.stored) == ["asked", "recorded"]
+
+
+def test_each_state_and_time_of_an_alarm_is_news(sensepass: House[Any]) -> None:
+    def alarm(trace: str = "T1", status: int = 1, at: float = AT) -> Request:
+        return terminal().alarm(trace_id=trace, status=status, at=at)
+
+    different = [alarm(), alarm(status=2), alarm(status=3), alarm(status=2, at=AT + 60), alarm("T2")]
+
+    assert len(set(_ids(sensepass, *different, *different))) == len(different)
+
+
+def test_an_alarm_without_trace_id_is_known_by_what_it_holds(sensepass: House[Any]) -> None:
+    def alarm(code: int) -> Request:
+        return terminal().pushed(1, {"code": code, "status": 1, "event_time": int(AT * 1000)})
+
+    assert len(_ids(sensepass, alarm(10001), alarm(10002), alarm(10001))) == 2
+
+
+def test_a_record_with_a_numeric_user_id_is_not_one_with_another(sensepass: House[Any]) -> None:
+    door = terminal("1.0")
+
+    assert len(_ids(sensepass, door.upload(STAFF, user={"user_id": 1}, rgb_image=" "))) == 1
+    assert len(_ids(sensepass, door.upload(STAFF, user={"user_id": 11}, rgb_image=" "))) == 2
