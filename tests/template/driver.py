@@ -137,8 +137,7 @@ def started(function: Function, calls: Calls) -> Iterator[LambdaHandler]:
             patch.setenv(name, value)
         patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
         patch.setattr("gatehouse.aws._session", lambda: session)
-        # The secret is read anew with every push.
-        patch.setattr("gatehouse.accounts.MAX_AGE", 0.0)
+        # The secret is read anew with every push that is turned away.
         patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)
         clients.cache_clear()
         spec = importlib.util.spec_from_file_location(

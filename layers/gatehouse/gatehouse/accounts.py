@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -40,11 +41,24 @@ class Secret[A: BaseModel]:
         arn: str,
         model: type[A],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        meanwhile: bool = False,
     ) -> None:
+        """What is read, and how.
+
+        Args:
+            client: of Secrets Manager.
+            arn: of the secret.
+            model: of the document in it.
+            monotonic: a clock.
+            meanwhile: an old secret is read again beside the push, which goes on with the one at hand: for a vendor
+                that waits at a door.
+        """
         self._client = client
         self._arn = arn
         self._model = model
         self._monotonic = monotonic
+        self._meanwhile = meanwhile
         self._accounts: A | None = None
         self._read_at = 0.0
 
@@ -55,8 +69,14 @@ class Secret[A: BaseModel]:
             Unavailable: Secrets Manager does not answer, and nothing was read before.
             WrongSetting: the secret does not hold what the vendor's README says, and nothing was read before.
         """
-        if self._accounts is None or self._monotonic() - self._read_at >= MAX_AGE:
+        if self._accounts is None:
             self._read()
+        elif self._monotonic() - self._read_at >= MAX_AGE:
+            if self._meanwhile:
+                self._read_at = self._monotonic()  # nobody else need start
+                threading.Thread(target=self._read, name="secret", daemon=True).start()
+            else:
+                self._read()
         if self._accounts is None:
             raise Unavailable("GetSecretValue: nothing read")
         return self._accounts

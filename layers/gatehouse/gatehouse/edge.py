@@ -61,7 +61,9 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
     def make() -> LambdaHandler:
         read = settings.read(os.environ)
         supplied = vendor(read)
-        secret = Secret(aws.client("secretsmanager"), read.secret_arn, supplied.accounts)
+        secret = Secret(
+            aws.client("secretsmanager"), read.secret_arn, supplied.accounts, meanwhile=supplied.respond is not None
+        )
         return handler(supplied, gate(read), secret, read.public_base_url)
 
     return triggered(make, lambda event, made: made(event, None))

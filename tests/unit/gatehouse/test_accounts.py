@@ -1,6 +1,7 @@
 """A vendor's secret: read once, refreshed when that may help, and used on while it cannot be read."""
 
 import json
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,28 @@ def test_the_secret_is_read_again_when_it_has_become_old(kept: Kept) -> None:
     assert _keys(kept.secret.accounts()) == ["marker-key-1"]
     kept.clock.now += 1
     assert _keys(kept.secret.accounts()) == ["marker-key-2"]
+
+
+def test_where_somebody_waits_an_old_secret_is_read_again_beside_the_push(account: Aws) -> None:
+    client = account.client("secretsmanager")
+    arn = account.secretsmanager.create_secret(Name="door", SecretString=json.dumps(ONE))["ARN"]
+    clock = Clock()
+    secret = Secret(client, arn, Accounts, clock, meanwhile=True)
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+    account.secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(TWO))
+    answering = threading.Event()
+    client.meta.events.register(
+        "provide-client-params.secrets-manager.GetSecretValue", lambda **_: answering.wait(60) and None
+    )
+
+    clock.now += MAX_AGE
+    assert _keys(secret.accounts()) == ["marker-key-1"]  # Secrets Manager has not answered yet
+
+    answering.set()
+    for thread in threading.enumerate():
+        if thread.name == "secret":
+            thread.join()
+    assert _keys(secret.accounts()) == ["marker-key-2"]
 
 
 def test_after_a_failed_verification_the_secret_is_read_again_at_most_once_in_a_while(kept: Kept) -> None:
