@@ -6,7 +6,7 @@ run := $(UV) run --frozen
 sam := $(run) python -m ops.tools sam
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e bench build deploy requirements
+.PHONY: help demo up test check lint types template unit contract e2e storm bench build deploy diagram requirements
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ contract: $(UV) ## what every vendor has to keep
 e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
 	$(run) pytest tests/e2e
 
+storm: $(UV) ## five hundred recordings of a vendor in trouble, six minutes; the last figures are in docs/bench.md
+	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py
+
 bench: $(UV) ## memory, the decision's time and a picture's processor time; the last figures are in docs/bench.md
 	$(run) pytest tests/bench -s
 
@@ -49,6 +52,9 @@ build: $(UV) ## for AWS, into .aws-sam
 
 deploy: build ## to AWS, with your credentials; settings as ARGS="--parameter-overrides AnnounceMode=stream"
 	$(sam) deploy $(ARGS)
+
+diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
+	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
 
 requirements: $(UV) ## the layer's, from the lock; run it after every change of the lock
 	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-emit-package websocket-client --no-header \

@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, local, pending
-from ops.simulators import Request, simulators
+from ops import calls, local, pending, simulators
+from ops.simulators import Options, Request
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
 _SEEN = 5  # events of each vendor after which the demo has shown what it is to show
@@ -33,6 +33,7 @@ def main() -> int:
     up.add_argument(
         "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
     )
+    simulators.add_arguments(up)
     pending.add_arguments(
         commands.add_parser("announce-pending", help="announce what is stored in AWS and was never announced")
     )
@@ -55,14 +56,15 @@ def main() -> int:
 
 def _up(arguments: argparse.Namespace) -> None:
     print("Building and deploying template.yaml into an emulator on this machine …", flush=True)
-    with local.running(arguments.announce, arguments.folder) as stack:
+    options = simulators.chosen(arguments)
+    with local.running(arguments.announce, arguments.folder, options) as stack:
         print(f"API            {stack.api_url}")
         print(f"AWS endpoint   {stack.aws_endpoint_url}")
         print(f"Everything     {arguments.folder / 'stack.json'}")
         print("Ctrl-C ends it.\n", flush=True)
         ended = threading.Event()
         if arguments.simulate:
-            threading.Thread(target=_simulate, args=(stack, ended), daemon=True).start()
+            threading.Thread(target=_simulate, args=(stack, options, ended), daemon=True).start()
         try:
             if arguments.watch:
                 _watch(stack, until_seen=arguments.until_seen)
@@ -72,8 +74,11 @@ def _up(arguments: argparse.Namespace) -> None:
             ended.set()
 
 
-def _simulate(stack: local.Stack, ended: threading.Event) -> None:
-    days = [simulator.day(stack.vendors, stack.api_url) for simulator in simulators().values()]
+def _simulate(stack: local.Stack, options: Options, ended: threading.Event) -> None:
+    days = [
+        simulator.day(stack.vendors, stack.api_url, **options.get(name, {}))
+        for name, simulator in simulators.simulators().items()
+    ]
     http = urllib3.PoolManager(retries=False, timeout=30)
     while True:
         for day in days:
@@ -94,21 +99,29 @@ def _send(http: urllib3.PoolManager, push: Request, ended: threading.Event) -> N
 
 
 def _watch(stack: local.Stack, *, until_seen: bool) -> None:
-    wanted = set(simulators())
+    wanted = set(simulators.simulators())
     seen: Counter[str] = Counter()
     print(f"{'RECEIVED':<14}{'VENDOR':<10}{'DEVICE':<18}{'WHAT':<40}ID", flush=True)
     for event in _received(stack):
         data = event["data"]
-        what = " ".join(str(data[name]) for name in ("kind", "severity", "result", "outcome") if name in data)
-        if "readings" in data:
-            what = ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
         topic = event["type"].split(".")[1]
         device = data.get("device", "")
-        print(f"{topic:<14}{data['vendor']:<10}{device:<18}{what[:38]:<40}{event['id']}", flush=True)
+        print(f"{topic:<14}{data['vendor']:<10}{device:<18}{what(data)[:38]:<40}{event['id']}", flush=True)
         seen[data["vendor"]] += 1
         if until_seen and all(seen[vendor] >= _SEEN for vendor in wanted):
             print(f"\n{seen.total()} events of {len(seen)} vendors received, each verified, stored once and announced.")
             return
+
+
+def what(data: Mapping[str, Any]) -> str:
+    """An event's data in a few words."""
+    if "readings" in data:
+        return ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
+    words = " ".join(str(data[name]) for name in ("kind", "severity", "result", "outcome") if name in data)
+    if "files" in data:
+        count = len(data["files"])
+        return f"{words}, {count} {'file' if count == 1 else 'files'}"
+    return words
 
 
 def _received(stack: local.Stack) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import urllib3
 
 from gatehouse.events import Topic
 from gatehouse.settings import Announce
-from ops import tools, translate
-from ops.simulators import Credentials, simulators
+from ops import simulators, tools, translate
+from ops.simulators import Credentials, Options
 
 FOLDER = Path(".local")
 REGION = "eu-central-1"
@@ -27,6 +27,7 @@ _STACK_NAME = "gatehouse"
 _RULES = Path(__file__).with_name("rules.local.json")
 _API_ID = "9a7e4005"
 _PORT = 4566
+_AT_ONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Stack:
     topics: Mapping[str, str]
     inspection_queues: Mapping[str, str]
     functions: Mapping[str, str]
+    flows: Mapping[str, str]
+    tables: Mapping[str, str]
     vendors: Mapping[str, Credentials]
     logs: str
 
@@ -64,12 +67,15 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(announce: Announce = Announce.INLINE, folder: Path = FOLDER) -> Iterator[Stack]:
+def running(
+    announce: Announce = Announce.INLINE, folder: Path = FOLDER, options: Options | None = None
+) -> Iterator[Stack]:
     """The local stack, from nothing; ended with everything that it started when the block ends.
 
     Args:
         announce: the announce mode.
         folder: where it keeps its logs, `stack.json` and what it builds.
+        options: of the simulated vendors, where they are not the defaults.
 
     Raises:
         RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
@@ -81,10 +87,13 @@ def running(announce: Announce = Announce.INLINE, folder: Path = FOLDER) -> Iter
         part.mkdir(parents=True)
     described = folder / "stack.json"
     described.unlink(missing_ok=True)
-    with _emulator(logs / "emulator.log", scratch, noted) as endpoint:
+    with (
+        simulators.running(options or {}) as parameters,
+        _emulator(logs / "emulator.log", scratch, noted) as endpoint,
+    ):
         build = _built(folder / "build", logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
-        stack = _with_inspection(_deployed(endpoint, build, announce, logs))
+        stack = _with_inspection(_deployed(endpoint, build, {**parameters, "AnnounceMode": announce}, logs))
         stack.write(described)
         try:
             yield stack
@@ -200,7 +209,7 @@ def _platform() -> str:
     return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
 
 
-def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Stack:
+def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
     api_url = f"{endpoint}/_aws/execute-api/{_API_ID}"
     stack = Stack(
         api_url=api_url,
@@ -212,6 +221,8 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
         topics={},
         inspection_queues={},
         functions={},
+        flows={},
+        tables={},
         vendors={},
         logs=str(logs),
     )
@@ -220,17 +231,23 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
     s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
     artifacts = {}
     for name, resource in template["Resources"].items():
-        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}:
+        if resource["Type"] == translate.STATE_MACHINE:
+            definition = translate.definition(build / resource["Properties"]["DefinitionUri"])
+            s3.put_object(Bucket="artifacts", Key=name, Body=definition.encode())
+        elif resource["Type"] in translate.ARTIFACTS:
             archive = shutil.make_archive(str(build / name), "zip", build / name)
             s3.upload_file(archive, "artifacts", name)
-            artifacts[name] = f"s3://artifacts/{name}"
+        else:
+            continue
+        artifacts[name] = f"s3://artifacts/{name}"
+    behind_flows = _behind_flows(template)  # as it is now: the translation changes it
     plain = translate.with_routes(translate.translated(template, artifacts, REGION), _API_ID)
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,
-        "AnnounceMode": announce,
         "DoorDecision": "rules",
         "DecisionDeadline": "4",  # seconds: the emulator's cold start alone takes one
+        **parameters,
     }
     cloudformation.create_stack(
         StackName=_STACK_NAME,
@@ -244,13 +261,14 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
     described = cloudformation.describe_stacks(StackName=_STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
+    _bound(stack, [found["PhysicalResourceId"] for found in resources if found["LogicalResourceId"] in behind_flows])
     # Before the first call of the function that reads them.
     stack.client("ssm").put_parameter(
         Name=outputs["DoorRulesParameter"], Value=_RULES.read_text(), Type="String", Overwrite=True
     )
     vendors: dict[str, Credentials] = {}
     secrets = stack.client("secretsmanager")
-    for name, simulator in simulators().items():
+    for name, simulator in simulators.simulators().items():
         accounts = simulator.new_accounts()
         secrets.put_secret_value(
             SecretId=outputs[f"{name.capitalize()}SecretArn"], SecretString=json.dumps(accounts.secret)
@@ -262,13 +280,38 @@ def _deployed(endpoint: str, build: Path, announce: Announce, logs: Path) -> Sta
         media_bucket=outputs["MediaBucket"],
         spill_queue_url=outputs["SpillQueueUrl"],
         topics={topic.value: outputs[f"{topic.capitalize()}TopicArn"] for topic in Topic},
-        functions={
-            resource["LogicalResourceId"].removesuffix("Function").lower(): resource["PhysicalResourceId"]
-            for resource in resources
-            if resource["ResourceType"] == "AWS::Lambda::Function"
-        },
+        functions=_by_name(resources, "AWS::Lambda::Function", "Function"),
+        flows=_by_name(resources, "AWS::StepFunctions::StateMachine", "Flow"),
+        tables=_by_name(resources, "AWS::DynamoDB::Table", "Table"),
         vendors=vendors,
     )
+
+
+def _behind_flows(template: translate.Template) -> set[str]:
+    """The logical ids of the functions that nothing but a flow calls."""
+    return {
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function" and not resource["Properties"].get("Events")
+    }
+
+
+def _bound(stack: Stack, functions: Iterable[str]) -> None:
+    """Bounds what runs at once: flows start as many as there are alarms, and here each is a process with a start."""
+    awslambda = stack.client("lambda")
+    for function in functions:
+        awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=_AT_ONCE)
+        # The emulator bounds the function itself and none of its versions.
+        awslambda.update_alias(FunctionName=function, Name="live", FunctionVersion="$LATEST")
+
+
+def _by_name(resources: Iterable[Mapping[str, Any]], kind: str, suffix: str) -> dict[str, str]:
+    """The physical ids of the resources of a type, by their logical ids without a suffix and in lower case."""
+    return {
+        resource["LogicalResourceId"].removesuffix(suffix).lower(): resource["PhysicalResourceId"]
+        for resource in resources
+        if resource["ResourceType"] == kind
+    }
 
 
 def _with_inspection(stack: Stack) -> Stack:

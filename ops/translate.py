@@ -1,10 +1,28 @@
 """The deployed template as plain CloudFormation, with what the emulator does not read written out for it."""
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import yaml
 
 type Template = dict[str, Any]
+
+STATE_MACHINE: Final = "AWS::Serverless::StateMachine"
+ARTIFACTS: Final = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    STATE_MACHINE: "DefinitionUri",
+}
+"""The types of resources that are uploaded apart, and the property that says where to."""
+
+# The fields of a state or a retrier that are numbers: https://states-language.net/spec.html
+_NUMBERS: Final = (
+    "BackoffRate|HeartbeatSeconds|IntervalSeconds|MaxAttempts|MaxConcurrency|MaxDelaySeconds|Seconds|TimeoutSeconds"
+)
+_QUOTED_NUMBER: Final = re.compile(rf'("(?:{_NUMBERS})": )"(\$\{{[^"{{}}]+\}})"')
 
 
 def read(path: Path) -> Template:
@@ -20,7 +38,7 @@ def translated(template: Template, artifacts: Mapping[str, str], region: str) ->
 
     Args:
         template: the SAM template; it is changed.
-        artifacts: `s3://` address of the artifact for the logical id of each function and layer.
+        artifacts: `s3://` address of the artifact for the logical id of each function, layer and state machine.
         region: where it would be deployed.
     """
     import boto3  # noqa: PLC0415
@@ -28,11 +46,21 @@ def translated(template: Template, artifacts: Mapping[str, str], region: str) ->
     from samtranslator.translator.translator import Translator  # noqa: PLC0415
 
     for logical_id, address in artifacts.items():
-        properties = template["Resources"][logical_id]["Properties"]
-        properties["ContentUri" if "ContentUri" in properties else "CodeUri"] = address
+        resource = template["Resources"][logical_id]
+        resource["Properties"][ARTIFACTS[resource["Type"]]] = address
     # No managed policies to look up: every role is written out in the template.
     plain: Template = Translator({}, Parser(), boto_session=boto3.Session(region_name=region)).translate(template, {})
     return plain
+
+
+def definition(path: Path) -> str:
+    """A state machine's definition in JSON, from YAML: AWS takes both, the emulator the one.
+
+    Both put the values of the `${Name}` substitutions into the text before they read it. YAML takes what is
+    then there for a number or a string by what it looks like, JSON by its quotes: the substitutions stand without
+    quotes in those fields of the language that are numbers, and nowhere else.
+    """
+    return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(path.read_text())))
 
 
 def with_routes(template: Template, api_id: str) -> Template:

@@ -5,12 +5,17 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote_plus, urlsplit
 
 from Crypto.Cipher import AES
+from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_stepfunctions import SFNClient
 from pydantic import BaseModel, JsonValue
 
+from functions.eye4 import handler as eye4_handler
+from functions.eye4 import wire as eye4_wire
+from functions.eye4.pending import PendingFiles
 from functions.sensepass import handler as sensepass_handler
 from functions.sensepass import wire as sensepass_wire
 from functions.sensepass.door import DecidedBy, Door, InDoubt
@@ -24,9 +29,9 @@ from gatehouse.events import Notice, NoticeKind, Receipt, Record, Topic
 from gatehouse.gate import Gate, Vendor, Verified
 from gatehouse.rules import Rules
 from gatehouse.settings import Announce
-from ops.simulators import Request, sensoro, sunmi
+from ops.simulators import Request, eye4, sensoro, sunmi
 from ops.simulators.sensepass import Firmware, Terminal
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStates, FakeStore, FakeTopics
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -53,6 +58,15 @@ SENSORO_SAFE = {
 SITE = {"site": "north", "tokens": ["north-one", "north-two"]}
 SERIAL = "PS71HD01MC22C00014"
 SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "MEDIA_BUCKET": "media", "RULES_PARAMETER": "rules"}
+EYE4 = {"guid": "f2b6d81c4e5a4f0c9d37e1a85b60c294"}
+CUSTOMER: dict[str, Any] = {
+    "account": "workshop",
+    "guids": [EYE4["guid"], "0a7c93e51b2d4f86b8e4d7c1a9f35062"],
+    "api": {"userid": "4711", "authkey": "the-key-of-4711"},
+}
+NEIGHBOUR: dict[str, Any] = {"account": "harbour", "guids": ["91d4b7e20c6f4a53a8f1c2e5d7b3960a"]}
+FILEID = "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"
+EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files"}
 FACE = {
     "ipc_id": "928",
     "face_id": "29195",
@@ -203,6 +217,42 @@ def rules_of(document: str) -> Rules:
     rules = Rules(lambda: document, monotonic=lambda: 0.0)
     rules.refresh()
     return rules
+
+
+def eye4_house(
+    secret: Mapping[str, Any] | None = None,
+    *,
+    files: PendingFiles | None = None,
+    states: FakeStates | None = None,
+    announce: Announce = Announce.INLINE,
+) -> House[Any]:
+    """Eye4's handler, by default with two customers; without `files`, nothing may reach a recording's row."""
+    resources = eye4_handler.Resources(
+        files or PendingFiles(_no_table, "", lambda: NOW), lambda: cast("SFNClient", states or FakeStates())
+    )
+    vendor = eye4_handler.vendor(eye4_handler.Settings.read(EYE4_ENVIRONMENT), resources)
+    accounts = eye4_wire.Accounts.model_validate(secret or {"accounts": [CUSTOMER, NEIGHBOUR]})
+    return _house(vendor, accounts, announce)
+
+
+def _no_table() -> DynamoDBClient:
+    raise AssertionError("a row was touched")
+
+
+def ring(fileid: str | None = FILEID, guid: str = EYE4["guid"], **more: Any) -> Request:
+    """An alarm of Eye4's; with the simulator's words for the rest."""
+    return eye4.alarm({"guid": guid}, URL, fileid=fileid, **more)
+
+
+def uploaded(fileid: str = FILEID, guid: str = EYE4["guid"], **more: Any) -> Request:
+    """A resource message of Eye4's; with the simulator's words for the rest."""
+    return eye4.resource({"guid": guid}, URL, fileid, **more)
+
+
+def eye4_push(body: Any, path: str = eye4.ALARMS, guid: str = EYE4["guid"]) -> Request:
+    """A push of Eye4's with whatever body; bytes as they are."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Request(URL + path, content, {"guid": guid, "content-type": "application/json"})
 
 
 def _house[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> House[A]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Barrier, Lock
 
+from botocore.exceptions import ClientError, ReadTimeoutError
+
 from gatehouse.errors import NotKept, Unavailable
 from gatehouse.events import Record
 from gatehouse.media import Upload
@@ -116,6 +118,39 @@ class FakeAccounts[A]:
             self.known, self.rotated = self.rotated, None
             return self.known
         return None
+
+
+@dataclass
+class FakeStates:
+    """Step Functions in memory: which waits were ended, and which executions were started with what."""
+
+    ended: list[str] = field(default_factory=list)
+    started: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+    """The code of the error that every call ends with; `hangs` for an answer that does not come."""
+
+    def send_task_success(self, *, taskToken: str, output: str) -> dict[str, str]:  # noqa: N803 - botocore's names
+        assert output
+        self._fail("SendTaskSuccess")
+        self.ended.append(taskToken)
+        return {}
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
+        self._fail("StartExecution")
+        if name in self.started:
+            raise _error("ExecutionAlreadyExists", "StartExecution")
+        self.started[name] = input
+        return {"executionArn": f"{stateMachineArn}:{name}"}
+
+    def _fail(self, operation: str) -> None:
+        if self.error == "hangs":
+            raise ReadTimeoutError(endpoint_url="https://states.example.com")
+        if self.error:
+            raise _error(self.error, operation)
+
+
+def _error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "as told"}}, operation)
 
 
 @dataclass

@@ -25,8 +25,10 @@ from gatehouse.telemetry import Count, count, log
 from gatehouse.topics import SnsTopics
 
 # A call takes 6 s at most (gatehouse.aws). A batch of 100 of all types is 14 publishes at most, 84 s, then 100 marks or
-# spills, 60 s; with two looks into the table and the longest grace this stays below the function's 600 s.
+# spills, 60 s; with ten looks into the table, 60 s, and the longest grace this stays below the function's 600 s.
 _AT_ONCE = 10
+_FIRST_PAUSE = 0.25
+"""Seconds before the second look; each further pause is twice as long. Most of the young are done within the first."""
 
 
 class Settings(GateSettings):
@@ -104,16 +106,18 @@ class Relay:
 
     def _forgotten(self, entries: Sequence[Inserted]) -> set[str]:
         pending = self._book.pending([entry.record.id for entry in entries]) if entries else set()
-        if not pending:
-            return pending
-        # One that is pending and young may be on its way at this very moment: it is given its time, so that a
-        # push that arrives just before the batching window closes is not announced twice.
-        youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
-        wait = self._grace - (self._now() - youngest).total_seconds()
-        if wait <= 0:
-            return pending
-        self._sleep(wait)
-        return self._book.pending(sorted(pending))
+        pause = _FIRST_PAUSE
+        while pending:
+            # One that is pending and young may be on its way at this very moment: it is given its time, so that a
+            # push that arrives just before the batching window closes is not announced twice.
+            youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
+            left = self._grace - (self._now() - youngest).total_seconds()
+            if left <= 0:
+                break
+            self._sleep(min(pause, left))
+            pause *= 2
+            pending = self._book.pending(sorted(pending))
+        return pending
 
     def _mark(self, record: Record) -> None:
         count(Count.PUBLISHED, record.vendor)

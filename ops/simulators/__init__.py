@@ -1,16 +1,22 @@
 """Simulated vendors: they sign and encrypt as the vendors do, by code of their own, and are found by looking.
 
-A module here is a vendor. It has `new_accounts()` and `day(accounts, url)`.
+A module here is a vendor. It has `new_accounts()` and `day(accounts, url)`; where the vendor has options for
+`gatehouse up`, `add_arguments(parser)` as well; where something has to run beside its pushes, `running()`.
 """
 
+import argparse
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 type Credentials = Mapping[str, str]
 """One app of a vendor, by the names that `.local/stack.json` uses."""
+
+type Options = Mapping[str, Mapping[str, Any]]
+"""What was chosen on the command line: by vendor, and by the option's name without the vendor's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,65 @@ class Simulator(Protocol):
     def new_accounts(self) -> Accounts:
         """Apps with fresh credentials."""
 
-    def day(self, apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
-        """What the devices of these apps send, push by push, without end."""
+    def day(self, apps: Mapping[str, Credentials], api_url: str, /, **options: Any) -> Iterator[Request]:
+        """What the devices of these apps send, push by push, without end.
+
+        A vendor without `add_arguments` is given no options, and need not take any.
+        """
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """What the module of a vendor with options offers besides."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Its options; the name of each begins with the vendor's, and `day` and `running` get it without."""
+
+
+@runtime_checkable
+class Running(Protocol):
+    """What the module of a vendor offers besides, who has more than devices that push."""
+
+    def running(self, **options: Any) -> contextlib.AbstractContextManager[Mapping[str, str]]:
+        """Runs it; yields parameters that the stack needs for it, by name."""
 
 
 def simulators() -> dict[str, Simulator]:
     """All simulated vendors, by the name of their folder under `functions/`."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of all vendors that have any."""
+    for simulator in simulators().values():
+        if isinstance(simulator, Configurable):
+            simulator.add_arguments(parser)
+
+
+def chosen(arguments: argparse.Namespace) -> Options:
+    """The options among the arguments of a command."""
+    return {
+        name: {
+            option.removeprefix(f"{name}_"): value
+            for option, value in vars(arguments).items()
+            if option.startswith(f"{name}_")
+        }
+        for name, simulator in simulators().items()
+        if isinstance(simulator, Configurable)
+    }
+
+
+@contextlib.contextmanager
+def running(options: Options) -> Iterator[Mapping[str, str]]:
+    """Runs what the vendors have beside their pushes; yields the stack's parameters for it.
+
+    Args:
+        options: of those vendors that are not to run with their defaults.
+    """
+    with contextlib.ExitStack() as started:
+        parameters: dict[str, str] = {}
+        for name, simulator in simulators().items():
+            if isinstance(simulator, Running):
+                parameters |= started.enter_context(simulator.running(**options.get(name, {})))
+        yield parameters

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import botocore.session
 import pytest
 from pydantic import BaseModel, JsonValue, SecretStr
 
-from gatehouse import edge
+from gatehouse import aws, edge
 from gatehouse.errors import Reason
 from gatehouse.events import CloudEvent, Notice, NoticeKind
 from gatehouse.gate import Gate, Vendor
@@ -19,6 +20,7 @@ from gatehouse.settings import Announce, VendorSettings
 from tests.contract import vendors
 from tests.contract.vendors import Document
 from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.template.driver import deployed
 from tests.template.stack import ROOT, Stack
 
 _FUNCTIONS: Final = {function.properties["Handler"]: function for function in Stack().functions()}
@@ -52,6 +54,22 @@ every_valid_sample = pytest.mark.parametrize(
     ("vendor", "sample"),
     [(vendor, sample) for vendor in vendors.vendors(ROOT) for sample in vendors.valid_samples(ROOT, vendor)],
 )
+every_silent_sample = pytest.mark.parametrize(
+    ("vendor", "sample"),
+    [(vendor, sample) for vendor in vendors.vendors(ROOT) for sample in vendors.silent_samples(ROOT, vendor)],
+)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An AWS that has what the template makes: a push that is no event may be noted elsewhere than on the fakes."""
+    clients: Any = aws.client
+    with deployed(Stack()):
+        session = botocore.session.get_session()
+        monkeypatch.setattr("gatehouse.aws._session", lambda: session)
+        clients.cache_clear()
+        yield
+        clients.cache_clear()
 
 
 def bound_by(rule: str) -> pytest.MarkDecorator:
@@ -250,6 +268,27 @@ def test_a_push_signed_with_a_withdrawn_secret_is_refused(vendor: str) -> None:
     assert on.is_untouched()
 
 
+@pytest.mark.usefixtures("account")
+@every_silent_sample
+def test_a_push_that_is_no_event_of_its_own_is_acknowledged_as_often_as_it_comes_and_leaves_nothing(
+    vendor: str, sample: str
+) -> None:
+    on = bench(vendor)
+    for _ in range(2):
+        answer = on.send(_event(vendor, sample))
+        assert _is_taken(answer)
+        assert json.loads(answer["body"]) == _supplied(vendor).acknowledgement
+        assert answer["headers"]["content-type"] == "application/json"
+        assert on.is_untouched()
+
+
+@every_silent_sample
+def test_a_push_that_is_no_event_of_its_own_is_refused_where_nobody_is_known(vendor: str, sample: str) -> None:
+    on = Bench(vendor, {"accounts": []})
+    assert on.send(_event(vendor, sample))["statusCode"] == 401
+    assert on.is_untouched()
+
+
 # ─── What is refused ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -351,6 +390,7 @@ def _credentials(accounts: object) -> Iterator[str]:
             yield from _credentials(value)
 
 
+@pytest.mark.usefixtures("account")
 @every_vendor
 def test_no_credential_gets_into_an_answer_or_an_event(vendor: str) -> None:
     on = bench(vendor)

@@ -96,6 +96,15 @@ def test_a_sample_that_no_rule_is_for_is_reported(root: Path) -> None:
     assert "no rule says" in fault
 
 
+def test_a_push_that_is_no_event_of_its_own_is_a_sample_and_none_that_means_something(root: Path) -> None:
+    folder = root / "events" / "acme"
+    (folder / "stale.json").rename(folder / "silent-heartbeat.json")
+    (folder / "exempt.json").write_text('{"stale": "its pushes carry no time"}')
+    assert vendors.sample_faults(root, "acme") == []
+    assert vendors.silent_samples(root, "acme") == ["silent-heartbeat"]
+    assert "silent-heartbeat" not in vendors.valid_samples(root, "acme")
+
+
 @pytest.mark.parametrize(
     ("exempt", "fault"),
     [

@@ -48,6 +48,11 @@ def valid_samples(root: Path, vendor: str) -> list[str]:
     return [name for name in samples(root, vendor) if name.startswith("valid-")]
 
 
+def silent_samples(root: Path, vendor: str) -> list[str]:
+    """Names of the pushes that are taken and are no event of their own."""
+    return [name for name in samples(root, vendor) if name.startswith("silent-")]
+
+
 def exemptions(root: Path, vendor: str) -> Document:
     """The rules that do not fit a vendor, and why."""
     path = root / "events" / vendor / "exempt.json"
@@ -100,7 +105,7 @@ def _missing_samples(root: Path, vendor: str) -> Iterator[str]:
         if name not in there:
             yield f"events/{vendor}/answers.json: there is no sample {name}"
     for name in there:
-        if name not in SAMPLES and not name.startswith("valid-"):
+        if name not in SAMPLES and not name.startswith(("valid-", "silent-")):
             yield f"events/{vendor}/{name}.json: no rule says what is to become of it"
 
 

@@ -12,8 +12,11 @@ import urllib3
 from gatehouse.settings import Announce
 from ops import local
 from ops.simulators import Request
+from ops.simulators.eye4 import Cloud
 
 _PATIENCE = 60  # seconds
+WAIT = 6
+"""Seconds that a flow waits for Eye4's second message."""
 
 
 @dataclass
@@ -24,6 +27,8 @@ class Site:
     announce: Announce
     queue: str
     """The URL of a queue on all topics."""
+    cloud: Cloud
+    """Eye4's API and files."""
     received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Messages by the event's id, each with `event` and `attributes`."""
 
@@ -33,14 +38,14 @@ class Site:
             push.method, push.url, body=push.body, headers=dict(push.headers), retries=False, timeout=60
         )
 
-    def until[T](self, look: Callable[[], T]) -> T:
+    def until[T](self, look: Callable[[], T], patience: float = _PATIENCE) -> T:
         """What a look finds, as soon as it finds something; between two looks the queue is read."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if found := look():
                 return found
             self._take()
-        raise AssertionError(f"not within {_PATIENCE} s; received: {sorted(self.received)}")
+        raise AssertionError(f"not within {patience} s; received: {sorted(self.received)}")
 
     def read_dry(self) -> None:
         """Reads the queue until nothing has come for a while."""
@@ -81,6 +86,16 @@ class Site:
         )
         return {name: next(iter(value.values())) for name, value in found.get("Item", {}).items()}
 
+    def flows(self, **which: str) -> int:
+        """How many recordings have a flow, of a status if one is given."""
+        pages = self.stack.client("stepfunctions").get_paginator("list_executions")
+        machine = self.stack.flows["eye4"]
+        return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine, **which))
+
+    def running_flows(self) -> int:
+        """How many are on their way."""
+        return self.flows(statusFilter="RUNNING")
+
     def count_records(self) -> int:
         """How many items are in the book."""
         pages = self.stack.client("dynamodb").get_paginator("scan")
@@ -91,9 +106,13 @@ class Site:
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The stack in each announce mode, one after the other."""
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
-    with local.running(request.param, folder) as stack:
-        here = Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())))
+    with (
+        Cloud().serving() as cloud,
+        local.running(request.param, folder, {"eye4": {"api_url": cloud.url, "wait": WAIT}}) as stack,
+    ):
+        here = Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())), cloud)
         yield here
+        here.until(lambda: here.running_flows() == 0)
         # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.
         here.read_dry()
         assert {event_id: len(messages) for event_id, messages in here.received.items() if len(messages) > 1} == {}

@@ -1,13 +1,15 @@
 """Runs the functions' real handlers on a moto AWS with the template's own environment, and notes every AWS call."""
 
 import base64
+import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import boto3
@@ -49,6 +51,10 @@ _ACTION: Final = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "dynamodb:TransactGetItems": "dynamodb:GetItem",
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
 }
 
 _TAKEN: Final = frozenset(range(200, 300))
@@ -75,23 +81,35 @@ class Calls:
 
     def _resources(self, operation: str, params: Payload) -> list[str]:
         """ARNs of what a call works on."""
-        if operation.startswith("dynamodb:"):
-            tables = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
-            return [self._arn(table) for table in tables]
-        if operation.startswith("sns:"):
-            return [params["TopicArn"]]
-        if operation.startswith("sqs:"):
-            return [self._arn(params["QueueUrl"])]
-        if operation.startswith("secretsmanager:"):
-            return [params["SecretId"]]
-        if operation.startswith("s3:"):
-            return [f"{self._arn(params['Bucket'])}/{params['Key']}"]
-        if operation.startswith("ssm:"):
-            return [self._arn(params["Name"])]
-        raise NotImplementedError(f"{operation}: say in driver.py which resource it works on")
+        match operation.split(":"):
+            case ["dynamodb", _]:
+                names = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
+                found = [self._arn(name) for name in names]
+            case ["s3", _]:
+                found = [f"{self._arn(params['Bucket'])}/{params['Key']}"]
+            case ["secretsmanager", _]:
+                found = [params["SecretId"]]
+            case ["sns", _]:
+                found = [params["TopicArn"]]
+            case ["sqs", _]:
+                found = [self._arn(params["QueueUrl"])]
+            case ["ssm", _]:
+                found = [self._arn(params["Name"])]
+            case ["states", "StartExecution"]:
+                found = [params["stateMachineArn"]]
+            case ["states", "SendTaskSuccess"]:
+                # The token says which it is. AWS's pages name no resource for this action; that a state machine's
+                # ARN is one was tried: https://github.com/aws/aws-cdk/pull/8486
+                found = [self._stack.physical(flow.name).ref for flow in self._stack.flows()]
+            case _:
+                raise NotImplementedError(f"{operation}: say in driver.py which resource it works on")
+        return found
 
     def _arn(self, ref: str) -> str:
         return self._stack.physical(self._stack.logical_id(ref)).attributes["Arn"]
+
+
+type Driver = Callable[[Function, Calls], None]
 
 
 @contextmanager
@@ -123,26 +141,38 @@ def deployed(stack: Stack) -> Iterator[None]:
                 boto3.client("secretsmanager").create_secret(
                     Name=stack.physical(name).ref.rsplit(":", 1)[1], SecretString=properties["SecretString"]
                 )
+            for flow in stack.flows():
+                boto3.client("stepfunctions").create_state_machine(
+                    name=stack.physical(flow.name).attributes["Name"],
+                    definition=json.dumps(flow.definition),
+                    roleArn=stack.physical(flow.role).attributes["Arn"],
+                )
             yield
 
 
 @contextmanager
-def started(function: Function, calls: Calls) -> Iterator[LambdaHandler]:
-    """The handler of a function, imported as Lambda imports it: with its environment, and for the first time."""
+def started(function: Function, calls: Calls, **settings: str) -> Iterator[LambdaHandler]:
+    """The handler of a function, imported as Lambda imports it: with its environment, and for the first time.
+
+    Args:
+        function: the function.
+        calls: notes what it calls.
+        settings: in place of those in its environment.
+    """
     session = botocore.session.get_session()
     session.register("before-parameter-build.*.*", calls.note)
-    clients: Any = aws.client
+    clients: list[Any] = [aws.client, aws.transfer_client]
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in function.environment.items():
+        for name, value in {**function.environment, **settings}.items():
             patch.setenv(name, value)
         patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
         patch.setattr("gatehouse.aws._session", lambda: session)
         # The secret is read anew with every push that is turned away.
         patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)
-        clients.cache_clear()
-        spec = importlib.util.spec_from_file_location(
-            f"started.{function.folder}", ROOT / "functions" / function.folder / "handler.py"
-        )
+        for made in clients:
+            made.cache_clear()
+        path = ROOT.joinpath(*function.module.split(".")).with_suffix(".py")
+        spec = importlib.util.spec_from_file_location(f"started.{function.module}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -151,18 +181,34 @@ def started(function: Function, calls: Calls) -> Iterator[LambdaHandler]:
         try:
             yield module.lambda_handler
         finally:
-            clients.cache_clear()
+            for made in clients:
+                made.cache_clear()
 
 
 def run(stack: Stack, function: Function) -> set[Call]:
     """Sends a function everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
     calls = Calls(stack)
     with deployed(stack):
-        _put_accounts(function)
-        with started(function, calls) as handler:
-            for kind in sorted({event["Type"] for event in function.events.values()}):
-                _DRIVERS[kind](function, handler, calls)
+        for drive in _drivers(function):
+            drive(function, calls)
     return calls.made
+
+
+def _drivers(function: Function) -> list[Driver]:
+    """What drives a function: its vendor's own driver for this function, if there is one, or that of its events."""
+    vendors = own(function.folder)
+    if vendors and (drive := vendors.DRIVERS.get(function.module.rpartition(".")[2])):
+        return [drive]
+    kinds = sorted({event["Type"] for event in function.events.values()})
+    assert kinds, f"{function.name}: say in tests/drivers/{function.folder}.py how it is driven"
+    return [_DRIVERS[kind] for kind in kinds]
+
+
+def own(folder: str) -> ModuleType | None:
+    """`tests/drivers/<folder>.py`, if there is one: what no other vendor's functions do."""
+    if not (ROOT / "tests" / "drivers" / f"{folder}.py").exists():
+        return None
+    return importlib.import_module(f"tests.drivers.{folder}")
 
 
 def variants(function: Function) -> list[Stack]:
@@ -203,11 +249,19 @@ def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
 
 
 def _put_accounts(function: Function) -> None:
+    """Puts the accounts of a vendor's samples into its secret."""
     samples = ROOT / "events" / function.folder / "secret.json"
     if samples.exists():
         boto3.client("secretsmanager").put_secret_value(
             SecretId=function.environment["SECRET_ARN"], SecretString=samples.read_text()
         )
+
+
+def push(function: Function, calls: Calls) -> None:
+    """Drives a function behind the API with its vendor's samples."""
+    _put_accounts(function)
+    with started(function, calls) as handler:
+        _push(function, handler, calls)
 
 
 def _push(function: Function, handler: LambdaHandler, calls: Calls) -> None:
@@ -237,7 +291,12 @@ def _status(answer: Payload) -> int:
     return code if answer["statusCode"] == 200 else answer["statusCode"]
 
 
-def _stream(function: Function, handler: LambdaHandler, calls: Calls) -> None:
+def _stream(function: Function, calls: Calls) -> None:
+    with started(function, calls) as handler:
+        _send_images(function, handler, calls)
+
+
+def _send_images(function: Function, handler: LambdaHandler, calls: Calls) -> None:
     def send(*failing: str) -> int:
         calls.failing = set(failing)
         answer = handler({"Records": images}, None)
@@ -254,7 +313,12 @@ def _stream(function: Function, handler: LambdaHandler, calls: Calls) -> None:
         assert send() == 0
 
 
-def _queue(_function: Function, handler: LambdaHandler, calls: Calls) -> None:
+def _queue(function: Function, calls: Calls) -> None:
+    with started(function, calls) as handler:
+        _send_spilled(handler, calls)
+
+
+def _send_spilled(handler: LambdaHandler, calls: Calls) -> None:
     messages = one_of_each_type()
 
     def send_picture(*failing: str) -> int:
@@ -280,7 +344,7 @@ def _queue(_function: Function, handler: LambdaHandler, calls: Calls) -> None:
     assert send(Step.PUBLISH) == 0
 
 
-_DRIVERS: Final = {"HttpApi": _push, "DynamoDB": _stream, "SQS": _queue}
+_DRIVERS: Final[Mapping[str, Driver]] = {"HttpApi": push, "DynamoDB": _stream, "SQS": _queue}
 
 
 def one_of_each_type() -> list[Record]:

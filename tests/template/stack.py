@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from ops import translate
 
 ROOT: Final = Path(__file__).parents[2]
@@ -33,6 +35,8 @@ class Function:
     name: str
     folder: str
     """Under `functions/`."""
+    module: str
+    """Where its handler is, by the name under which Lambda imports it."""
     role: str
     """Logical id."""
     properties: Document
@@ -55,6 +59,28 @@ class Function:
         return [event["Properties"] for event in self.events.values() if event["Type"] == kind]
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A state machine of the template, with everything resolved."""
+
+    name: str
+    folder: str
+    """Under `functions/`."""
+    role: str
+    """Logical id."""
+    substitutions: Mapping[str, str]
+    source: str
+    """The definition as it stands in its file."""
+
+    @property
+    def definition(self) -> Document:
+        """The definition as AWS reads it: first the substitutions, which are of text, and then the YAML."""
+        definition: Document = yaml.safe_load(
+            re.sub(r"\$\{(\w+)\}", lambda match: self.substitutions[match[1]], self.source)
+        )
+        return definition
+
+
 @cache
 def sam() -> Document:
     """The template as it stands in its file."""
@@ -64,11 +90,15 @@ def sam() -> Document:
 @cache
 def translated() -> Document:
     """What SAM makes of it on AWS."""
-    template = translate.read(TEMPLATE)
+    return plain(translate.read(TEMPLATE))
+
+
+def plain(template: Document) -> Document:
+    """What SAM makes of a template on AWS; the template is changed."""
     artifacts = {
-        name: f"s3://artifacts/{name}.zip"
+        name: f"s3://artifacts/{name}"
         for name, resource in template["Resources"].items()
-        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
+        if resource["Type"] in translate.ARTIFACTS
     }
     return translate.translated(template, artifacts, REGION)
 
@@ -110,6 +140,9 @@ _RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
     "AWS::IAM::Role": lambda name: Physical(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}),
     "AWS::IAM::ManagedPolicy": lambda name: Physical(f"arn:aws:iam::{ACCOUNT}:policy/{name}", {}),
     "AWS::Lambda::Function": lambda name: Physical(name, {"Arn": _arn("lambda", f"function:{name}")}),
+    "AWS::StepFunctions::StateMachine": lambda name: Physical(
+        _arn("states", f"stateMachine:{name}"), {"Arn": _arn("states", f"stateMachine:{name}"), "Name": name}
+    ),
 }
 _NO_VALUE: Final = object()
 
@@ -138,8 +171,13 @@ class Stack:
 
     def physical(self, logical_id: str) -> Physical:
         """What a resource is, once it is there."""
-        returns = _RETURNS.get(self.resources[logical_id]["Type"])
+        resource = self.resources[logical_id]
         name = f"gatehouse-{logical_id}"
+        if resource["Type"] == "AWS::Lambda::Alias":
+            function, alias = (self.resolve(resource["Properties"][key]) for key in ("FunctionName", "Name"))
+            arn = _arn("lambda", f"function:{function}:{alias}")
+            return Physical(arn, {"AliasArn": arn})
+        returns = _RETURNS.get(resource["Type"])
         return returns(name) if returns else Physical(name, {})
 
     def of_type(self, kind: str) -> dict[str, Document]:
@@ -157,12 +195,29 @@ class Stack:
             Function(
                 name=name,
                 folder=properties["Handler"].split(".")[1],
+                module=properties["Handler"].rpartition(".")[0],
                 role=roles[properties["Role"]],
                 properties=properties,
                 events=self.resolve(sam()["Resources"][name]["Properties"].get("Events", {})),
             )
             for name, properties in self.of_type("AWS::Lambda::Function").items()
         ]
+
+    def flows(self) -> list[Flow]:
+        """The state machines, whose definitions are under `functions/`."""
+        found = []
+        for name, properties in self.of_type("AWS::StepFunctions::StateMachine").items():
+            path = Path(sam()["Resources"][name]["Properties"]["DefinitionUri"])
+            found.append(
+                Flow(
+                    name=name,
+                    folder=path.parent.name,
+                    role=self.logical_id(properties["RoleArn"]),
+                    substitutions={key: str(value) for key, value in properties["DefinitionSubstitutions"].items()},
+                    source=(ROOT / path).read_text(),
+                )
+            )
+        return found
 
     def logical_id(self, physical: str) -> str:
         """The logical id of what a `Ref` or an `Arn` names."""

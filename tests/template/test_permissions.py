@@ -84,10 +84,15 @@ def test_every_kind_of_call_was_driven(needed: dict[str, set[Call]]) -> None:
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
         "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
         "secretsmanager:GetSecretValue",
         "sns:Publish",
         "sqs:SendMessage",
         "kms:GenerateDataKey",
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+        "states:StartExecution",
+        "states:SendTaskSuccess",
     }
 
 

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from gatehouse.telemetry import flush, log
 from ops.simulators import Request
+from ops.simulators import eye4 as eye4_simulator
 from ops.simulators import sensoro as sensoro_simulator
 from ops.simulators import sunmi as sunmi_simulator
 from tests.builders import (
+    CUSTOMER,
+    EYE4,
     FACE,
     NOW,
     SENSORO,
@@ -25,6 +28,9 @@ from tests.builders import (
     URL,
     House,
     api_event,
+    eye4_house,
+    eye4_push,
+    ring,
     safe_text,
     sealed_text,
     sensor_body,
@@ -69,7 +75,7 @@ words = st.one_of(
     st.text(st.characters(codec=None), max_size=8),
 )
 headers = st.dictionaries(
-    st.sampled_from(["content-type", "X-ACCESS-ID", "x-access-nonce", "X-Access-Signature", "host", "", "设备"])
+    st.sampled_from(["content-type", "X-ACCESS-ID", "x-access-nonce", "X-Access-Signature", "guid", "host", "", "设备"])
     | words,
     words | st.sampled_from([SENSORO["app_id"], SENSORO_SAFE["app_id"], str(AT * 1000)]),
     max_size=5,
@@ -357,11 +363,40 @@ SENSORO_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
     ),
 }
 
+# ─── Eye4 ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GUID = EYE4["guid"]
+RING = ring()
+EYE4_PATHS = st.sampled_from([eye4_simulator.ALARMS, eye4_simulator.RESOURCES])
+EYE4_BODIES = bodies | st.sampled_from([RING.body, b'{"Key": "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"}'])
+
+
+def _with_guid(guid: str, body: bytes = RING.body, path: str = eye4_simulator.ALARMS) -> Event:
+    return api_event(eye4_push(body, path, guid))
+
+
+near_guids = st.one_of(
+    _damaged(GUID.encode()).map(lambda damaged: damaged.decode("latin-1")),
+    st.sampled_from([GUID.upper(), GUID * 2, "".join(CUSTOMER["guids"]), ",".join(CUSTOMER["guids"]), GUID[::-1], "*"]),
+    words,
+).filter(lambda guid: guid.strip() not in CUSTOMER["guids"])
+
+EYE4_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
+    "anything": (1000, EYE4_PATHS.flatmap(anything)),
+    "not base64": (500, EYE4_PATHS.flatmap(not_base64)),
+    "guids that are nearly ours": (1000, near_guids.map(_with_guid)),
+    "odd bodies with guids that are nearly ours": (500, st.builds(_with_guid, near_guids, EYE4_BODIES, EYE4_PATHS)),
+    "larger than is read, with a guid of ours": (
+        50,
+        st.builds(_with_guid, st.just(GUID), st.integers(65_537, 200_000).map(lambda size: b"{" * size), EYE4_PATHS),
+    ),
+}
+
 
 # ─── All of them ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-MAKE: dict[str, Callable[[], House[Any]]] = {"sunmi": sunmi_house, "sensoro": sensoro_house}
-REQUESTS = {"sunmi": SUNMI_REQUESTS, "sensoro": SENSORO_REQUESTS}
+MAKE: dict[str, Callable[[], House[Any]]] = {"sunmi": sunmi_house, "sensoro": sensoro_house, "eye4": eye4_house}
+REQUESTS = {"sunmi": SUNMI_REQUESTS, "sensoro": SENSORO_REQUESTS, "eye4": EYE4_REQUESTS}
 CASES = [(vendor, kind) for vendor, requests in REQUESTS.items() for kind in requests]
 
 
@@ -413,7 +448,7 @@ def test_there_are_at_least_ten_thousand_of_them() -> None:
 
 @pytest.mark.parametrize("vendor", REQUESTS)
 def test_nothing_of_a_hostile_request_is_written_down(vendor: str, output: Output) -> None:
-    path = {"sunmi": sunmi_simulator.PATH, "sensoro": sensoro_simulator.PATH}[vendor]
+    path = {"sunmi": sunmi_simulator.PATH, "sensoro": sensoro_simulator.PATH, "eye4": eye4_simulator.ALARMS}[vendor]
     marked = st.builds(
         lambda event, where: {
             **event,

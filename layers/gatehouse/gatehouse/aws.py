@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import botocore.session
 from botocore.config import Config
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 # Two attempts of 1 + 2 s bound a call at 6 s. At worst a push takes four of them, the secret and then record,
 # publish and mark (or record and spill), the events of one push side by side: below the function's 29 s.
@@ -24,6 +25,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
 )
+# S3 takes its time to put the parts of a file together, and nobody waits for it but a flow.
+_PATIENT = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 @cache
@@ -43,7 +46,15 @@ def client(service: Literal["sns"]) -> SNSClient: ...
 def client(service: Literal["sqs"]) -> SQSClient: ...
 @overload
 def client(service: Literal["ssm"]) -> SSMClient: ...
+@overload
+def client(service: Literal["stepfunctions"]) -> SFNClient: ...
 @cache
 def client(service: str) -> Any:
     """The process's client of a service, by botocore directly: boto3 on top costs 40 ms of every cold start."""
     return _session().create_client(service, config=_CONFIG)
+
+
+@cache
+def transfer_client() -> S3Client:
+    """The process's client of S3 for whole files."""
+    return cast("S3Client", _session().create_client("s3", config=_PATIENT))

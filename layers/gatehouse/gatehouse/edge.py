@@ -54,16 +54,20 @@ def events_table(settings: GateSettings) -> EventsTable:
 
 
 def http[S: VendorSettings, A: BaseModel, V: Verified](
-    settings: type[S], vendor: Callable[[S], Vendor[A, V]]
+    settings: type[S], vendor: Callable[[S], Vendor[A, V]], *, hurried: bool = False
 ) -> LambdaHandler:
-    """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0)."""
+    """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0).
+
+    Args:
+        settings: the model of what the function is told.
+        vendor: makes the vendor from it.
+        hurried: no push waits for an old secret to be read again.
+    """
 
     def make() -> LambdaHandler:
         read = settings.read(os.environ)
         supplied = vendor(read)
-        secret = Secret(
-            aws.client("secretsmanager"), read.secret_arn, supplied.accounts, meanwhile=supplied.respond is not None
-        )
+        secret = Secret(aws.client("secretsmanager"), read.secret_arn, supplied.accounts, meanwhile=hurried)
         return handler(supplied, gate(read), secret, read.public_base_url)
 
     return triggered(make, lambda event, made: made(event, None))

@@ -98,7 +98,11 @@ class AlarmKind(StrEnum):
     FORCED_OPEN = "forced_open"
     HELD_OPEN = "held_open"
     PASSWORD_ATTACK = "password_attack"  # noqa: S105 - a kind of alarm
+    PRESENTATION_ATTACK = "presentation_attack"
+    """A picture or a mask in place of a face."""
     LOW_BATTERY = "low_battery"
+    DEVICE_OFFLINE = "device_offline"
+    DEVICE_FAULT = "device_fault"
     UNKNOWN = "unknown"
 
 
@@ -131,12 +135,27 @@ class MediaStatus(StrEnum):
     MISSING = "missing"
 
 
+class MediaFault(StrEnum):
+    """Why a recording, or a file of it, is not there."""
+
+    NOT_FOUND = "not_found"
+    UNREACHABLE = "unreachable"
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    PRIVATE_ADDRESS = "private_address"
+    TOO_MANY = "too_many"
+    NO_CREDENTIALS = "no_credentials"
+
+
 class NoticeKind(StrEnum):
     """What a notice tells of."""
 
     FACE_REGISTERED = "face_registered"
     TASK_FINISHED = "task_finished"
     PRICE_CHANGED = "price_changed"
+    GAP = "gap"
+    """Messages may be missing that nobody can fetch any more; `reference` has `from` and `to`."""
     UNMAPPED = "unmapped"
 
 
@@ -298,6 +317,8 @@ class Alarm(Data):
     """The vendor's id of the alarm, the same through its states."""
     media: Literal["pending"] | None = None
     """`pending` where a `media` event will follow."""
+    recording_id: str | None = None
+    """The vendor's id of the recording; the `media` event has the same."""
     links: tuple[Link, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
@@ -339,6 +360,8 @@ class File(_Model):
 
     role: str
     status: MediaStatus
+    reason: MediaFault | None = None
+    """Why there is no copy; absent where there is one."""
     copy_: Picture | None = Field(default=None, alias="copy")
     link: Link | None = None
 
@@ -349,9 +372,15 @@ class Media(Data):
     topic = Topic.MEDIA
 
     kind: MediaStatus
+    """`partial` where there are copies of some of the files."""
+    reason: MediaFault | None = None
+    """Why there is no file to speak of; where there are files, each has its own."""
     alarm_id: str | None = None
-    """The `id` of the alarm's event."""
+    """The `id` of the alarm's event; of the first, where several alarms have one recording."""
+    recording_id: str | None = None
+    """The vendor's id of the recording, the same as in its alarm."""
     files: tuple[File, ...] = ()
+    """In the vendor's order."""
 
 
 class Notice(Data):
@@ -442,7 +471,17 @@ class Receipt:
             topic: the event's type.
             also: as for `event`.
         """
-        return tuple(self._picture(role, image, self._id(topic, *also)) for role, image in self._images.items())
+        return tuple(self._picture(role, image, topic, *also) for role, image in self._images.items())
+
+    def key(self, topic: Topic, name: str, *also: str) -> str:
+        """Where in the media bucket a file belongs that its event of this type refers to.
+
+        Args:
+            topic: the event's type.
+            name: of the file.
+            also: as for `event`.
+        """
+        return f"{self.vendor}/{self._id(topic, *also)}/{name}"
 
     def unmapped(self, why: str, body: bytes | None = None) -> CloudEvent:
         """The notice that keeps a push which was verified and not understood.
@@ -454,7 +493,7 @@ class Receipt:
         pictures = self.pictures(Topic.NOTICE, "unmapped")
         if body is not None:
             whole = Image(body, hashlib.sha256(body).digest(), "application/octet-stream", "bin")
-            pictures = (*pictures, self._picture("push", whole, self._id(Topic.NOTICE, "unmapped")))
+            pictures = (*pictures, self._picture("push", whole, Topic.NOTICE, "unmapped"))
         common = self.common(device=None, occurred_at=None)
         return self.event(Notice(**common, kind=NoticeKind.UNMAPPED, reason=why, pictures=pictures), "unmapped")
 
@@ -463,11 +502,11 @@ class Receipt:
         identity = json.dumps([*self._identity, topic, *also], ensure_ascii=True)
         return f"{self.vendor}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
-    def _picture(self, role: str, image: Image | None, event_id: str) -> Picture:
+    def _picture(self, role: str, image: Image | None, topic: Topic, *also: str) -> Picture:
         if image is None:
             return Picture(role=role, error="undecodable")
         # Nothing in it of when it came: a repetition of the push, on the next day too, is the same picture.
-        key = f"{self.vendor}/{event_id}/{role}.{image.suffix}"
+        key = self.key(topic, f"{role}.{image.suffix}", *also)
         self.uploads[key] = Upload(key, image.data, image.digest, image.content_type)
         return Picture(
             role=role,

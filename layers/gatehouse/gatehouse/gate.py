@@ -79,7 +79,8 @@ class Vendor[A: BaseModel, V: Verified]:
     images: Callable[[V], Mapping[str, Image | None]] = lambda _: {}
     """The push's pictures by their role; None for one that cannot be decoded. Asked after `decrypt`."""
     respond: Callable[[Push, V, JsonValue, Keep], Answer] | None = None
-    """Where the vendor waits for more than an acknowledgement: what to answer. It has to call `Keep`."""
+    """Where there is more to do than to keep the push, or more to answer than an acknowledgement.
+    It has to call `Keep` for whatever is an event."""
     body_limit: int = BODY_LIMIT
 
 

@@ -55,8 +55,11 @@ def decode(text: str) -> Image | None:
     data = _decoded(text)
     if data is None:
         data = _decoded("".join(text.split()))  # Android's Base64.DEFAULT breaks its lines
-    if not data:
-        return None
+    return image(data) if data else None
+
+
+def image(data: bytes) -> Image:
+    """A picture from its bytes."""
     return Image(data, hashlib.sha256(data).digest(), *_kind(data))
 
 

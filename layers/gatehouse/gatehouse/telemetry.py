@@ -1,8 +1,10 @@
 """What an operator sees: a JSON line a happening, a metric a count. Nothing of a push ever goes in here."""
 
 from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
 from threading import Lock
+from typing import Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
@@ -36,6 +38,21 @@ def count(what: Count, vendor: str, **dimensions: str) -> None:
     """Adds one to a metric; `flush` writes it."""
     with _lock:
         _counts[(("vendor", vendor), *dimensions.items()), what] += 1
+
+
+class Gauge(NamedTuple):
+    """How something stands."""
+
+    unit: Literal["Count", "Seconds"]
+    value: float
+
+
+def gauges(values: Mapping[str, Gauge], **dimensions: str) -> None:
+    """Writes how things stand, one line, as `flush` does."""
+    line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dimensions)
+    for name, gauge in values.items():
+        line.add_metric(name=name, unit=gauge.unit, value=gauge.value)
+    line.flush_metrics()
 
 
 def flush() -> None:

@@ -126,17 +126,17 @@ def test_a_young_record_is_given_the_rest_of_its_grace_and_then_published(bench:
 
     bench.handle(written)
 
-    assert bench.slept == [20]
+    assert sum(bench.slept) == 20
     assert bench.announced == [written["id"]["S"]]
 
 
-def test_a_young_record_that_is_announced_meanwhile_is_not_published_again(bench: Bench) -> None:
+def test_a_young_record_that_is_announced_meanwhile_is_not_published_again_and_holds_up_nobody(bench: Bench) -> None:
     written = bench.written("1", age=10)
     bench.while_asleep = lambda: bench.store.mark_published(written["id"]["S"])
 
     bench.handle(written)
 
-    assert bench.slept == [20]
+    assert sum(bench.slept) < 1
     assert not bench.announced
 
 
@@ -146,15 +146,15 @@ def test_the_youngest_pending_record_says_how_long_to_wait_and_once_for_all(benc
 
     bench.handle(*items)
 
-    assert bench.slept == [25]
+    assert sum(bench.slept) == 25
     assert bench.announced == [written["id"]["S"] for written in items[:2]]
-    assert len(bench.store.asked) == 2
+    assert len(bench.store.asked) == 1 + len(bench.slept) < 10
 
 
 def test_a_record_from_a_clock_that_is_ahead_waits_no_longer_than_that(bench: Bench) -> None:
     bench.handle(bench.written("1", age=-2))
 
-    assert bench.slept == [GRACE + 2]
+    assert sum(bench.slept) == GRACE + 2
 
 
 def test_a_record_that_has_expired_meanwhile_is_not_published(bench: Bench) -> None:

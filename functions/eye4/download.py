@@ -1,0 +1,265 @@
+"""Fetches a file from an address that somebody else named, and never from inside our own network.
+
+The rules are those of https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html:
+an allow-list of hosts; the name is resolved once, every address of it is looked at, and the connection goes to one
+that was; a redirect is an address like any other.
+"""
+
+import hashlib
+import ipaddress
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import urllib3
+
+from gatehouse.errors import GatehouseError
+from gatehouse.events import MediaFault
+
+_REDIRECTS: Final = 3
+_PORTS: Final = {"http": 80, "https": 443}
+_HOST: Final = re.compile(r"[0-9a-z._-]+")
+"""Whatever else stands in a host's name is read one way here and another way by the resolver, which, for one, stops at
+a zero byte."""
+_TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)
+_PIECE: Final = 64 * 1024
+_GONE: Final = frozenset({401, 403, 404, 410})
+"""A link that has run out is a 403 or a 404 by host; the vendor's API gives a new one."""
+
+
+class Refused(GatehouseError):
+    """The file is not fetched, now or later."""
+
+    def __init__(self, fault: MediaFault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+class Interrupted(GatehouseError):
+    """The file could not be fetched this time."""
+
+    def __init__(self, fault: MediaFault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+class Unreachable(Interrupted):
+    """Its host did not answer, or not to the end: the next try may go through."""
+
+    def __init__(self) -> None:
+        super().__init__(MediaFault.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a file is fetched at most."""
+
+    size: int
+    """Bytes."""
+    seconds: float
+
+
+class Body:
+    """A file as it comes in: read in pieces, counted and hashed on the way."""
+
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, limits: Limits, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._response = response
+        self._limits = limits
+        self._monotonic = monotonic
+        self._ends_at = monotonic() + limits.seconds
+        self._hash = hashlib.sha256()
+        self.size = 0
+        """Bytes so far."""
+
+    @property
+    def sha256(self) -> str:
+        """Of what was read, lower-case hex."""
+        return self._hash.hexdigest()
+
+    def read(self, amount: int = -1) -> bytes:
+        """The next bytes: as many as asked for, fewer only at the end.
+
+        Raises:
+            Refused: the file is larger than is taken.
+            Interrupted: it broke off, or takes too long.
+        """
+        pieces = bytearray()
+        while amount < 0 or len(pieces) < amount:
+            piece = self._piece(_PIECE if amount < 0 else min(_PIECE, amount - len(pieces)))
+            if not piece:
+                break
+            pieces += piece
+        return bytes(pieces)
+
+    def _piece(self, amount: int) -> bytes:
+        if self._monotonic() > self._ends_at:
+            raise Interrupted(MediaFault.TOO_SLOW)
+        try:
+            # What has arrived, so that a trickle is seen to be one.
+            piece: bytes = self._response.read1(amount, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Interrupted(_fault(error)) from None
+        self.size += len(piece)
+        if self.size > self._limits.size:
+            raise Refused(MediaFault.TOO_LARGE)
+        self._hash.update(piece)
+        return piece
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The IPv4 addresses of a host; Lambda has no others, and every IPv6 way around a check is closed with them.
+
+    Raises:
+        OSError: it has none.
+    """
+    return list(
+        dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM))
+    )
+
+
+class Downloads:
+    """Opens files on the hosts that are allowed."""
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        limits: Limits,
+        own: str = "",
+        resolve: Callable[[str, int], list[str]] = addresses,
+    ) -> None:
+        """What is allowed.
+
+        Args:
+            hosts: names, or `*.` and a name for whatever is below it.
+            limits: of each file.
+            own: the address of an API that the operator set: files may lie on that very host and port too, wherever
+                that is, since we call it in any case.
+            resolve: the addresses of a host.
+        """
+        self._hosts = [host.strip().lower().rstrip(".") for host in hosts]
+        self._limits = limits
+        self._own = _authority(urlsplit(own)) if own else None
+        self._resolve = resolve
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[Body]:
+        """A file, from its beginning.
+
+        Raises:
+            Refused: its address is not allowed, or it is too large.
+            Interrupted: it is not there, or its host does not answer.
+        """
+        for _ in range(_REDIRECTS + 1):
+            response = self._get(url)
+            try:
+                target = response.get_redirect_location()
+                if not target:
+                    yield self._body(response)
+                    return
+                url = _joined(url, target)
+            finally:
+                response.close()
+        raise Unreachable
+
+    def _body(self, response: urllib3.BaseHTTPResponse) -> Body:
+        if response.status in _GONE:
+            raise Interrupted(MediaFault.NOT_FOUND)
+        if response.status != 200:
+            raise Unreachable
+        announced = response.headers.get("content-length", "")
+        # By its length first: what has thousands of digits is a number that Python does not read.
+        if announced.isdecimal() and (len(announced) > 18 or int(announced) > self._limits.size):
+            raise Refused(MediaFault.TOO_LARGE)
+        return Body(response, self._limits)
+
+    def _get(self, url: str) -> urllib3.BaseHTTPResponse:
+        try:
+            parts = urlsplit(url)
+            scheme, host, port = _authority(parts)
+        except ValueError:
+            raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
+        address = self._address(scheme, host, port)
+        # To the address that was looked at: a second look-up could give another one.
+        if scheme == "https":
+            pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
+                address, port, server_hostname=host, assert_hostname=host
+            )
+        else:
+            pool = urllib3.HTTPConnectionPool(address, port)
+        default = port == _PORTS[scheme]
+        try:
+            return pool.urlopen(
+                "GET",
+                (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+                headers={
+                    "host": host if default else f"{host}:{port}",
+                    "accept-encoding": "identity",
+                    "user-agent": "gatehouse",
+                },
+                redirect=False,
+                retries=False,
+                timeout=_TIMEOUT,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Interrupted(_fault(error)) from None
+
+    def _address(self, scheme: str, host: str, port: int) -> str:
+        """Where to connect to."""
+        own = (scheme, host, port) == self._own
+        if not (own or self._is_allowed(host)):
+            raise Refused(MediaFault.HOST_NOT_ALLOWED)
+        try:
+            found = self._resolve(host, port)
+        except (OSError, UnicodeError):
+            raise Unreachable from None
+        if not own and not all(map(_is_public, found)):
+            raise Refused(MediaFault.PRIVATE_ADDRESS)
+        return found[0]
+
+    def _is_allowed(self, host: str) -> bool:
+        return any(host.endswith(entry[1:]) if entry.startswith("*.") else host == entry for entry in self._hosts)
+
+
+def _interruption(error: Exception) -> Interrupted:
+    return Interrupted(MediaFault.TOO_SLOW) if isinstance(error, urllib3.exceptions.TimeoutError) else Unreachable()
+
+
+def _authority(parts: SplitResult) -> tuple[str, str, int]:
+    """Scheme, host and port of an address.
+
+    Raises:
+        ValueError: it has none that a file could be fetched from, or a user's name, which only hides a host.
+    """
+    port = parts.port or _PORTS.get(parts.scheme)
+    host = (parts.hostname or "").rstrip(".")
+    if port is None or parts.scheme not in _PORTS or not _HOST.fullmatch(host) or "@" in parts.netloc:
+        raise ValueError("no address of a file")
+    return parts.scheme, host, port
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
+
+
+def _fault(error: Exception) -> MediaFault:
+    """What a failed call is; that nobody listens is a time-out by its type only."""
+    slow = isinstance(error, urllib3.exceptions.TimeoutError)
+    slow = slow and not isinstance(error, urllib3.exceptions.NewConnectionError)
+    return MediaFault.TOO_SLOW if slow else MediaFault.UNREACHABLE
+
+
+def _is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address)
+    return ip.is_global and not ip.is_multicast

@@ -1,0 +1,59 @@
+"""Eye4's words in ours ("Example of an Alarm Message Structure", chapter 2)."""
+
+from datetime import datetime
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import JsonValue
+
+from functions.eye4 import wire
+from gatehouse.errors import NotUnderstood
+from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
+from gatehouse.wire import unix_time
+
+_LOW_BATTERY: Final = "101"
+_ACTIONS: Final = {
+    "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR, the vendor does not tell which
+    _LOW_BATTERY: (AlarmKind.LOW_BATTERY, Severity.LOW),
+}
+_UNKNOWN: Final = (AlarmKind.UNKNOWN, Severity.UNKNOWN)
+
+
+def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
+    """The event of an alarm. What a resource message tells goes to its recording, and is no event of its own.
+
+    Raises:
+        NotUnderstood: it is neither an alarm nor a resource message.
+    """
+    if not wire.is_alarm(payload):
+        raise NotUnderstood("neither an alarm nor a resource message")
+    alarm = wire.Alarm.model_validate(payload)
+    kind, severity = _ACTIONS.get(alarm.action or "", _UNKNOWN)
+    fileid = None if alarm.action == _LOW_BATTERY else alarm.fileid
+    cover = alarm.custom.cover or alarm.cover
+    return [
+        receipt.event(
+            Alarm(
+                **receipt.common(device=alarm.did, occurred_at=None),
+                kind=kind,
+                severity=severity,
+                media="pending" if fileid else None,
+                recording_id=fileid,
+                links=(link("cover", cover),) if cover else (),
+            )
+        )
+    ]
+
+
+def link(role: str, url: str) -> Link:
+    """An address of Eye4's, with the time until which its signature holds."""
+    return Link(role=role, url=url, expires_at=_expiry(url))
+
+
+def _expiry(url: str) -> datetime | None:
+    """The address' parameter `e`, Unix seconds."""
+    try:
+        told = parse_qs(urlsplit(url).query).get("e", [])
+    except ValueError:
+        return None
+    return unix_time(told[0]) if told else None

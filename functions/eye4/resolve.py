@@ -1,0 +1,449 @@
+"""Resolves a recording: has its files copied into the media bucket, and says what came of it in a `media` event."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field, JsonValue
+from s3transfer.manager import TransferConfig, TransferManager
+
+from functions.eye4 import normalise, wire
+from functions.eye4.client import CallFailed, Client, Storage
+from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, Unreachable
+from functions.eye4.pending import PendingFiles, Row
+from functions.eye4.recording import Wanted
+from functions.eye4.wire import Listed
+from gatehouse import aws, edge
+from gatehouse.accounts import Secret
+from gatehouse.errors import GatehouseError, Unavailable
+from gatehouse.events import (
+    MAX_EVENT_BYTES,
+    Common,
+    File,
+    Link,
+    Media,
+    MediaFault,
+    MediaStatus,
+    Picture,
+    Receipt,
+    Record,
+)
+from gatehouse.gate import Admission
+from gatehouse.settings import PictureSettings, VendorSettings
+from gatehouse.telemetry import log
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_FILE_SECONDS: Final = 300.0
+"""How long one file may take."""
+_INVOCATION_SECONDS: Final = 780.0
+"""How long one invocation goes on, below the function's Timeout of 900 s."""
+_ATTEMPTS: Final = 4
+"""Attempts that it takes to believe anything bad: on a busy day the time alone is soon over."""
+_PAUSES: Final = (0.3, 1.0)
+"""Seconds between the tries of a call within an attempt: a hiccup is not worth an attempt of the flow."""
+_QUICK: Final = 10.0
+"""Seconds after which a call is not tried again within the attempt."""
+_FILES: Final = 100
+"""Files of a recording that are copied; an event has to fit through SNS."""
+_PART: Final = 8 * 1024 * 1024
+"""Bytes; no more than a few of these of a file are in memory at once."""
+_DOORBELL: Final = "doorbell"
+_ROLES: Final = frozenset({"image", "video"})
+_TYPES: Final = {
+    "h264": "video/h264",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "mp4": "video/mp4",
+    "png": "image/png",
+}
+_PASSING: Final = frozenset({MediaFault.NOT_FOUND, MediaFault.UNREACHABLE, MediaFault.TOO_SLOW})
+"""What another attempt, with a new link, may mend."""
+
+
+class NotThereYet(GatehouseError):
+    """Eye4 does not have the recording, which is not believed so soon. The flow's Retry knows this name."""
+
+
+class MoreToCopy(GatehouseError):
+    """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
+
+
+class Settings(VendorSettings, PictureSettings):
+    """What this function is told."""
+
+    pending_files_table: str = Field(min_length=1)
+    api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
+    """In place of the vendor's own, which the credentials tell."""
+    download_hosts: str = Field(default="*.eye4.cn", min_length=1)
+    """Names, or `*.` and a name; joined by commas."""
+    file_limit: int = Field(default=1024, ge=1, le=10_240)
+    """MB."""
+    patience: float = Field(default=600, ge=0, le=86_400)
+    """Seconds for which "there is nothing" is not believed, from the end of the wait on."""
+    give_up: float = Field(default=86_400, ge=0, le=86_400)
+    """Seconds for which a vendor that does not answer is asked again, from the end of the wait on."""
+    keeps_days: int = Field(default=30, ge=1, le=3650)
+    """Days for which Eye4 keeps a file."""
+
+
+class Api(Protocol):
+    """What the resolver asks of Eye4."""
+
+    def files(self, fileid: str, storage: Storage) -> list[Listed]:
+        """The files of a recording. Raises `CallFailed`."""
+
+
+class Book(Protocol):
+    """What the resolver asks of the gate."""
+
+    def admit(self, record: Record) -> Admission:
+        """Records and publishes an event. Raises `NotKept`."""
+
+
+class Bucket(Protocol):
+    """Where the copies go."""
+
+    @property
+    def name(self) -> str:
+        """Of the bucket."""
+
+    def keep(self, key: str, body: Body, content_type: str) -> None:
+        """Stores a file as it comes in. Raises what reading it raises, and `Unavailable`."""
+
+
+class MediaFiles:
+    """The media bucket, for whole files: in parts, so that no file is ever in memory."""
+
+    def __init__(self, client: S3Client, name: str) -> None:
+        self.name = name
+        self._client = client
+        self._config = TransferConfig(
+            multipart_threshold=_PART,
+            multipart_chunksize=_PART,
+            max_request_concurrency=1,
+            max_submission_concurrency=1,
+            max_in_memory_upload_chunks=1,
+        )
+
+    def keep(self, key: str, body: Body, content_type: str) -> None:
+        """Stores a file as it comes in; of one that breaks off nothing is left.
+
+        Raises:
+            Refused: see `Body`.
+            Interrupted: see `Body`.
+            Unavailable: S3 did not take it.
+        """
+        try:
+            with TransferManager(self._client, self._config) as transfers:
+                transfers.upload(
+                    cast("IO[bytes]", body), self.name, key, extra_args={"ContentType": content_type}
+                ).result()
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"upload: {type(error).__name__}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the resolver waits for something better, from the end of the flow's wait on."""
+
+    nothing: timedelta
+    """As long it is not believed that there is nothing, or nothing more."""
+    silence: timedelta
+    """As long a vendor that does not answer is asked again, while nothing of the recording is ours."""
+    keeps: timedelta
+    """As long Eye4 keeps a file, from the alarm on."""
+
+
+class Resolver:
+    """Resolves recordings."""
+
+    def __init__(
+        self,
+        *,
+        api: Callable[[str], Api | None],
+        downloads: Downloads,
+        pending: PendingFiles,
+        bucket: Bucket,
+        book: Book,
+        patience: Patience,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """A resolver.
+
+        Args:
+            api: Eye4's API for an account, None where we have no credentials for it.
+            downloads: what may be fetched.
+            pending: the recordings' rows.
+            bucket: where the copies go.
+            book: where the event goes.
+            patience: how long it waits for something better.
+            now: a clock.
+            monotonic: a clock for spans.
+            sleep: waits, in seconds.
+        """
+        self._api = api
+        self._downloads = downloads
+        self._pending = pending
+        self._bucket = bucket
+        self._book = book
+        self._patience = patience
+        self._now = now
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    def resolve(self, wanted: Wanted, since: datetime) -> MediaStatus:
+        """Copies what there is of a recording, and says so in a `media` event: once, however often it is called.
+
+        Args:
+            wanted: the recording.
+            since: when the wait for its resource message ended.
+
+        Raises:
+            NotThereYet: there is nothing, or not everything, and it is too early to believe that.
+            MoreToCopy: the time of the invocation is up.
+            CallFailed: Eye4 does not answer, and it is too early to give up.
+            Unavailable: AWS did not take a call.
+            NotKept: the event was taken neither by the table nor by the spill queue.
+        """
+        ends_at = self._monotonic() + _INVOCATION_SECONDS - _FILE_SECONDS
+        waited = self._now() - since
+        listed, fault = self._listed(wanted, waited)
+        row = self._pending.read(wanted.recording)
+        receipt = Receipt(
+            vendor="eye4",
+            account=wanted.account,
+            identity=["recording", wanted.recording],
+            received_at=row.arrived_at or self._now(),
+            payload=_payload(row, listed),
+        )
+        files = []
+        for position, entry in enumerate(listed[:_FILES]):
+            key = receipt.key(Media.topic, _name(position, entry))
+            copy = row.copies.get(key)
+            if copy is None and self._monotonic() > ends_at:
+                raise MoreToCopy(f"{position} of {len(listed)} files are copied")
+            files.append(_available(entry, copy) if copy else self._file(wanted, entry, key))
+        self._insist(wanted, files, waited)
+        files += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
+        if self._now() - wanted.received_at >= self._patience.keeps:
+            files = [_expired(file) for file in files]
+            kind = _kind(files) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
+        else:
+            kind = _kind(files) or MediaStatus.MISSING
+        record = _record(wanted, receipt, kind, fault, files)
+        admission = self._book.admit(record)
+        log.info("resolved", event_id=record.id, kind=kind, files=len(files), admission=admission)
+        return kind
+
+    def _listed(self, wanted: Wanted, waited: timedelta) -> tuple[list[Listed], MediaFault | None]:
+        """The files that Eye4 has, or why there are none."""
+        api = self._api(wanted.account)
+        if api is None:
+            return [], MediaFault.NO_CREDENTIALS
+        # Nothing says which storage a type of device uses, but for the doorbells; the other one is asked as well.
+        storages = (Storage.DOORBELL, Storage.ALARM) if wanted.type == _DOORBELL else (Storage.ALARM, Storage.DOORBELL)
+        try:
+            for storage in storages:
+                if listed := self._tried(partial(api.files, wanted.fileid, storage), CallFailed):
+                    return listed, None
+        except CallFailed:
+            if self._is_early(wanted, waited, self._patience.silence):
+                raise
+            return [], MediaFault.UNREACHABLE
+        if self._is_early(wanted, waited, self._patience.nothing):
+            raise NotThereYet("eye4 has no file of it")
+        return [], MediaFault.NOT_FOUND
+
+    def _file(self, wanted: Wanted, entry: Listed, key: str) -> File:
+        """Copies a file; where that cannot be, says why."""
+        content_type = _TYPES.get(key.rpartition(".")[2], "application/octet-stream")
+
+        def fetch() -> Body:
+            with self._downloads.open(entry.url or "") as body:
+                self._bucket.keep(key, body, content_type)
+            return body
+
+        try:
+            body = self._tried(fetch, Unreachable)
+        except (Refused, Interrupted) as error:
+            log.warning("a file was not copied", key=key, fault=error.fault)
+            return _absent(entry, error.fault)
+        copy = Picture(
+            role=_role(entry),
+            bucket=self._bucket.name,
+            key=key,
+            content_type=content_type,
+            size=body.size,
+            sha256=body.sha256,
+        )
+        self._pending.copied(wanted.recording, copy)
+        return _available(entry, copy)
+
+    def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta) -> bool:
+        """Whether another attempt may still bring something better. The flow's own count has in it what never ran."""
+        return self._pending.tried(wanted.recording) < _ATTEMPTS or waited < patience
+
+    def _tried[T](self, call: Callable[[], T], hiccup: type[Exception]) -> T:
+        """What a call returns, tried again after an error that may pass at once."""
+        ends_at = self._monotonic() + _QUICK
+        for pause in _PAUSES:
+            try:
+                return call()
+            except hiccup:
+                if self._monotonic() > ends_at:
+                    raise
+            self._sleep(pause)
+        return call()
+
+    def _insist(self, wanted: Wanted, files: Sequence[File], waited: timedelta) -> None:
+        """Another attempt, where one may bring more.
+
+        Raises:
+            NotThereYet: it may, and it is not too late for it.
+        """
+        faults = {file.reason for file in files} & _PASSING
+        # Where something is ours already, nobody is to wait for it because another file's host is away.
+        silent = faults != {MediaFault.NOT_FOUND} and not any(file.copy_ for file in files)
+        patience = self._patience.silence if silent else self._patience.nothing
+        if faults and self._is_early(wanted, waited, patience):
+            raise NotThereYet("some files cannot be fetched")
+
+
+def _name(position: int, entry: Listed) -> str:
+    """The name of a copy: in the vendor's order, and the same for each of the links that a file has in its time."""
+    url = entry.url or ""
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # which is no address that is fetched, and has a name all the same
+        path = url
+    suffix = PurePosixPath(path).suffix.lower().removeprefix(".")
+    if not (suffix.isascii() and suffix.isalnum() and len(suffix) <= 4):
+        suffix = "bin"
+    return f"{position + 1:03}-{_role(entry)}-{sha256(path.encode()).hexdigest()[:12]}.{suffix}"
+
+
+def _role(entry: Listed) -> str:
+    return entry.kind if entry.kind in _ROLES else "file"
+
+
+def _available(entry: Listed, copy: Picture) -> File:
+    return File(role=_role(entry), status=MediaStatus.AVAILABLE, copy=copy, link=_link(entry))
+
+
+def _absent(entry: Listed, fault: MediaFault) -> File:
+    return File(role=_role(entry), status=MediaStatus.MISSING, reason=fault, link=_link(entry))
+
+
+def _expired(file: File) -> File:
+    gone = file.reason is MediaFault.NOT_FOUND
+    return file.model_copy(update={"status": MediaStatus.EXPIRED}) if gone else file
+
+
+def _link(entry: Listed) -> Link:
+    return normalise.link(_role(entry), entry.url or "")
+
+
+def _kind(files: Sequence[File]) -> MediaStatus | None:
+    """What is to be said of a recording with these files; None if there are none."""
+    found = {file.status for file in files}
+    if MediaStatus.AVAILABLE in found:
+        return MediaStatus.AVAILABLE if len(found) == 1 else MediaStatus.PARTIAL
+    if len(found) > 1:
+        return MediaStatus.MISSING
+    return next(iter(found), None)
+
+
+def _payload(row: Row, listed: Sequence[Listed]) -> JsonValue:
+    """The vendor's own words: the resource message, and what the API answered."""
+    return {"resource": row.resource, "files": [entry.model_dump(by_alias=True, exclude_none=True) for entry in listed]}
+
+
+def _record(
+    wanted: Wanted, receipt: Receipt, kind: MediaStatus, reason: MediaFault | None, files: Sequence[File]
+) -> Record:
+    """The record of the event; where it is larger than SNS takes, without what the event says twice, and then without
+    links and with one only of the files that were too many.
+    """
+    common = receipt.common(device=wanted.device, occurred_at=wanted.occurred_at)
+
+    def record(common: Common, files: Sequence[File]) -> Record:
+        media = Media(
+            **common,
+            kind=kind,
+            reason=reason,
+            alarm_id=wanted.alarm_id,
+            recording_id=wanted.fileid,
+            files=tuple(files),
+        )
+        return Record.of(receipt.event(media))
+
+    whole = record(common, files)
+    if whole.size <= MAX_EVENT_BYTES:
+        return whole
+    common["payload"] = None
+    lean = record(common, files)
+    if lean.size <= MAX_EVENT_BYTES:
+        return lean
+    return record(common, [file.model_copy(update={"link": None}) for file in files[: _FILES + 1]])
+
+
+def handle(event: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
+    """Resolves the recording that the flow names.
+
+    Args:
+        event: `alarm`, the flow's input, and `since`, when it came to this state.
+        resolver: does it.
+    """
+    if failed := _failure(event["alarm"].get("wait")):
+        log.error("the wait for the resource message failed", error=failed)
+    wanted = Wanted.model_validate(event["alarm"])
+    return {"status": resolver.resolve(wanted, datetime.fromisoformat(event["since"]))}
+
+
+def _failure(wait: Mapping[str, Any] | None) -> str | None:
+    """The error with which the wait ended, if that was not its time being up or the message having come before."""
+    error = str(wait.get("Error", "")) if wait else ""
+    return None if error == "States.Timeout" or error.endswith("ConditionalCheckFailedException") else error or None
+
+
+def _resolver() -> Resolver:
+    settings = Settings.read(os.environ)
+    secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts)
+
+    def api(name: str) -> Client | None:
+        login = next((account.api for account in secret.accounts().accounts if account.account == name), None)
+        return Client(login, settings.api_url) if login else None
+
+    return Resolver(
+        api=api,
+        downloads=Downloads(
+            settings.download_hosts.split(","),
+            Limits(size=settings.file_limit * 1_000_000, seconds=_FILE_SECONDS),
+            own=settings.api_url,
+        ),
+        pending=PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC)),
+        bucket=MediaFiles(aws.transfer_client(), settings.media_bucket),
+        book=edge.gate(settings),
+        patience=Patience(
+            nothing=timedelta(seconds=settings.patience),
+            silence=timedelta(seconds=settings.give_up),
+            keeps=timedelta(days=settings.keeps_days),
+        ),
+    )
+
+
+lambda_handler = edge.triggered(_resolver, handle)

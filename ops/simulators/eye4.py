@@ -1,0 +1,571 @@
+"""A simulated Eye4: doorbells that push, and the cloud that has what they recorded.
+
+Written after "Equipment Alarm Receiving and Access Process" (October 23, 2023).
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import random
+import re
+import secrets
+import string
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from enum import StrEnum
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Literal, NamedTuple, Self
+from urllib.parse import parse_qs, urlsplit
+
+from ops.simulators import Accounts, Credentials, Request
+
+ALARMS: Final = "/v1/eye4/alarms"
+RESOURCES: Final = "/v1/eye4/resources"
+
+WAIT: Final = 20
+"""Seconds that the local stack waits for a resource message."""
+
+
+class Callbacks(StrEnum):
+    """When the resource message of a recording comes."""
+
+    USUAL = "usual"
+    """After the alarm."""
+    EARLY = "early"
+    """Before it."""
+    LATE = "late"
+    """Several pushes after it."""
+    LOST = "lost"
+    DOUBLED = "doubled"
+    MIXED = "mixed"
+    """All of these in turn."""
+
+
+# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+
+
+def new_accounts() -> Accounts:
+    """One customer, with the credentials for the cloud's API."""
+    guid = secrets.token_hex(16)
+    customer = {
+        "account": "workshop",
+        "guids": [guid],
+        "api": {"userid": str(secrets.randbelow(10**8)), "authkey": secrets.token_hex(16)},
+    }
+    return Accounts(secret={"accounts": [customer]}, apps={"eye4": {"guid": guid}})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `gatehouse up`."""
+    options = parser.add_argument_group("Eye4")
+    options.add_argument("--eye4-api-url", metavar="URL", help="an API to ask for recordings, not the simulated one")
+    options.add_argument(
+        "--eye4-wait",
+        type=int,
+        default=WAIT,
+        metavar="SECONDS",
+        help="how long a resource message is waited for (%(default)s)",
+    )
+    options.add_argument(
+        "--eye4-callbacks",
+        type=Callbacks,
+        choices=list(Callbacks),
+        default=Callbacks.MIXED,
+        help="when the simulated resource messages come (%(default)s)",
+    )
+
+
+@contextlib.contextmanager
+def running(*, api_url: str | None = None, wait: int = WAIT, **_: object) -> Iterator[Mapping[str, str]]:
+    """The cloud, unless there is another; yields the stack's parameters that go with it.
+
+    Args:
+        api_url: of the other one.
+        wait: seconds that a resource message is waited for.
+    """
+    with contextlib.ExitStack() as started:
+        url = api_url or started.enter_context(Cloud().serving()).url
+        yield {
+            "Eye4ApiUrl": url,
+            "Eye4Wait": str(wait),
+            "Eye4Patience": "10",  # seconds
+            "Eye4RetrySeconds": "1",
+            "Eye4GiveUp": "60",  # seconds
+            "Eye4FileLimit": "100",  # MB
+        }
+
+
+# ─── Pushes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+type Field = Literal["Key", "key", "d009_id"]
+
+
+def new_fileid() -> str:
+    """A recording's id: 40 hex digits."""
+    return secrets.token_hex(20)
+
+
+def alarm(
+    app: Credentials,
+    api_url: str,
+    *,
+    fileid: str | None,
+    did: str = "VSTC123456ABCDE",
+    action: str = "100",
+    kind: str = "doorbell",
+    electricity: str = "87",
+    cover: str = "https://alarm.example.com/alarm_image_20261122.jpg?e=1795000000",
+    as_text: bool = False,
+) -> Request:
+    """An alarm message.
+
+    Args:
+        app: `guid`.
+        api_url: where our API is.
+        fileid: of the recording that will follow; none where there will be none.
+        did: the device.
+        action: 100 somebody came, 101 low battery.
+        kind: the type of device.
+        electricity: what the battery has left, in percent.
+        cover: the thumbnail's address; it stands in the payload and beside it.
+        as_text: whether `payload` is JSON in a string.
+    """
+    payload = {"electricity": electricity, **({"fileid": fileid} if fileid else {}), "cover": cover}
+    body = {
+        "type": kind,
+        "action": action,
+        "did": did,
+        "cover": cover,
+        "payload": json.dumps(payload) if as_text else payload,
+    }
+    return _request(app, api_url + ALARMS, body)
+
+
+def resource(
+    app: Credentials,
+    api_url: str,
+    fileid: str,
+    *,
+    field: Field = "Key",
+    region: str = "cn-shenzhen",
+    d009_id: str = "100047",
+) -> Request:
+    """A resource message: a recording was uploaded.
+
+    Args:
+        app: `guid`.
+        api_url: where our API is.
+        fileid: of the recording.
+        field: which field holds it; the document's example and its table contradict each other.
+        region: where the recording is kept.
+        d009_id: what the field of this name says where another one holds the fileid.
+    """
+    if field == "d009_id":
+        return _request(app, api_url + RESOURCES, {"key": "alarm_video.h264", "region": region, "d009_id": fileid})
+    return _request(app, api_url + RESOURCES, {field: fileid, "region": region, "d009_id": d009_id})
+
+
+def _request(app: Credentials, url: str, body: Mapping[str, Any]) -> Request:
+    headers = {"guid": app["guid"], "content-type": "application/json"}
+    return Request(url=url, body=json.dumps(body).encode(), headers=headers)
+
+
+_IN_TURN: Final = (Callbacks.USUAL, Callbacks.EARLY, Callbacks.LATE, Callbacks.LOST, Callbacks.DOUBLED)
+_LATE_BY: Final = 3  # rings
+
+
+def day(
+    apps: Mapping[str, Credentials], api_url: str, /, *, callbacks: str = Callbacks.MIXED, **_: object
+) -> Iterator[Request]:
+    """Somebody rings, the recording follows; one ring in five, a battery is low.
+
+    Args:
+        apps: `eye4`.
+        api_url: where our API is.
+        callbacks: when the resource messages come, one of `Callbacks`.
+    """
+    app = apps["eye4"]
+    doorbells = [_new_did() for _ in range(3)]
+    fields: Iterator[Field] = itertools.cycle(("Key", "key", "d009_id"))
+    batteries = itertools.cycle(range(20, 0, -1))
+    late: deque[tuple[int, Request]] = deque()
+    mode = Callbacks(callbacks)
+    for ring, when in enumerate(itertools.cycle(_IN_TURN if mode is Callbacks.MIXED else (mode,))):
+        fileid, did = new_fileid(), doorbells[ring % len(doorbells)]
+        rung = alarm(app, api_url, fileid=fileid, did=did, as_text=ring % 2 == 1)
+        uploaded = resource(app, api_url, fileid, field=next(fields))
+        match when:
+            case Callbacks.EARLY:
+                yield from (uploaded, rung)
+            case Callbacks.LATE:
+                yield rung
+                late.append((ring + _LATE_BY, uploaded))
+            case Callbacks.LOST:
+                yield rung
+            case Callbacks.DOUBLED:
+                yield from (rung, uploaded, uploaded)
+            case _:
+                yield from (rung, uploaded)
+        if ring % 5 == 1:
+            yield alarm(app, api_url, fileid=None, did=did, action="101", electricity=str(next(batteries)))
+        while late and late[0][0] <= ring:
+            yield late.popleft()[1]
+
+
+def _new_did() -> str:
+    letters = "".join(secrets.choice(string.ascii_uppercase) for _ in range(5))
+    return f"VSTC{secrets.randbelow(10**6):06}{letters}"
+
+
+# ─── The cloud ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NAME: Final = re.compile(r"alarm_(?:image|video)_([0-9a-f]{40})_(\d+)\.(?:jpg|h264)")
+_FILEID: Final = re.compile(r"[0-9a-f]{40}")
+
+type Fault = Literal[500, 429, "cut"]
+"""The status of an answer, or one that ends in the middle."""
+
+
+class _Form(NamedTuple):
+    """How files of a kind look."""
+
+    suffix: str
+    content_type: str
+    head: bytes
+    tail: bytes
+
+
+_FORMS: Final[Mapping[str, _Form]] = {
+    "image": _Form(
+        "jpg",
+        "image/jpeg",
+        b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00",
+        b"\xff\xd9",
+    ),
+    "video": _Form("h264", "application/octet-stream", b"\x00\x00\x00\x01\x67", b""),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a recording, and how the cloud hands it over."""
+
+    kind: Literal["image", "video"] = "video"
+    size: int = 8_000
+    """Bytes, never held in memory; what the kind begins and ends with is there in any case."""
+    content: bytes | None = None
+    """In place of what its name and size make of it."""
+    with_length: bool = True
+    """Whether the answer has a content-length; without, it is chunked."""
+    refusals: tuple[int, ...] = ()
+    """The status of the answers to the first requests."""
+    location: str | None = None
+    """Where a request is redirected to."""
+    pause: float = 0
+    """Seconds before each chunk."""
+    chunk: int = 65_536
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the cloud has under a fileid, and how its API says so."""
+
+    files: tuple[File, ...] = ()
+    type: str = "D009"
+    """D005 alarm, D009 doorbell; under the other one it is not found."""
+    there_from: int | None = 1
+    """The number of the asking, under its type, from which on it is there; none for never."""
+    entries: Any = None
+    """What the API answers in place of the files' list; any JSON."""
+    refusals: tuple[int, ...] = ()
+    """The status of the answers to the first askings, under its type."""
+
+
+class Credential(NamedTuple):
+    """Who asked, and by which of the two ways he said so."""
+
+    way: Literal["body", "headers"]
+    user: str
+    key: str
+
+
+class Faults:
+    """Answers that a cloud in trouble gives in place of its own: 500, 429, or half of it."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        """Decides by a seed, for a share (0 to 1) of the requests."""
+        self.struck: Counter[Fault] = Counter()
+        """How many requests met which."""
+        self._random = random.Random(seed)  # noqa: S311 - trouble, not a secret
+        self._share = share
+        self._lock = threading.Lock()
+
+    def strike(self) -> Fault | None:
+        """The next request's fault, if it has one."""
+        with self._lock:
+            if self._random.random() >= self._share:
+                return None
+            fault: Fault = self._random.choice((500, 429, "cut"))
+            self.struck[fault] += 1
+            return fault
+
+
+class Cloud:
+    """`POST /push/fileid`, and the files that it names. Every well-formed fileid has a recording."""
+
+    def __init__(
+        self, *, expiry: int = 3600, faults: Faults | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        """A cloud that does not serve yet.
+
+        Args:
+            expiry: seconds for which a link is good.
+            faults: what goes wrong.
+            now: Unix seconds.
+        """
+        self.url = ""
+        """Of the API and the files, while it serves."""
+        self.asked: Counter[str] = Counter()
+        """Requests to the API by fileid, those that met a fault among them."""
+        self.fetched: Counter[str] = Counter()
+        """Requests for files by name."""
+        self.credentials: set[Credential] = set()
+        """What requests to the API came with."""
+        self._expiry = expiry
+        self._faults = faults
+        self._now = now
+        self._held: dict[str, Recording] = {}
+        self._asked_under: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serves on a free port of 127.0.0.1 until the block ends."""
+        server = _Server(("127.0.0.1", 0), partial(_Handler, self))
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.ended.set()
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            self.url = ""
+
+    def hold(self, fileid: str, recording: Recording) -> None:
+        """Has this recording under a fileid in place of the one it would have."""
+        self._held[fileid] = recording
+
+    def recording(self, fileid: str) -> Recording:
+        """What it has under a fileid; by default, if well-formed, an image and one to three segments of some KB."""
+        if fileid in self._held:
+            return self._held[fileid]
+        if not _FILEID.fullmatch(fileid):
+            return Recording()
+        chance = random.Random(fileid)  # noqa: S311 - the same for the same fileid
+        segments = (File("video", chance.randrange(4_000, 12_000)) for _ in range(chance.randint(1, 3)))
+        return Recording((File("image", chance.randrange(2_000, 6_000)), *segments))
+
+    def names(self, fileid: str) -> list[str]:
+        """The names of a recording's files, in order."""
+        return [
+            f"alarm_{file.kind}_{fileid}_{number}.{_FORMS[file.kind].suffix}"
+            for number, file in enumerate(self.recording(fileid).files)
+        ]
+
+    def link(self, name: str) -> str:
+        """A link to a file that is good from now on for as long as links are."""
+        return f"{self.url}/files/{name}?e={int(self._now() + self._expiry)}"
+
+    def file(self, link: str) -> tuple[str, File]:
+        """The name and the file that a link, or a name, is of.
+
+        Raises:
+            LookupError: there is none.
+        """
+        name = urlsplit(link).path.rpartition("/")[2]
+        match = _NAME.fullmatch(name)
+        if match is None or name not in self.names(match[1]):
+            raise LookupError(name)
+        return name, self.recording(match[1]).files[int(match[2])]
+
+    def chunks(self, link: str) -> Iterator[bytes]:
+        """The bytes of a file, by its link or name, as they are sent.
+
+        Raises:
+            LookupError: there is none.
+        """
+        name, file = self.file(link)
+        content = file.content
+        if content is None:
+            return _invented(name, file)
+        return (content[start : start + file.chunk] for start in range(0, len(content), file.chunk))
+
+    def content(self, link: str) -> bytes:
+        """The bytes of a file, by its link or name.
+
+        Raises:
+            LookupError: there is none.
+        """
+        return b"".join(self.chunks(link))
+
+    def is_expired(self, link: str) -> bool:
+        """Whether a link is past its `e`, or has none."""
+        (expires_at, *_) = parse_qs(urlsplit(link).query).get("e", [""])
+        return not expires_at.isdecimal() or int(expires_at) < self._now()
+
+    def fault(self) -> Fault | None:
+        """What goes wrong with the next request."""
+        return self._faults.strike() if self._faults else None
+
+    def answer(self, question: Mapping[str, Any], headers: Message) -> tuple[int, Any]:
+        """Status and JSON for a request to the API."""
+        fileid, kind = str(question.get("fileid")), str(question.get("type"))
+        given: list[Credential] = []
+        if "userid" in question and "authkey" in question:
+            given.append(Credential("body", str(question["userid"]), str(question["authkey"])))
+        if "AccessKey" in headers and "SecretKey" in headers:
+            given.append(Credential("headers", headers["AccessKey"], headers["SecretKey"]))
+        with self._lock:
+            self.credentials.update(given)
+            self.asked[fileid] += 1
+            self._asked_under[fileid, kind] += 1
+            number = self._asked_under[fileid, kind]
+        if not given:
+            return 401, {"error": "who asks?"}
+        recording = self.recording(fileid)
+        if kind != recording.type:
+            return 200, []
+        if number <= len(recording.refusals):
+            return recording.refusals[number - 1], {"error": "refused"}
+        if recording.there_from is None or number < recording.there_from:
+            return 200, []
+        if recording.entries is not None:
+            return 200, recording.entries
+        links = zip(recording.files, map(self.link, self.names(fileid)), strict=True)
+        return 200, [{"file_name": link, "file_Type": file.kind} for file, link in links]
+
+    def count_fetch(self, name: str) -> int:
+        """Notes a request for a file; the how-manieth it is."""
+        with self._lock:
+            self.fetched[name] += 1
+            return self.fetched[name]
+
+
+def _invented(name: str, file: File) -> Iterator[bytes]:
+    """A file's bytes, the same for the same name: one block again and again, numbered, in the form of its kind."""
+    form = _FORMS[file.kind]
+    left = max(file.size - len(form.head) - len(form.tail), 0)
+    block = random.Random(name).randbytes(min(left, file.chunk))  # noqa: S311 - a picture, not a secret
+    yield form.head
+    for number in itertools.count():
+        if left <= 0:
+            break
+        piece = (number.to_bytes(8) + block[8:])[:left]
+        left -= len(piece)
+        yield piece
+    if form.tail:
+        yield form.tail
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self.ended = threading.Event()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # Whoever has read enough goes away.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def __init__(self, cloud: Cloud, *socket: Any) -> None:
+        self._cloud = cloud
+        super().__init__(*socket)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path != "/push/fileid":
+            self._json(404, {"error": "no such path"})
+            return
+        try:
+            question = json.loads(body)
+        except ValueError:
+            question = None
+        if not isinstance(question, dict):
+            self._json(400, {"error": "not a JSON object"})
+            return
+        status, answer = self._cloud.answer(question, self.headers)
+        fault = self._cloud.fault()
+        if isinstance(fault, int):
+            self._json(fault, {"error": "in trouble"})
+        else:
+            self._json(status, answer, cut=fault == "cut")
+
+    def do_GET(self) -> None:
+        try:
+            name, file = self._cloud.file(self.path)
+        except LookupError:
+            self._json(404, {"error": "no such file"})
+            return
+        number = self._cloud.count_fetch(name)
+        fault = self._cloud.fault()
+        if isinstance(fault, int):
+            self._json(fault, {"error": "in trouble"})
+        elif number <= len(file.refusals):
+            self._json(file.refusals[number - 1], {"error": "refused"})
+        elif self._cloud.is_expired(self.path):
+            self._json(403, {"error": "the link has expired"})
+        elif file.location:
+            self._begin(302, {"location": file.location, "content-length": "0"})
+        else:
+            self._send(name, file, cut=fault == "cut")
+
+    def _json(self, status: int, answer: Any, *, cut: bool = False) -> None:
+        body = json.dumps(answer).encode()
+        self._begin(status, {"content-type": "application/json", "content-length": str(len(body))})
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+
+    def _send(self, name: str, file: File, *, cut: bool) -> None:
+        form = _FORMS[file.kind]
+        size = len(file.content) if file.content is not None else max(file.size, len(form.head) + len(form.tail))
+        length = {"content-length": str(size)} if file.with_length else {"transfer-encoding": "chunked"}
+        self._begin(200, {"content-type": form.content_type, **length})
+        left = size // 2 if cut else size
+        for chunk in self._cloud.chunks(name):
+            if file.pause and self.server.ended.wait(file.pause):
+                return
+            piece = chunk[:left]
+            if not piece:
+                break
+            left -= len(piece)
+            self.wfile.write(piece if file.with_length else b"%x\r\n%s\r\n" % (len(piece), piece))
+        if not file.with_length and not cut:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _begin(self, status: int, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "connection": "close"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        pass

@@ -1,0 +1,212 @@
+"""Drives Eye4's functions on the template's AWS, and makes alarms that its flow is for and others that it is not."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import boto3
+import pytest
+
+from functions.eye4 import normalise, pending, recording, verify
+from gatehouse.errors import GatehouseError
+from gatehouse.events import Receipt, Record, parse_json
+from tests.template import driver
+from tests.template.driver import Calls
+from tests.template.stack import Document, Function
+
+_ACCOUNT: Final = "workshop"
+_GUID: Final = "0f" * 16
+_FILEID: Final = "9c" * 20
+_RECEIVED_AT: Final = datetime(2026, 11, 3, 9, tzinfo=UTC)
+_SMALL: Final = b"a short recording"
+_LARGE: Final = bytes(9 * 1024 * 1024)
+"""More than goes to S3 in one part."""
+
+
+# ─── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _alarm(payload: Document, received_at: datetime = _RECEIVED_AT) -> Document:
+    """The event of an alarm, as its subscribers have it; the payload goes the whole way from the wire."""
+    read = parse_json(json.dumps(payload))
+    verified = verify.Verified(_ACCOUNT, received_at)
+    receipt = Receipt(
+        vendor="eye4",
+        account=_ACCOUNT,
+        identity=verify.identity(read, verified),
+        received_at=received_at,
+        payload=read,
+    )
+    (made,) = normalise.normalise(read, receipt)
+    event: Document = json.loads(Record.of(made).body)
+    return event
+
+
+def _with_file(fileid: str, **more: Any) -> Document:
+    return {"action": "100", "payload": {"fileid": fileid}, **more}
+
+
+def wanted() -> Iterator[Document]:
+    """Events that the flow is for: everything told, as little as possible, and every kind of fileid."""
+    yield _alarm(_with_file(_FILEID, did="VSTK000012ABCDE", type="doorbell", cover="https://cdn.eye4.cn/1.jpg?e=1"))
+    yield _alarm({"action": "100", "payload": json.dumps({"fileid": _FILEID})})
+    for fileid in (
+        "像" * 40,
+        "!?*",
+        "x" * 10_000,
+        "文" * 40_000,
+        "../..",
+        "a b\tc",
+        "\x00\x1f",
+        '"\\' * 9_000,
+    ):
+        yield _alarm(_with_file(fileid))
+
+
+def unwanted() -> Iterator[Document]:
+    """Alarms that the flow is not for."""
+    yield _alarm({"action": "100", "did": "VSTK000012ABCDE"})
+    yield _alarm({"action": "100", "did": "VSTK000012ABCDE", "payload": {"fileid": " "}})
+    yield _alarm({**_with_file(_FILEID), "action": "101"})
+
+
+# ─── Functions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _handle(function: Function, calls: Calls) -> None:
+    driver.push(function, calls)
+    _put_secret(function)
+    table = function.environment["PENDING_FILES_TABLE"]
+    with driver.started(function, calls) as handler:
+
+        def resource_message(fileid: str, *failing: str) -> int:
+            with _failing(calls, *failing):
+                status: int = handler(_request({"Key": fileid}), None)["statusCode"]
+            return status
+
+        assert resource_message("that nobody waits for") == 200
+        boto3.client("dynamodb").update_item(
+            TableName=table,
+            Key={"recording": {"S": pending.key(_ACCOUNT, _FILEID)}},
+            UpdateExpression="SET task_token = :token",
+            ExpressionAttributeValues={":token": {"S": "a token"}},
+        )
+        assert resource_message(_FILEID, "UpdateItem") == 503
+        assert resource_message(_FILEID, "SendTaskSuccess") == 503
+        assert resource_message(_FILEID) == 200
+
+
+def _start(function: Function, calls: Calls) -> None:
+    with driver.started(function, calls) as handler:
+
+        def deliver(received_at: datetime, *failing: str) -> int:
+            body = json.dumps(_alarm(_with_file(_FILEID), received_at))
+            with _failing(calls, *failing):
+                return len(handler({"Records": [_message(body), _message(body)]}, None)["batchItemFailures"])
+
+        assert deliver(_RECEIVED_AT, "StartExecution") == 2
+        assert deliver(_RECEIVED_AT) == 0
+        # Another input under the same name: ExecutionAlreadyExists.
+        assert deliver(_RECEIVED_AT + timedelta(minutes=1)) == 0
+
+
+def _resolve(function: Function, calls: Calls) -> None:
+    _put_secret(function)
+    with (
+        _cloud({"small.mp4": _SMALL, "large.mp4": _LARGE}) as address,
+        driver.started(function, calls, API_URL=address) as handler,
+    ):
+
+        def resolve(fileid: str, *failing: str) -> str:
+            wanted = recording.of(_alarm(_with_file(fileid))).model_dump(mode="json", exclude_none=True)
+            with _failing(calls, *failing):
+                status: str = handler({"alarm": wanted, "since": _RECEIVED_AT.isoformat()}, None)["status"]
+            return status
+
+        for operation in ("GetItem", "PutObject", "UploadPart", "UpdateItem"):
+            with pytest.raises(GatehouseError):
+                resolve(operation, operation)
+        with pytest.raises(GatehouseError):
+            resolve("nowhere", "PutItem", "SendMessage")
+        assert resolve("spilled", "PutItem") == "available"
+        assert resolve("announced later", "Publish") == "available"
+        assert resolve(_FILEID) == "available"
+        assert resolve(_FILEID) == "available"
+
+
+DRIVERS: Final[Mapping[str, Callable[[Function, Calls], None]]] = {
+    "handler": _handle,
+    "resolve": _resolve,
+    "start": _start,
+}
+"""By the name of the function's module."""
+
+
+@contextmanager
+def _failing(calls: Calls, *operations: str) -> Iterator[None]:
+    calls.failing = set(operations)
+    try:
+        yield
+    finally:
+        calls.failing = set()
+
+
+def _put_secret(function: Function) -> None:
+    customer = {"account": _ACCOUNT, "guids": [_GUID], "api": {"userid": "1", "authkey": "2"}}
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=function.environment["SECRET_ARN"], SecretString=json.dumps({"accounts": [customer]})
+    )
+
+
+def _request(payload: Document) -> Document:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
+    return {
+        "rawPath": "/v1/eye4/resources",
+        "headers": {"content-type": "application/json", "guid": _GUID},
+        "requestContext": {
+            "domainName": "localhost",
+            "http": {"method": "POST"},
+            "requestId": "1",
+            "timeEpoch": int(_RECEIVED_AT.timestamp() * 1000),
+        },
+        "body": json.dumps(payload),
+    }
+
+
+def _message(body: str) -> Document:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
+    return {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "eventSource": "aws:sqs"}
+
+
+@contextmanager
+def _cloud(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Eye4's API with the same files for every recording, and the host that they lie on; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            listed = [{"file_name": f"{address}/{name}", "file_Type": "video"} for name in files]
+            self._answer(json.dumps(listed).encode())
+
+        def do_GET(self) -> None:
+            self._answer(files[self.path.removeprefix("/")])
+
+        def _answer(self, content: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield address
+        finally:
+            server.shutdown()

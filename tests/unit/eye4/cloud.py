@@ -1,0 +1,297 @@
+"""What the tests of Eye4's recordings stand on: the rows and the bucket in moto, and web servers that misbehave."""
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from functions.eye4 import pending
+from functions.eye4.client import Client
+from functions.eye4.download import Downloads, Limits
+from functions.eye4.pending import PendingFiles
+from functions.eye4.recording import Wanted
+from functions.eye4.resolve import Api, Bucket, MediaFiles, Patience, Resolver
+from functions.eye4.wire import BodyLogin
+from gatehouse.gate import Gate
+from gatehouse.settings import Announce
+from ops.simulators.eye4 import Cloud
+from tests.aws import REGION, Aws
+from tests.builders import CUSTOMER, FILEID, NOW
+from tests.fakes import FakeSpill, FakeStore, FakeTopics
+
+BUCKET: Final = "media"
+PENDING: Final = "pending-files"
+
+type Answer = bytes | Iterable[bytes] | Callable[["Seen"], bytes | Iterable[bytes]]
+
+
+def pending_files(account: Aws, now: Callable[[], datetime], kind: type[PendingFiles] = PendingFiles) -> PendingFiles:
+    """The recordings' rows, in a table that is made now."""
+    account.dynamodb.create_table(
+        TableName=PENDING,
+        AttributeDefinitions=[{"AttributeName": "recording", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "recording", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return kind(lambda: account.dynamodb, PENDING, now)
+
+
+def row(account: Aws, recording: str) -> dict[str, Any]:
+    """A recording's row as it is in the table, without the types; nothing if there is none."""
+    answer = account.dynamodb.get_item(TableName=PENDING, Key={"recording": {"S": recording}}, ConsistentRead=True)
+    return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()}
+
+
+def rows(account: Aws) -> list[str]:
+    """The keys of all rows."""
+    return sorted(str(item["recording"]["S"]) for item in account.dynamodb.scan(TableName=PENDING)["Items"])
+
+
+def certificate(folder: Path, *hosts: str) -> Path:
+    """A certificate for these hosts that only itself vouches for, in one file with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "files")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = folder / f"{hosts[0]}.pem"
+    file.write_bytes(made.public_bytes(pem) + secret)
+    return file
+
+
+# ─── The resolver, on moto's AWS and a simulated cloud ────────────────────────────────────────────────────────────────
+
+
+def wanted(fileid: str = FILEID, **more: Any) -> Wanted:
+    """A recording whose alarm came now."""
+    told = {
+        "recording": pending.key("workshop", fileid),
+        "account": "workshop",
+        "fileid": fileid,
+        "type": "doorbell",
+        "device": "VSTC1",
+        "alarm_id": "eye4-alarm",
+        "occurred_at": NOW,
+        "received_at": NOW,
+        "expires_at": "1",
+    }
+    return Wanted.model_validate({**told, **more})
+
+
+@dataclass
+class Bench:
+    """All that the resolver works with, and its two clocks, which stand still."""
+
+    account: Aws
+    cloud: Cloud
+    files: PendingFiles
+    store: FakeStore = field(default_factory=FakeStore)
+    topics: FakeTopics = field(default_factory=FakeTopics)
+    spill: FakeSpill = field(default_factory=FakeSpill)
+    announce: Announce = Announce.INLINE
+    api: Api | None = None
+    bucket: Bucket | None = None
+    limits: Limits = field(default_factory=lambda: Limits(size=50_000_000, seconds=30))
+    patience: Patience = field(
+        default_factory=lambda: Patience(
+            nothing=timedelta(minutes=10), silence=timedelta(hours=24), keeps=timedelta(days=30)
+        )
+    )
+    now: datetime = NOW
+    monotonic: Callable[[], float] = lambda: 0.0
+    slept: list[float] = field(default_factory=list)
+    """The waits, in seconds; none of them passes."""
+    own: str = ""
+    """Where files may lie, in place of the simulated cloud."""
+
+    def __post_init__(self) -> None:
+        self.api = self.api or Client(BodyLogin.model_validate(CUSTOMER["api"]), self.cloud.url)
+        self.bucket = self.bucket or self.media
+
+    @property
+    def media(self) -> MediaFiles:
+        """The media bucket."""
+        return MediaFiles(self.account.client("s3"), BUCKET)
+
+    def resolver(self) -> Resolver:
+        """A new process' resolver."""
+        assert self.bucket
+        return Resolver(
+            api=lambda account: self.api if account == "workshop" else None,
+            downloads=Downloads(["*.eye4.cn"], self.limits, own=self.own or self.cloud.url),
+            pending=self.files,
+            bucket=self.bucket,
+            book=Gate(self.store, self.topics, self.spill, self.announce),
+            patience=self.patience,
+            now=lambda: self.now,
+            monotonic=self.monotonic,
+            sleep=self.slept.append,
+        )
+
+    def resolve(self, recording: Wanted | None = None, *, waited: float = 0, tried: int = 9) -> str:
+        """One attempt, so many seconds after the flow's wait ended, and after so many that brought too little."""
+        recording = recording or wanted()
+        self.note_attempts(recording.recording, tried)
+        return self.resolver().resolve(recording, self.now - timedelta(seconds=waited))
+
+    def note_attempts(self, recording: str, tried: int = 9) -> None:
+        """Has the row say that there were so many attempts before."""
+        self.account.dynamodb.update_item(
+            TableName=PENDING,
+            Key={"recording": {"S": recording}},
+            UpdateExpression="SET attempts = :tried",
+            ExpressionAttributeValues={":tried": {"N": str(tried)}},
+        )
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The one media event, which is in the book and was announced as it is there."""
+        assert [record.body for record in self.topics.messages] == [r.body for r in self.store.records.values()]
+        (record,) = self.store.records.values()
+        event: dict[str, Any] = json.loads(record.body)
+        return event
+
+    @property
+    def stored(self) -> dict[str, bytes]:
+        """What is in the media bucket, by key; and no upload is left half done."""
+        client = self.account.client("s3")
+        assert client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+        keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+        return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+
+
+@contextmanager
+def bench(account: Aws, kind: type[PendingFiles] = PendingFiles, **more: Any) -> Iterator[Bench]:
+    """A bench with a cloud that serves; the bucket and the table are made now."""
+    account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with Cloud(now=NOW.timestamp).serving() as cloud:
+        yield Bench(account, cloud, pending_files(account, lambda: NOW, kind), **more)
+
+
+# ─── A web server that says what it is told, to the byte ──────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+@dataclass
+class Web:
+    """A web server: what it answers by path, and what came."""
+
+    url: str = ""
+    port: int = 0
+    answers: dict[str, Answer] = field(default_factory=dict)
+    otherwise: Answer = b"HTTP/1.1 404 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    seen: list[Seen] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of bodies and heads that the kernel took."""
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def respond(self, connection: socket.socket) -> None:
+        """One request, one answer."""
+        if (request := _request(connection)) is None:
+            return
+        self.seen.append(request)
+        answer = self.answers.get(request.target.partition("?")[0], self.otherwise)
+        if callable(answer):
+            answer = answer(request)
+        for piece in (answer,) if isinstance(answer, bytes) else answer:
+            connection.sendall(piece)
+            self.sent += len(piece)
+
+
+def said(
+    body: bytes = b"", *, status: int = 200, length: int | str | None = -1, connection: str = "close", **headers: str
+) -> bytes:
+    """An answer; `length` is announced in place of the true one, None for nothing."""
+    told = len(body) if length == -1 else length
+    lines = [f"HTTP/1.1 {status} x", f"connection: {connection}"]
+    lines += [] if told is None else [f"content-length: {told}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _request(connection: socket.socket) -> Seen | None:
+    """What came; None if nothing did."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        more = connection.recv(65_536)
+        if not more:
+            return None
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _version = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    while len(body) < int(headers.get("content-length", 0)):
+        body += connection.recv(65_536)
+    return Seen(method, target, headers, body)
+
+
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+
+@contextmanager
+def web(certificate: Path | None = None) -> Iterator[Web]:
+    """A web server on a free port of 127.0.0.1; by TLS where it has a certificate, in one file with its key."""
+    there = Web()
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            # Whoever does not trust it, or has read enough, goes away.
+            with suppress(OSError):
+                if context is None:
+                    there.respond(self.request)
+                    return
+                with context.wrap_socket(self.request, server_side=True) as secure:
+                    there.respond(secure)
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        there.port = server.server_address[1]
+        there.url = f"http{'s' if certificate else ''}://127.0.0.1:{there.port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield there
+        finally:
+            there.over.set()
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,627 @@
+"""Files from addresses that somebody else named: never from inside our own network, never larger or longer than is
+taken, never half of one. Real sockets; where a test is about an address, every connection that is attempted is noted.
+"""
+
+import gzip
+import hashlib
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from functions.eye4 import download
+from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, addresses
+from gatehouse.errors import GatehouseError
+from gatehouse.events import MediaFault
+from tests.unit.eye4.cloud import Seen, Web, certificate, said, web
+
+MB = 1_000_000
+LIMITS = Limits(size=20 * MB, seconds=30)
+HOSTS = ["*.eye4.cn", "files.example.com"]
+PUBLIC = "93.184.215.14"
+METADATA = "169.254.169.254"
+INTERNAL = [
+    METADATA,
+    "169.254.170.2",
+    "127.0.0.1",
+    "127.8.8.8",
+    "0.0.0.0",  # noqa: S104 - an address that is refused
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "198.18.0.1",
+    "192.0.2.1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "255.255.255.255",
+    "::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+]
+
+
+@pytest.fixture
+def files() -> Iterator[Web]:
+    with web() as there:
+        yield there
+
+
+@pytest.fixture
+def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that a connection was attempted to. Public ones are only noted: nobody is called from here."""
+    attempts: list[str] = []
+    genuine = urllib3.util.connection.create_connection
+
+    def connect(address: tuple[str, int], *more: Any, **others: Any) -> Any:
+        attempts.append(address[0])
+        if address[0] != "127.0.0.1":
+            raise ConnectionRefusedError
+        return genuine(address, *more, **others)
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    return attempts
+
+
+def _nowhere(host: str, _port: int) -> list[str]:
+    raise AssertionError(f"{host} was looked up")
+
+
+def _to(address: str) -> Callable[[str, int], list[str]]:
+    return lambda _host, _port: [address]
+
+
+def _own(files: Web, host: str = "127.0.0.1", limits: Limits = LIMITS, **more: Any) -> Downloads:
+    """Downloads that may go to this server, as the operator's own API."""
+    return Downloads(HOSTS, limits, own=f"http://{host}:{files.port}", **more)
+
+
+def _fault(downloads: Downloads, url: str) -> tuple[type[GatehouseError], MediaFault]:
+    """How a download ends that does not come to its end."""
+    with pytest.raises((Refused, Interrupted)) as failure, downloads.open(url) as body:
+        body.read()
+    assert isinstance(failure.value, Refused | Interrupted)
+    assert "//" not in str(failure.value)
+    return Refused if isinstance(failure.value, Refused) else Interrupted, failure.value.fault
+
+
+def _drain(body: Body, amount: int) -> None:
+    """Reads so many bytes again and again, and keeps none."""
+    while body.read(amount):
+        pass
+
+
+def _read(downloads: Downloads, url: str) -> bytes:
+    with downloads.open(url) as body:
+        content = body.read()
+    assert (body.size, body.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    return content
+
+
+# ─── Which hosts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        # inside of our own network
+        f"http://{METADATA}/latest/meta-data/iam/security-credentials/",
+        f"https://{METADATA}/",
+        "http://127.0.0.1/",
+        "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next",
+        "http://localhost/",
+        "http://localhost.localdomain/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://[fd00:ec2::254]/",
+        "http://[::]/",
+        "http://0/",
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://2852039166/",
+        "http://0xa9.0xfe.0xa9.0xfe/",
+        "http://①②⑦.0.0.1/",
+        "http://\uff11\uff12\uff17.0.0.1/",
+        "http://127。0。0。1/",
+        # what looks like an allowed host, and is another
+        "http://eye4.cn/",
+        "http://evileye4.cn/",
+        "http://eye4.cn.evil.com/",
+        "http://a.eye4.cn.evil.com/",
+        "http://a.eye4.cn.evil.com./",
+        "http://a.eye4.cnx/",
+        "http://a-eye4.cn/",
+        "http://evilfiles.example.com/",
+        "http://a.files.example.com/",
+        "http://.eye4.cn.evil.com/",
+        "http://evil.com/a.eye4.cn/",
+        "http://evil.com?a.eye4.cn",
+        "http://evil.com#a.eye4.cn",
+        "http://evil.com;a.eye4.cn/",
+        "http://evil.com:80#@a.eye4.cn/",
+        # a user's name, which only hides a host
+        "http://a.eye4.cn@127.0.0.1/",
+        "http://a.eye4.cn:80@127.0.0.1/",
+        "http://127.0.0.1@a.eye4.cn/",
+        "http://a.eye4.cn%40127.0.0.1/",
+        # characters that are read one way here and another way there
+        "http://a.eye4.cn\\@127.0.0.1/",
+        "http://127.0.0.1\\@a.eye4.cn/",
+        "http://127.0.0.1\\.eye4.cn/",
+        "http:\\\\127.0.0.1\\.eye4.cn",
+        "http://127.0.0.1\x00.eye4.cn/",
+        "http://evil.com\x00.eye4.cn/",
+        "http://127.0.0.1%00.eye4.cn/",
+        "http://127.0.0.1 .eye4.cn/",
+        "http://127.0.0.1%.eye4.cn/",
+        "http://127.0.0.1:80:80.eye4.cn/",
+        "http://[127.0.0.1].eye4.cn/",
+        "http://[::1].eye4.cn/",
+        "http://evil.com℀.eye4.cn/",
+        "http://é.eye4.cn/",
+        # no web address
+        "file:///etc/passwd",
+        "file://a.eye4.cn/etc/passwd",
+        "gopher://a.eye4.cn:6379/_FLUSHALL",
+        "ftp://a.eye4.cn/x",
+        "dict://a.eye4.cn/x",
+        "data:text/plain,x",
+        "javascript:alert(1)",
+        "jar:http://a.eye4.cn!/x",
+        "//a.eye4.cn/x",
+        "/etc/passwd",
+        "a.eye4.cn/x",
+        "http:a.eye4.cn/x",
+        "http:///a.eye4.cn",
+        "http://",
+        "http://:80/",
+        "http://./",
+        "http://[::1",
+        "http://a.eye4.cn:99999/",
+        "http://a.eye4.cn:x/",
+        "",
+        " ",
+    ],
+)
+def test_an_address_that_is_not_allowed_is_refused_and_neither_looked_up_nor_called(
+    url: str, dialled: list[str]
+) -> None:
+    assert _fault(Downloads(HOSTS, LIMITS, resolve=_nowhere), url) == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert dialled == []
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://a.eye4.cn/x", "a.eye4.cn"),
+        ("http://A.EYE4.CN/x", "a.eye4.cn"),
+        ("HTTP://a.Eye4.cn./x", "a.eye4.cn"),
+        ("http://b.a.eye4.cn/x", "b.a.eye4.cn"),
+        ("https://alarm-vstc.eye4.cn/x", "alarm-vstc.eye4.cn"),
+        ("http://files.example.com/x", "files.example.com"),
+        ("http://a.eye4.cn:8080/x", "a.eye4.cn"),
+        ("http://a.eye4.\tcn/x", "a.eye4.cn"),  # as https://url.spec.whatwg.org/#url-parsing has it
+    ],
+)
+def test_a_host_is_allowed_whatever_its_case_and_is_called_where_it_was_found(
+    url: str, host: str, dialled: list[str]
+) -> None:
+    asked: list[str] = []
+
+    def resolve(name: str, _port: int) -> list[str]:
+        asked.append(name)
+        return [PUBLIC]
+
+    assert _fault(Downloads(HOSTS, LIMITS, resolve=resolve), url) == (Interrupted, MediaFault.UNREACHABLE)
+    assert (asked, dialled) == ([host], [PUBLIC])
+
+
+@pytest.mark.parametrize("hosts", [["*.EYE4.cn"], [" *.eye4.cn "], ["x.example.com", "*.eye4.cn."]])
+def test_the_setting_may_be_written_in_any_case(hosts: list[str], dialled: list[str]) -> None:
+    _fault(Downloads(hosts, LIMITS, resolve=_to(PUBLIC)), "http://a.eye4.cn/")
+
+    assert dialled == [PUBLIC]
+
+
+# ─── Which addresses ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("address", INTERNAL)
+def test_an_allowed_name_of_an_internal_address_is_refused(address: str, dialled: list[str]) -> None:
+    downloads = Downloads(HOSTS, LIMITS, resolve=_to(address))
+
+    assert _fault(downloads, "http://a.eye4.cn/") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    assert dialled == []
+
+
+@pytest.mark.parametrize("found", [[PUBLIC, METADATA], [METADATA, PUBLIC], [PUBLIC, "127.0.0.1", PUBLIC]])
+def test_one_internal_address_among_others_is_enough(found: list[str], dialled: list[str]) -> None:
+    downloads = Downloads(HOSTS, LIMITS, resolve=lambda _host, _port: found)
+
+    assert _fault(downloads, "http://a.eye4.cn/") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    assert dialled == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0", METADATA]
+)
+def test_a_name_that_really_is_of_an_internal_address_is_refused_although_it_is_on_the_list(
+    host: str, files: Web, dialled: list[str]
+) -> None:
+    """With the system's own resolver."""
+    files.answers["/x"] = said(b"credentials")
+
+    assert _fault(Downloads([host], LIMITS), f"http://{host}:{files.port}/x") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    assert (dialled, files.seen) == ([], [])
+
+
+def test_a_host_that_does_not_exist_is_not_there_this_time(dialled: list[str]) -> None:
+    def resolve(host: str, port: int) -> list[str]:
+        return addresses(f"{host}.invalid", port)
+
+    assert _fault(Downloads(HOSTS, LIMITS, resolve=resolve), "http://a.eye4.cn/") == (
+        Interrupted,
+        MediaFault.UNREACHABLE,
+    )
+    long = "a" * 70
+    assert _fault(Downloads(HOSTS, LIMITS), f"http://{long}.eye4.cn/") == (Interrupted, MediaFault.UNREACHABLE)
+    assert dialled == []
+
+
+def test_the_connection_goes_to_the_address_that_was_looked_at(dialled: list[str]) -> None:
+    """A name may have another address the next time it is looked up."""
+    answers = iter([[PUBLIC], ["127.0.0.1"], [METADATA]])
+
+    _fault(Downloads(HOSTS, LIMITS, resolve=lambda _host, _port: next(answers)), "http://a.eye4.cn/")
+
+    assert dialled == [PUBLIC]
+    assert next(answers) == ["127.0.0.1"]
+
+
+def test_the_host_that_was_named_is_told_to_whom_is_called(files: Web) -> None:
+    files.answers["/a"] = said(b"file")
+    downloads = _own(files, "files.eye4.cn", resolve=_to("127.0.0.1"))
+
+    assert _read(downloads, f"http://files.eye4.cn:{files.port}/a?e=1&token=a%2Fb") == b"file"
+
+    (asked,) = files.seen
+    assert (asked.method, asked.target) == ("GET", "/a?e=1&token=a%2Fb")
+    assert asked.headers["host"] == f"files.eye4.cn:{files.port}"
+    assert asked.headers["accept-encoding"] == "identity"
+    assert {"authorization", "cookie", "accesskey"}.isdisjoint(asked.headers)
+
+
+def test_an_addresss_path_cannot_become_another_request(files: Web) -> None:
+    files.answers["/a%0D%0Ahost:%20x"] = files.answers["/a%20b"] = said(b"file")
+    for path in ("/a%0D%0Ahost:%20x", "/a b"):
+        assert _read(_own(files), f"{files.url}{path}") == b"file"
+
+    assert all(asked.headers["host"] == f"127.0.0.1:{files.port}" for asked in files.seen)
+
+
+# ─── The operator's own ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_files_may_lie_on_the_very_host_and_port_of_an_api_that_the_operator_set(files: Web) -> None:
+    files.answers["/a"] = said(b"file")
+
+    assert _read(_own(files), f"{files.url}/a") == b"file"
+    assert _read(_own(files, "localhost"), f"http://LOCALHOST:{files.port}/a") == b"file"
+
+
+def test_the_same_host_on_another_port_or_by_another_scheme_is_not_the_operators_own(
+    files: Web, dialled: list[str]
+) -> None:
+    with web() as beside:
+        for url in (
+            beside.url,
+            f"https://127.0.0.1:{files.port}",
+            "http://127.0.0.1",
+            f"http://localhost:{files.port}",
+        ):
+            assert _fault(_own(files), f"{url}/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+
+    assert (dialled, files.seen, beside.seen) == ([], [], [])
+
+
+def test_nothing_is_the_operators_own_where_no_api_is_set(files: Web) -> None:
+    assert _fault(Downloads(HOSTS, LIMITS), f"{files.url}/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert files.seen == []
+
+
+# ─── Redirects ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _redirect(target: str, status: int = 302) -> bytes:
+    return said(status=status, location=target)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed(files: Web, status: int) -> None:
+    files.answers |= {"/a": _redirect("/b?e=2", status), "/b": said(b"file")}
+
+    assert _read(_own(files), f"{files.url}/a?e=1") == b"file"
+    assert [asked.target for asked in files.seen] == ["/a?e=1", "/b?e=2"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"http://{METADATA}/latest/meta-data/",
+        f"//{METADATA}/latest/meta-data/",
+        "http://127.0.0.1:9001/",
+        "http://localhost/",
+        "http://[::1]/",
+        "http://2130706433/",
+        "http://evil.com/",
+        "http://a.eye4.cn@127.0.0.1/",
+        "file:///etc/passwd",
+        "gopher://a.eye4.cn/",
+        "http://[",
+        "http://[::1",
+    ],
+)
+def test_a_redirect_to_an_address_that_is_not_allowed_is_refused(files: Web, dialled: list[str], target: str) -> None:
+    files.answers["/a"] = _redirect(target)
+
+    assert _fault(_own(files), f"{files.url}/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert dialled == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", METADATA, "10.0.0.1"])
+def test_a_redirect_to_an_allowed_name_of_an_internal_address_is_refused(
+    files: Web, dialled: list[str], address: str
+) -> None:
+    files.answers["/a"] = _redirect(f"http://a.eye4.cn:{files.port}/b")
+    known = {"127.0.0.1": "127.0.0.1", "a.eye4.cn": address}
+
+    downloads = _own(files, resolve=lambda host, _port: [known[host]])
+
+    assert _fault(downloads, f"{files.url}/a") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    assert dialled == ["127.0.0.1"]
+    assert len(files.seen) == 1
+
+
+def test_redirects_in_a_circle_have_an_end(files: Web) -> None:
+    files.answers["/a"] = _redirect("/a")
+
+    assert _fault(_own(files), f"{files.url}/a") == (Interrupted, MediaFault.UNREACHABLE)
+    assert len(files.seen) == 4
+
+
+# ─── What comes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        *((status, MediaFault.NOT_FOUND) for status in (401, 403, 404, 410)),
+        *((status, MediaFault.UNREACHABLE) for status in (201, 204, 206, 304, 400, 429, 500, 503)),
+    ],
+)
+def test_any_other_status_is_no_file_this_time(files: Web, status: int, fault: MediaFault) -> None:
+    files.answers["/a"] = said(b"not the file", status=status)
+
+    assert _fault(_own(files), f"{files.url}/a") == (Interrupted, fault)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 3 * MB])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_file_comes_to_the_byte(files: Web, size: int, *, chunked: bool) -> None:
+    content = bytes(number * 7 % 251 for number in range(1000)) * (size // 1000 + 1)
+    content = content[:size]
+    files.answers["/a"] = [_chunked_head(), *_chunks(content), b"0\r\n\r\n"] if chunked else said(content)
+
+    assert _read(_own(files), f"{files.url}/a") == content
+
+
+def _chunked_head() -> bytes:
+    return said(length=None, transfer_encoding="chunked")
+
+
+def _chunks(content: bytes, size: int = 50_000) -> Iterator[bytes]:
+    for start in range(0, len(content), size):
+        piece = content[start : start + size]
+        yield b"%x\r\n%s\r\n" % (len(piece), piece)
+
+
+def test_as_many_bytes_come_as_are_asked_for_and_fewer_only_at_the_end(files: Web) -> None:
+    """S3 takes no part but the last of under 5 MiB."""
+    files.answers["/a"] = [said(length=10), b"0123", b"45", b"6789"]
+
+    with _own(files).open(f"{files.url}/a") as body:
+        assert [body.read(7), body.read(0), body.read(7), body.read(7)] == [b"0123456", b"", b"789", b""]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(b"half", length=8),
+        said(b"", length=8),
+        _chunked_head() + b"8\r\nhalf",
+        _chunked_head() + b"4\r\nhalf\r\n",
+        _chunked_head() + b"4\r\nhalf",
+        _chunked_head() + b"4\r\nhalf\r\nzz\r\n",
+        _chunked_head(),
+    ],
+    ids=["short", "nothing", "short chunk", "no last chunk", "no end of a chunk", "no chunk", "no chunks"],
+)
+def test_half_a_file_is_never_taken_for_a_whole_one(files: Web, answer: bytes) -> None:
+    files.answers["/a"] = answer
+
+    with _own(files).open(f"{files.url}/a") as body, pytest.raises(Interrupted) as failure:
+        _drain(body, 3)
+    assert failure.value.fault is MediaFault.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"x\r\n\r\n", b"HTTP/1.1 200 OK\r\nx" * 9000, b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200 + b"\r\n"]
+)
+def test_what_is_no_answer_is_no_file_this_time(files: Web, answer: bytes) -> None:
+    files.answers["/a"] = answer
+
+    assert _fault(_own(files), f"{files.url}/a") == (Interrupted, MediaFault.UNREACHABLE)
+
+
+def test_a_host_that_is_not_there_is_not_there_this_time() -> None:
+    assert _fault(Downloads(HOSTS, LIMITS, own="http://127.0.0.1:9"), "http://127.0.0.1:9/a") == (
+        Interrupted,
+        MediaFault.UNREACHABLE,
+    )
+
+
+# ─── How much ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("announced", [str(3_000_000_000), str(20 * MB + 1), "9" * 100, "9" * 5000])
+def test_a_file_that_says_it_is_too_large_is_refused_unread(files: Web, announced: str) -> None:
+    def answer(_: Seen) -> Iterator[bytes]:
+        yield said(length=announced)
+        files.over.wait(30)
+
+    files.answers["/a"] = answer
+    read: list[bytes] = []
+
+    with pytest.raises(Refused) as failure, _own(files).open(f"{files.url}/a") as body:
+        read.append(body.read(1))  # which would wait
+
+    assert failure.value.fault is MediaFault.TOO_LARGE
+    assert read == []
+
+
+def _three_gigabytes(_: Seen) -> Iterator[bytes]:
+    yield _chunked_head()
+    piece = b"%x\r\n%s\r\n" % (MB, bytes(MB))
+    for _number in range(3000):
+        yield piece
+
+
+def test_a_file_without_end_is_refused_at_the_limit_and_is_never_in_memory(files: Web) -> None:
+    files.answers["/a"] = _three_gigabytes
+    tracemalloc.start()
+    with _own(files).open(f"{files.url}/a") as body, pytest.raises(Refused) as failure:
+        _drain(body, 100_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert failure.value.fault is MediaFault.TOO_LARGE
+    assert LIMITS.size < body.size <= LIMITS.size + 65_536
+    assert files.sent <= LIMITS.size + 20 * MB  # what the buffers of two sockets take
+    assert peak < 8 * MB
+
+
+def test_a_file_of_just_the_limit_is_taken(files: Web) -> None:
+    files.answers["/a"] = said(b"12345")
+    assert _read(_own(files, limits=Limits(5, 30)), f"{files.url}/a") == b"12345"
+
+    files.answers["/a"] = [_chunked_head(), *_chunks(b"123456"), b"0\r\n\r\n"]
+    assert _fault(_own(files, limits=Limits(5, 30)), f"{files.url}/a") == (Refused, MediaFault.TOO_LARGE)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x"])
+def test_what_is_compressed_is_not_unpacked(files: Web, encoding: str) -> None:
+    bomb = gzip.compress(bytes(50 * MB))
+    files.answers["/a"] = said(bomb, content_encoding=encoding)
+
+    assert _read(_own(files), f"{files.url}/a") == bomb
+
+
+# ─── How long ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_trickle_ends_when_its_time_is_up(files: Web) -> None:
+    def trickle(_: Seen) -> Iterator[bytes]:
+        yield said(length=MB)
+        while True:
+            yield b"x"
+
+    files.answers["/a"] = trickle
+    clock = iter(float(second) for second in range(1000))
+    response = urllib3.PoolManager(retries=False).request("GET", f"{files.url}/a", preload_content=False)
+    body = Body(response, Limits(size=MB, seconds=100), monotonic=lambda: next(clock))
+    with pytest.raises(Interrupted) as failure:
+        body.read()
+    response.close()
+
+    assert failure.value.fault is MediaFault.TOO_SLOW
+    assert next(clock) == 102.0
+
+
+@pytest.mark.parametrize("head", [b"", said(b"half", length=8)], ids=["at once", "in the middle"])
+def test_a_host_that_says_nothing_is_too_slow(files: Web, monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    monkeypatch.setattr(download, "_TIMEOUT", urllib3.Timeout(connect=0.2, read=0.2))
+
+    def hang(_: Seen) -> Iterator[bytes]:
+        yield head
+        files.over.wait(30)
+
+    files.answers["/a"] = hang
+
+    assert _fault(_own(files), f"{files.url}/a") == (Interrupted, MediaFault.TOO_SLOW)
+
+
+def test_a_trickle_is_measured_by_the_real_clock(files: Web) -> None:
+    def trickle(_: Seen) -> Iterator[bytes]:
+        yield said(length=MB)
+        while not files.over.wait(0.02):
+            yield b"x"
+
+    files.answers["/a"] = trickle
+    before = time.monotonic()
+
+    assert _fault(_own(files, limits=Limits(MB, 0.2)), f"{files.url}/a") == (Interrupted, MediaFault.TOO_SLOW)
+    assert time.monotonic() - before < 10
+
+
+# ─── TLS ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A certificate of files.eye4.cn that is vouched for."""
+    file = certificate(tmp_path, "files.eye4.cn")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    return file
+
+
+def _secure(files: Web, host: str) -> tuple[Downloads, str]:
+    own = f"https://{host}:{files.port}"
+    return Downloads(HOSTS, LIMITS, own=own, resolve=_to("127.0.0.1")), f"{own}/a"
+
+
+def test_a_certificate_is_of_the_name_although_the_address_is_called(trusted: Path, dialled: list[str]) -> None:
+    with web(trusted) as files:
+        files.answers["/a"] = said(b"file")
+        assert _read(*_secure(files, "files.eye4.cn")) == b"file"
+
+    assert dialled == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("host", ["other.eye4.cn", "files.eye4.cn.evil.com", "127.0.0.1"])
+def test_a_certificate_of_another_host_is_refused_before_anything_is_said(trusted: Path, host: str) -> None:
+    with web(trusted) as files:
+        files.answers["/a"] = said(b"file")
+        assert _fault(*_secure(files, host)) == (Interrupted, MediaFault.UNREACHABLE)
+
+    assert files.seen == []
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with web(certificate(folder, "files.eye4.cn")) as files:
+        files.answers["/a"] = said(b"file")
+        assert _fault(*_secure(files, "files.eye4.cn")) == (Interrupted, MediaFault.UNREACHABLE)
+
+    assert files.seen == []

@@ -1,0 +1,251 @@
+"""Eye4's two messages through the gate: one is kept, the other ends the wait for it, in either order."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from functions.eye4.pending import PendingFiles
+from gatehouse.telemetry import Count
+from ops.simulators import Request, eye4
+from tests.aws import Aws
+from tests.builders import FILEID, NEIGHBOUR, NOW, House, eye4_house, eye4_push, ring, seconds, uploaded
+from tests.fakes import FakeStates
+from tests.unit.conftest import Output
+from tests.unit.eye4.cloud import PENDING, row, rows
+
+RECORDING = f"workshop/{FILEID}"
+NEIGHBOURS = f"harbour/{FILEID}"
+
+
+def _waits(account: Aws, token: str = "token", recording: str = RECORDING) -> None:
+    """What the flow writes when it begins to wait."""
+    account.dynamodb.update_item(
+        TableName=PENDING,
+        Key={"recording": {"S": recording}},
+        UpdateExpression="SET task_token = :token",
+        ConditionExpression="attribute_not_exists(arrived_at)",
+        ExpressionAttributeValues={":token": {"S": token}},
+    )
+
+
+# ─── An alarm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_alarm_is_stored_announced_and_acknowledged_and_touches_no_row(
+    eye4: House[Any], account: Aws, output: Output
+) -> None:
+    answer = eye4.send(ring())
+
+    assert (answer.status, answer.body) == (200, {})
+    assert eye4.event["data"]["media"] == "pending"
+    assert rows(account) == []
+    assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1}
+
+
+def test_an_alarm_that_aws_takes_nowhere_is_sent_again(eye4: House[Any]) -> None:
+    eye4.store.down = eye4.spill.down = True
+    assert eye4.send(ring()).status == 503
+
+    eye4.store.down = eye4.spill.down = False
+    assert eye4.send(ring()).status == 200
+    assert len(eye4.published) == 1
+
+
+# ─── A resource message ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("field", ["Key", "key", "d009_id"])
+def test_a_resource_message_ends_the_wait_whichever_field_names_the_recording(
+    eye4: House[Any], account: Aws, states: FakeStates, field: Any
+) -> None:
+    _waits(account)
+
+    answer = eye4.send(uploaded(field=field))
+
+    assert (answer.status, answer.body) == (200, {})
+    assert states.ended == ["token"]
+
+
+def test_a_resource_message_is_no_event_of_its_own(eye4: House[Any], output: Output) -> None:
+    eye4.send(uploaded())
+
+    assert eye4.is_untouched
+    assert output.counted == {}
+
+
+def test_a_resource_message_before_its_alarm_is_noted_for_it(
+    eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
+) -> None:
+    assert eye4.send(uploaded()).status == 200
+
+    assert states.ended == []
+    assert files.read(RECORDING).arrived_at == NOW
+    with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
+        _waits(account)
+
+
+def test_a_resource_message_that_comes_twice_ends_the_same_wait_twice(
+    eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
+) -> None:
+    """The first one may have been noted and not have got as far as the wait."""
+    _waits(account)
+    eye4.send(uploaded())
+
+    assert eye4.send(uploaded(region="another"), at=NOW + seconds(60)).status == 200
+    assert states.ended == ["token", "token"]
+    assert files.read(RECORDING).resource == json.loads(uploaded().body)
+
+
+def test_a_resource_message_of_a_recording_that_no_alarm_was_for_is_taken(
+    eye4: House[Any], account: Aws, states: FakeStates
+) -> None:
+    assert eye4.send(uploaded("0" * 40)).status == 200
+
+    assert states.ended == []
+    assert f"workshop/{'0' * 40}" in rows(account)
+
+
+def test_the_number_beside_a_fileid_ends_no_wait_but_its_own(
+    eye4: House[Any], account: Aws, states: FakeStates
+) -> None:
+    _waits(account, "mine")
+    _waits(account, "the number's", "workshop/100047")
+    _waits(account, "another's", f"workshop/{'0' * 40}")
+
+    eye4.send(uploaded(d009_id="100047"))
+
+    assert states.ended == ["mine", "the number's"]
+
+
+def test_a_message_that_names_two_recordings_ends_both_waits(
+    eye4: House[Any], account: Aws, states: FakeStates
+) -> None:
+    other = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
+    _waits(account, "one")
+    _waits(account, "two", f"workshop/{other}")
+
+    eye4.send(uploaded(d009_id=other))
+
+    assert sorted(states.ended) == ["one", "two"]
+
+
+def test_another_customers_message_touches_no_row_of_this_one(
+    eye4: House[Any], account: Aws, states: FakeStates
+) -> None:
+    _waits(account)
+    before = row(account, RECORDING)
+
+    assert eye4.send(uploaded(guid=NEIGHBOUR["guids"][0])).status == 200
+
+    assert states.ended == []
+    assert row(account, RECORDING) == before
+    assert NEIGHBOURS in rows(account)
+
+
+@pytest.mark.parametrize("fileid", [f"../workshop/{FILEID}", f"workshop/{FILEID}", f"harbour/../workshop/{FILEID}"])
+def test_no_name_of_a_recording_leads_to_another_customers_row(
+    eye4: House[Any], account: Aws, states: FakeStates, fileid: str
+) -> None:
+    _waits(account)
+
+    eye4.send(uploaded(fileid, guid=NEIGHBOUR["guids"][0]))
+
+    assert states.ended == []
+    assert all(key.startswith("harbour/") for key in rows(account) if key != RECORDING)
+
+
+@pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
+def test_a_wait_that_is_over_is_nobodys_fault(eye4: House[Any], account: Aws, states: FakeStates, code: str) -> None:
+    _waits(account)
+    states.error = code
+
+    assert eye4.send(uploaded()).status == 200
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "KmsThrottlingException", "AccessDeniedException", "hangs"])
+def test_step_functions_not_taking_it_has_the_vendor_send_it_again(
+    eye4: House[Any], account: Aws, states: FakeStates, code: str
+) -> None:
+    _waits(account)
+    states.error = code
+    answer = eye4.send(uploaded())
+    assert (answer.status, answer.reason) == (503, "unavailable")
+
+    states.error = None
+    assert eye4.send(uploaded()).status == 200
+    assert states.ended == ["token"]
+
+
+def test_dynamodb_not_taking_it_has_the_vendor_send_it_again(account: Aws, states: FakeStates) -> None:
+    away: DynamoDBClient = account.client("dynamodb", endpoint="http://127.0.0.1:9")
+    house = eye4_house(files=PendingFiles(lambda: away, PENDING, lambda: NOW), states=states)
+
+    answer = house.send(uploaded())
+
+    assert (answer.status, answer.reason) == (503, "unavailable")
+    assert house.is_untouched
+
+
+# ─── Whichever of the two addresses it comes to ───────────────────────────────────────────────────────────────────────
+
+
+def _to(path: str, push: Request) -> Request:
+    return eye4_push(push.body, path)
+
+
+def test_an_alarm_that_comes_to_the_address_of_resources_is_an_alarm(eye4: House[Any], account: Aws) -> None:
+    assert eye4.send(_to("/v1/eye4/resources", ring())).status == 200
+
+    assert eye4.event["data"]["kind"] == "motion_or_door"
+    assert rows(account) == []
+
+
+def test_a_resource_message_that_comes_to_the_address_of_alarms_ends_the_wait(
+    eye4: House[Any], account: Aws, states: FakeStates
+) -> None:
+    _waits(account)
+
+    assert eye4.send(_to("/v1/eye4/alarms", uploaded())).status == 200
+    assert states.ended == ["token"]
+    assert eye4.is_untouched
+
+
+@pytest.mark.parametrize("path", [eye4.ALARMS, eye4.RESOURCES])
+@pytest.mark.parametrize("body", [{"type": "firmware", "version": "4.7"}, {"Key": ""}, {"region": "cn"}, b"\xff", b""])
+def test_what_is_neither_is_kept_whole_and_counted(output: Output, path: str, body: Any) -> None:
+    house = eye4_house()  # which fails where a row is touched
+    assert house.send(eye4_push(body, path)).status == 200
+
+    assert house.event["data"]["kind"] == "unmapped"
+    assert house.event["data"]["payload"] in (body, {"raw": ""}, {"raw_base64": "/w=="})
+    assert output.counted[Count.UNMAPPED] == 1
+
+
+_names = st.sampled_from(["action", "did", "type", "payload", "cover", "Key", "key", "d009_id", "region", "fileid"])
+_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([FILEID, f"a_{FILEID}.h264", "100", "101", "http://[::1", "{", '{"fileid": 5}', "9" * 5000]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_names, inner, max_size=4),
+    max_leaves=6,
+)
+
+
+def test_no_message_under_a_guid_of_ours_is_refused_or_fails(eye4: House[Any], states: FakeStates) -> None:
+    @settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.dictionaries(_names, _values, max_size=5) | _values, st.booleans())
+    def attempt(body: Any, to_alarms: bool) -> None:
+        path = "/v1/eye4/alarms" if to_alarms else "/v1/eye4/resources"
+        answer = eye4.send(eye4_push(body, path))
+        assert (answer.status, answer.body) == (200, {})
+
+    attempt()
+    assert states.ended == []
+    assert eye4.stored

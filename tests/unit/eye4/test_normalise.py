@@ -1,0 +1,175 @@
+"""Eye4's alarms as events: the table of actions, the recording that is to come, and the thumbnail's address."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
+
+COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
+
+
+@pytest.fixture
+def house() -> House[Any]:
+    return eye4_house()
+
+
+def _data(house: House[Any], body: Any) -> dict[str, Any]:
+    """The data of the one event that a push becomes."""
+    assert house.send(eye4_push(body)).status == 200
+    data: dict[str, Any] = house.event["data"]
+    return data
+
+
+def _alarm(payload: Any = None, **more: Any) -> dict[str, Any]:
+    return {"type": "doorbell", "action": "100", "did": "D1", "payload": {} if payload is None else payload, **more}
+
+
+# ─── What it is ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "severity"),
+    [
+        ("100", "motion_or_door", "low"),
+        ("101", "low_battery", "low"),
+        (100, "motion_or_door", "low"),
+        ("102", "unknown", "unknown"),
+        ("0", "unknown", "unknown"),
+        (0, "unknown", "unknown"),
+        ("", "unknown", "unknown"),
+        (None, "unknown", "unknown"),
+        ("100.0", "unknown", "unknown"),
+        (["100"], "unknown", "unknown"),
+        (True, "unknown", "unknown"),
+    ],
+)
+def test_an_action_is_a_kind_of_alarm(house: House[Any], action: Any, kind: str, severity: str) -> None:
+    data = _data(house, _alarm(action=action))
+
+    assert (data["kind"], data["severity"], data["state"]) == (kind, severity, "raised")
+
+
+def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(house: House[Any]) -> None:
+    assert house.send(ring(did="VSTC1")).status == 200
+
+    event = house.event
+    assert event["type"] == "gatehouse.alarm.v1"
+    assert event["subject"] == event["data"]["device"] == "VSTC1"
+    assert event["time"] == event["data"]["occurred_at"] == event["data"]["received_at"]
+    assert event["time"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_the_vendors_own_words_travel_along(house: House[Any], *, as_text: bool) -> None:
+    push = ring(as_text=as_text, electricity="0")
+    house.send(push)
+
+    assert house.event["data"]["payload"] == json.loads(push.body)
+
+
+def test_an_alarm_without_a_device_is_an_alarm(house: House[Any]) -> None:
+    assert "device" not in _data(house, {"action": "100"})
+
+
+@pytest.mark.parametrize("body", [{"did": "D1"}, {"action": "100"}, _alarm(payload="garbage"), _alarm(type=[1])])
+def test_an_alarm_with_less_in_it_than_the_page_says_is_an_alarm(house: House[Any], body: Any) -> None:
+    assert "media" not in _data(house, body)
+
+
+@pytest.mark.parametrize("body", [{}, [], "x", 5, None, {"type": "doorbell"}, {"region": "cn"}, {"Key": 5}])
+def test_what_is_neither_of_the_two_messages_is_kept_and_said_to_be_so(house: House[Any], body: Any) -> None:
+    data = _data(house, body)
+
+    assert (data["kind"], data["reason"]) == ("unmapped", "neither an alarm nor a resource message")
+
+
+# ─── The recording ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_an_alarm_with_a_fileid_has_a_recording_to_come(house: House[Any], *, as_text: bool) -> None:
+    house.send(ring(as_text=as_text))
+
+    data = house.event["data"]
+    assert (data["media"], data["recording_id"]) == ("pending", FILEID)
+
+
+def test_the_fileid_is_the_vendors_own_but_for_spaces(house: House[Any]) -> None:
+    """The API is asked for it as it came."""
+    assert _data(house, _alarm({"fileid": f"{FILEID[:9].upper()} {FILEID[9:]}"}))["recording_id"] == (
+        FILEID[:9].upper() + FILEID[9:]
+    )
+
+
+def test_an_unknown_action_may_have_a_recording(house: House[Any]) -> None:
+    assert _data(house, _alarm({"fileid": FILEID}, action="177"))["media"] == "pending"
+
+
+@pytest.mark.parametrize("action", ["101", 101])
+def test_a_low_battery_never_waits_for_a_recording(house: House[Any], action: Any) -> None:
+    data = _data(house, _alarm({"fileid": FILEID, "electricity": 0}, action=action))
+
+    assert "media" not in data
+    assert "recording_id" not in data
+    assert data["payload"]["payload"]["electricity"] == 0
+
+
+@pytest.mark.parametrize("payload", [{}, "", "{}", "no json", {"fileid": ""}, {"fileid": None}, {"fileid": " "}, [], 0])
+def test_an_alarm_without_a_fileid_waits_for_nothing(house: House[Any], payload: Any) -> None:
+    data = _data(house, _alarm(payload))
+
+    assert "media" not in data
+    assert "recording_id" not in data
+
+
+# ─── The thumbnail ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _alarm({"cover": COVER}),
+        _alarm(json.dumps({"cover": COVER})),
+        _alarm(cover=COVER),
+        _alarm({"cover": COVER}, cover=COVER),
+        _alarm("no json", cover=COVER),
+        _alarm({"cover": ""}, cover=COVER),
+    ],
+    ids=["payload", "payload as text", "beside it", "both", "payload is garbage", "payload has none"],
+)
+def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) -> None:
+    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00Z"}]
+
+
+@pytest.mark.parametrize(
+    ("query", "expires_at"),
+    [
+        ("e=1793703600", "2026-11-03T11:00:00Z"),
+        ("token=x&e=1793703600", "2026-11-03T11:00:00Z"),
+        ("e=0", "1970-01-01T00:00:00Z"),
+        ("e=", None),
+        ("e=soon", None),
+        ("e=99999999999999999999", None),
+        ("e=" + "9" * 5000, None),
+        ("E=1793703600", None),
+        ("", None),
+    ],
+)
+def test_a_link_expires_when_its_address_says_so(house: House[Any], query: str, expires_at: str | None) -> None:
+    (link,) = _data(house, _alarm({"cover": f"https://a.eye4.cn/1.jpg?{query}"}))["links"]
+
+    assert link.get("expires_at") == expires_at
+
+
+@pytest.mark.parametrize("cover", ["http://[::1", "no address", "javascript:alert(1)", "http://169.254.169.254/?e=1"])
+def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(house: House[Any], cover: str) -> None:
+    (link,) = _data(house, _alarm({"cover": cover, "fileid": FILEID}))["links"]
+
+    assert link["url"] == cover
+
+
+@pytest.mark.parametrize("cover", [None, "", " ", [], {}, False])
+def test_no_cover_is_no_link(house: House[Any], cover: Any) -> None:
+    assert _data(house, _alarm({"cover": cover}, cover=cover))["links"] == []

@@ -1,0 +1,724 @@
+"""A recording is resolved: its files copied to the byte, in order and once, and one media event that says what came."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.eye4 import resolve
+from functions.eye4.client import CallFailed, Storage
+from functions.eye4.download import Body, Limits
+from functions.eye4.resolve import MoreToCopy, NotThereYet, Settings
+from functions.eye4.wire import Listed
+from gatehouse import aws
+from gatehouse.errors import NotKept, Unavailable, WrongSetting
+from gatehouse.events import MAX_EVENT_BYTES
+from gatehouse.settings import Announce
+from ops.simulators.eye4 import File, Recording
+from tests.aws import Aws
+from tests.builders import CUSTOMER, EYE4_ENVIRONMENT, FILEID, NOW
+from tests.fakes import Killed
+from tests.unit.conftest import Output
+from tests.unit.eye4.cloud import BUCKET, Bench, Web, bench, said, wanted, web
+
+IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
+ENVIRONMENT = {**EYE4_ENVIRONMENT, "MEDIA_BUCKET": BUCKET}
+
+
+@pytest.fixture
+def on(account: Aws) -> Iterator[Bench]:
+    with bench(account) as made:
+        yield made
+
+
+@pytest.fixture
+def files() -> Iterator[Web]:
+    with web() as there:
+        yield there
+
+
+@dataclass
+class FakeApi:
+    """Eye4's API in memory: what it lists by storage, and what it was asked."""
+
+    listed: dict[Storage, list[Listed]] = field(default_factory=dict)
+    asked: list[tuple[str, Storage]] = field(default_factory=list)
+    down: bool = False
+
+    def files(self, fileid: str, storage: Storage) -> list[Listed]:
+        self.asked.append((fileid, storage))
+        if self.down:
+            raise CallFailed("fake")
+        return self.listed.get(storage, [])
+
+
+def _entries(*urls: str) -> list[dict[str, str]]:
+    return [{"file_name": url, "file_Type": "video"} for url in urls]
+
+
+def _hold(on: Bench, *held: File, **more: Any) -> None:
+    on.cloud.hold(FILEID, Recording(held, **more))
+
+
+def _outcomes(event: dict[str, Any]) -> list[str]:
+    """What is said of each file: its reason, or its status."""
+    return [file.get("reason", file["status"]) for file in event["data"]["files"]]
+
+
+def _assert_copied(on: Bench, *names: str) -> None:
+    """That these files of the cloud are ours, to the byte, in this order, and nothing else is."""
+    copies = [file["copy"] for file in on.event["data"]["files"] if "copy" in file]
+    assert [on.stored[copy["key"]] for copy in copies] == [on.cloud.content(name) for name in names]
+    assert on.stored.keys() == {copy["key"] for copy in copies}
+    for copy in copies:
+        content = on.stored[copy["key"]]
+        assert (copy["size"], copy["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+# ─── What there is ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recording_is_copied_and_said_to_be_available(on: Bench) -> None:
+    _hold(on, IMAGE, VIDEO)
+    image, video = on.cloud.names(FILEID)
+    on.files.arrived(wanted().recording, {"Key": FILEID, "region": "cn"})
+
+    assert on.resolve() == "available"
+
+    _assert_copied(on, image, video)
+    event, data = on.event, on.event["data"]
+    assert (event["type"], event["subject"], event["time"]) == ("gatehouse.media.v1", "VSTC1", "2026-07-01T12:00:00Z")
+    assert (data["kind"], data["alarm_id"], data["recording_id"]) == ("available", "eye4-alarm", FILEID)
+    assert data["payload"]["resource"] == {"Key": FILEID, "region": "cn"}
+    assert [entry["file_Type"] for entry in data["payload"]["files"]] == ["image", "video"]
+    assert "reason" not in data
+    first, second = data["files"]
+    assert (first["role"], first["copy"]["content_type"]) == ("image", "image/jpeg")
+    assert (second["role"], second["copy"]["content_type"]) == ("video", "video/h264")
+    for number, file in enumerate(data["files"], start=1):
+        assert file["copy"]["bucket"] == BUCKET
+        assert file["copy"]["key"].startswith(f"eye4/{event['id']}/{number:03}-{file['role']}-")
+
+
+def test_a_link_says_until_when_it_holds(on: Bench) -> None:
+    _hold(on, VIDEO)
+    on.resolve()
+
+    (file,) = on.event["data"]["files"]
+    assert file["link"]["expires_at"] == (NOW + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    assert file["link"]["url"].startswith(f"{on.cloud.url}/files/")
+
+
+def test_segments_keep_the_vendors_order_also_by_name(on: Bench) -> None:
+    _hold(on, *[VIDEO] * 12)
+    on.resolve()
+
+    _assert_copied(on, *on.cloud.names(FILEID))
+    keys = [file["copy"]["key"] for file in on.event["data"]["files"]]
+    assert keys == sorted(keys)
+
+
+def test_an_object_is_stored_with_its_content_type(on: Bench) -> None:
+    _hold(on, IMAGE)
+    on.resolve()
+
+    (key,) = on.stored
+    assert on.account.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentType"] == "image/jpeg"
+
+
+def test_an_empty_file_is_a_file(on: Bench) -> None:
+    _hold(on, File("video", content=b""))
+
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+
+
+@pytest.mark.parametrize(
+    ("path", "suffix", "content_type"),
+    [
+        ("a.mp4", "mp4", "video/mp4"),
+        ("a.JPEG", "jpeg", "image/jpeg"),
+        ("a.png", "png", "image/png"),
+        ("a.exe", "exe", "application/octet-stream"),
+        ("a", "bin", "application/octet-stream"),
+        ("a.b/c", "bin", "application/octet-stream"),
+        ("a.h264%2f..%2f..%2f", "bin", "application/octet-stream"),
+        ("a.é", "bin", "application/octet-stream"),
+        ("a.longer", "bin", "application/octet-stream"),
+        ("../../../a.jpg", "jpg", "image/jpeg"),
+    ],
+)
+def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
+    on: Bench, files: Web, path: str, suffix: str, content_type: str
+) -> None:
+    files.otherwise = said(b"file")
+    on.own = files.url
+    _hold(on, entries=[{"file_name": f"{files.url}/{path}", "file_Type": "../video"}])
+
+    assert on.resolve() == "available"
+
+    ((key, content),) = on.stored.items()
+    assert key.startswith(f"eye4/{on.event['id']}/001-file-")
+    assert (key.count("/"), key.rpartition(".")[2], content) == (2, suffix, b"file")
+    assert on.event["data"]["files"][0]["copy"]["content_type"] == content_type
+
+
+# ─── Where it is asked for ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("kind", "storages"),
+    [
+        ("doorbell", [Storage.DOORBELL, Storage.ALARM]),
+        ("camera", [Storage.ALARM, Storage.DOORBELL]),
+        (None, [Storage.ALARM, Storage.DOORBELL]),
+    ],
+)
+def test_both_storages_are_asked_and_the_likelier_one_first(
+    on: Bench, kind: str | None, storages: list[Storage]
+) -> None:
+    api = FakeApi()
+    on.api = api
+
+    with pytest.raises(NotThereYet):
+        on.resolve(wanted(type=kind))
+
+    assert api.asked == [(FILEID, storage) for storage in storages]
+
+
+def test_a_recording_in_the_other_storage_is_found(on: Bench) -> None:
+    _hold(on, VIDEO, type="D005")
+
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+
+
+def test_the_fileid_is_asked_for_as_the_alarm_has_it(on: Bench) -> None:
+    api = FakeApi()
+    on.api = api
+    with pytest.raises(NotThereYet):
+        on.resolve(wanted(fileid=FILEID.upper()))
+
+    assert {fileid for fileid, _ in api.asked} == {FILEID.upper()}
+
+
+def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
+    assert on.resolve(wanted(account="harbour", recording=f"harbour/{FILEID}")) == "missing"
+
+    data = on.event["data"]
+    assert (data["kind"], data["reason"], data["files"]) == ("missing", "no_credentials", [])
+    assert on.cloud.asked == {}
+
+
+# ─── Nothing, or not yet ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_there_is_nothing_is_not_believed_until_patience_is_over(on: Bench) -> None:
+    _hold(on, VIDEO, there_from=None)
+    for waited in (0, 1, 599.9):
+        with pytest.raises(NotThereYet):
+            on.resolve(waited=waited)
+    assert on.store.records == {}
+
+    assert on.resolve(waited=600) == "missing"
+    data = on.event["data"]
+    assert (data["kind"], data["reason"], data["files"]) == ("missing", "not_found", [])
+
+
+def test_a_recording_that_is_there_at_the_third_asking_is_resolved(on: Bench) -> None:
+    _hold(on, VIDEO, there_from=3)
+    for waited in (0, 10):
+        with pytest.raises(NotThereYet):
+            on.resolve(waited=waited)
+
+    assert on.resolve(waited=30) == "available"
+
+
+@pytest.mark.parametrize(("days", "kind"), [(29.9, "missing"), (30, "expired"), (34, "expired")])
+def test_nothing_is_expired_when_the_alarm_is_older_than_the_vendor_keeps_files(
+    on: Bench, days: float, kind: str
+) -> None:
+    _hold(on, there_from=None)
+
+    assert on.resolve(wanted(received_at=NOW - timedelta(days=days)), waited=600) == kind
+    assert (on.event["data"]["kind"], on.event["data"]["reason"]) == (kind, "not_found")
+
+
+def test_a_recording_that_is_older_than_the_vendor_keeps_files_and_there_is_available(on: Bench) -> None:
+    _hold(on, VIDEO)
+
+    assert on.resolve(wanted(received_at=NOW - timedelta(days=40))) == "available"
+
+
+def test_no_credentials_are_not_taken_for_expired(on: Bench) -> None:
+    old = wanted(account="harbour", recording=f"harbour/{FILEID}", received_at=NOW - timedelta(days=40))
+
+    assert on.resolve(old) == "missing"
+
+
+def test_an_api_that_does_not_answer_is_asked_again_until_it_is_given_up(on: Bench) -> None:
+    on.api = FakeApi(down=True)
+    for waited in (0, 601, 86_399):
+        with pytest.raises(CallFailed):
+            on.resolve(waited=waited)
+
+    assert on.resolve(waited=86_400) == "missing"
+    assert on.event["data"]["reason"] == "unreachable"
+
+
+@pytest.mark.parametrize("status", [500, 429, 503, 401])
+def test_an_api_in_trouble_is_not_taken_for_one_that_has_nothing(on: Bench, status: int) -> None:
+    _hold(on, VIDEO, refusals=(status,) * 3)
+    with pytest.raises(CallFailed):
+        on.resolve(waited=700)
+
+    assert on.resolve(waited=710) == "available"
+
+
+@pytest.mark.parametrize("tried", [0, 1, 2])
+def test_nothing_is_believed_before_the_fourth_attempt_however_late_it_comes(on: Bench, tried: int) -> None:
+    _hold(on, there_from=None)
+    with pytest.raises(NotThereYet):
+        on.resolve(waited=100_000, tried=tried)
+
+    on.api = FakeApi(down=True)
+    with pytest.raises(CallFailed):
+        on.resolve(waited=100_000, tried=tried)
+    assert on.store.records == {}
+
+
+def test_attempts_are_counted_by_those_that_ran(on: Bench) -> None:
+    _hold(on, there_from=None)
+    since = NOW - timedelta(days=1)
+    for _ in range(3):
+        with pytest.raises(NotThereYet):
+            on.resolver().resolve(wanted(), since)
+
+    assert on.resolver().resolve(wanted(), since) == "missing"
+
+
+def test_a_hiccup_costs_no_attempt(on: Bench) -> None:
+    _hold(on, replace(VIDEO, refusals=(500, 503)), refusals=(500, 429))
+
+    assert on.resolve() == "available"
+    assert on.slept == [0.3, 1.0] * 2
+
+
+def test_a_call_that_takes_long_is_not_tried_again_within_the_attempt(on: Bench) -> None:
+    api = FakeApi(down=True)
+    seconds = iter(range(0, 1000, 11))
+    on.api, on.monotonic = api, lambda: float(next(seconds))
+    with pytest.raises(CallFailed):
+        on.resolve()
+
+    assert len(api.asked) == 1
+    assert on.slept == []
+
+
+# ─── Some of it ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_files_that_are_refused_are_named_with_their_reason_and_hold_up_no_others(on: Bench) -> None:
+    on.limits = Limits(size=5_000, seconds=30)
+    held = Recording((IMAGE, VIDEO, VIDEO))
+    on.cloud.hold(FILEID, held)
+    image, video, _ = (on.cloud.link(name) for name in on.cloud.names(FILEID))
+    urls = [
+        "http://169.254.169.254/latest/meta-data/a.jpg",
+        image,
+        "http://[::1",
+        "http://a.eye4.cn@127.0.0.1/",
+        video,
+        "file:///etc/passwd",
+        "no address",
+    ]
+    on.cloud.hold(FILEID, replace(held, entries=_entries(*urls)))
+
+    assert on.resolve() == "partial"
+
+    assert _outcomes(on.event) == [
+        "host_not_allowed",
+        "available",
+        "host_not_allowed",
+        "host_not_allowed",
+        "too_large",
+        "host_not_allowed",
+        "host_not_allowed",
+    ]
+    assert [file["link"]["url"] for file in on.event["data"]["files"]] == urls
+    _assert_copied(on, image)
+
+
+def test_a_recording_of_which_every_file_is_refused_is_missing_at_once(on: Bench) -> None:
+    _hold(on, entries=_entries("http://127.0.0.1:9/a.jpg", "http://localhost:9/b"))
+
+    assert on.resolve() == "missing"
+    assert _outcomes(on.event) == ["host_not_allowed", "host_not_allowed"]
+    assert on.stored == {}
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for_while_the_others_are_ours(on: Bench) -> None:
+    _hold(on, IMAGE, replace(VIDEO, refusals=(404, 403)))
+    image, video = on.cloud.names(FILEID)
+    for waited in (0, 10):
+        with pytest.raises(NotThereYet):
+            on.resolve(waited=waited)
+
+    assert on.resolve(waited=20) == "available"
+    _assert_copied(on, image, video)
+    assert on.cloud.fetched == {image: 1, video: 3}
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (500, "unreachable")])
+def test_a_file_that_never_comes_makes_the_recording_partial_when_patience_is_over(
+    on: Bench, status: int, reason: str
+) -> None:
+    _hold(on, IMAGE, replace(VIDEO, refusals=(status,) * 99))
+    with pytest.raises(NotThereYet):
+        on.resolve(waited=599)
+
+    assert on.resolve(waited=600) == "partial"
+    assert _outcomes(on.event) == ["available", reason]
+    _assert_copied(on, on.cloud.names(FILEID)[0])
+
+
+def test_a_host_that_does_not_answer_for_any_file_is_tried_as_long_as_the_api_would_be(on: Bench) -> None:
+    _hold(on, *[replace(VIDEO, refusals=(500,) * 99)] * 2)
+    for waited in (0, 600, 86_399):
+        with pytest.raises(NotThereYet):
+            on.resolve(waited=waited)
+
+    assert on.resolve(waited=86_400) == "missing"
+    assert _outcomes(on.event) == ["unreachable", "unreachable"]
+
+
+def test_a_file_that_is_gone_is_expired_when_the_alarm_is_old(on: Bench) -> None:
+    _hold(on, replace(VIDEO, refusals=(404,) * 9))
+
+    assert on.resolve(wanted(received_at=NOW - timedelta(days=30)), waited=600) == "expired"
+    (file,) = on.event["data"]["files"]
+    assert (file["status"], file["reason"]) == ("expired", "not_found")
+
+
+@pytest.mark.parametrize("with_length", [True, False])
+def test_half_a_file_is_none_and_leaves_nothing(on: Bench, files: Web, *, with_length: bool) -> None:
+    head = said(length=30_000_000) if with_length else said(length=None, transfer_encoding="chunked")
+    piece = bytes(1_000_000)
+    files.otherwise = [head, *[piece if with_length else b"%x\r\n%s\r\n" % (len(piece), piece)] * 20]
+    on.own = files.url
+    _hold(on, entries=_entries(f"{files.url}/a.h264"))
+
+    with pytest.raises(NotThereYet):
+        on.resolve()
+
+    assert on.stored == {}
+    assert on.files.read(wanted().recording).copies == {}
+
+
+def test_more_than_a_hundred_files_are_not_copied_and_that_is_said(on: Bench) -> None:
+    _hold(on, *[File("video", 10)] * 103)
+
+    assert on.resolve() == "partial"
+    assert _outcomes(on.event) == ["available"] * 100 + ["too_many"] * 3
+    assert len(on.stored) == 100
+    assert len(on.cloud.fetched) == 100
+
+
+# ─── Again ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recording_that_is_resolved_twice_is_one_event(on: Bench) -> None:
+    _hold(on, IMAGE, VIDEO)
+    on.resolve()
+    before = on.event
+    on.now = NOW + timedelta(seconds=60)
+
+    assert on.resolve() == "available"
+    assert on.event == before
+    assert set(on.cloud.fetched.values()) == {1}
+
+
+def test_what_is_ours_is_not_fetched_again_although_every_link_is_new(on: Bench) -> None:
+    _hold(on, IMAGE, VIDEO, replace(VIDEO, refusals=(404,)))
+    with pytest.raises(NotThereYet):
+        on.resolve()
+    on.cloud._now = lambda: NOW.timestamp() + 7  # noqa: SLF001 - other links from now on
+
+    assert on.resolve() == "available"
+    first, second, third = on.cloud.names(FILEID)
+    assert on.cloud.fetched == {first: 1, second: 1, third: 2}
+
+
+def test_a_process_that_dies_between_two_files_leaves_the_rest_to_the_next(on: Bench) -> None:
+    _hold(on, IMAGE, VIDEO, VIDEO)
+    media = on.media
+    left = iter([True, False])
+
+    class Dying:
+        name = BUCKET
+
+        def keep(self, key: str, body: Body, content_type: str) -> None:
+            if not next(left):
+                raise Killed
+            media.keep(key, body, content_type)
+
+    on.bucket = Dying()
+    with pytest.raises(Killed):
+        on.resolve()
+    on.bucket = media
+
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+    first, second, third = on.cloud.names(FILEID)
+    assert on.cloud.fetched == {first: 1, second: 2, third: 1}
+
+
+def test_an_invocation_ends_before_its_time_is_up_and_the_next_one_goes_on(on: Bench) -> None:
+    _hold(on, *[VIDEO] * 5)
+    media, seconds = on.media, [0.0]
+
+    class Slow:
+        name = BUCKET
+
+        def keep(self, key: str, body: Body, content_type: str) -> None:
+            seconds[0] += 181
+            media.keep(key, body, content_type)
+
+    on.bucket = Slow()
+    on.monotonic = lambda: seconds[0]
+    with pytest.raises(MoreToCopy, match="3 of 5"):
+        on.resolve()
+    assert on.store.records == {}
+
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+    assert set(on.cloud.fetched.values()) == {1}
+
+
+def test_two_recordings_are_two_events_with_copies_of_their_own(on: Bench) -> None:
+    other = "0" * 40
+    on.resolve()
+    on.resolve(wanted(other))
+
+    assert len(on.store.records) == 2
+    names = [*on.cloud.names(FILEID), *on.cloud.names(other)]
+    assert sorted(on.stored.values()) == sorted(map(on.cloud.content, names))
+
+
+# ─── What does not fit ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_that_would_be_too_large_leaves_out_what_it_says_twice(on: Bench) -> None:
+    _hold(on, entries=_entries(*(f"http://evil.com/{number}?{'x' * 1_500}" for number in range(100))))
+    on.resolve()
+
+    data = on.event["data"]
+    assert "payload" not in data
+    assert len(data["files"]) == 100
+    assert all("link" in file for file in data["files"])
+
+
+def test_an_event_that_would_be_too_large_even_so_leaves_out_the_links(on: Bench) -> None:
+    _hold(on, entries=_entries(*(f"http://evil.com/{number}?{'x' * 6_000}" for number in range(100))))
+    on.resolve()
+
+    assert _outcomes(on.event) == ["host_not_allowed"] * 100
+    assert not any("link" in file for file in on.event["data"]["files"])
+
+
+def test_a_list_of_thousands_of_files_still_fits_into_an_event(on: Bench) -> None:
+    _hold(on, entries=[{"file_name": "x"}] * 30_000)
+    on.resolve()
+
+    (record,) = on.store.records.values()
+    assert record.size <= MAX_EVENT_BYTES
+    assert _outcomes(on.event) == ["host_not_allowed"] * 100 + ["too_many"]
+
+
+# ─── AWS ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("announce", Announce)
+def test_the_event_is_announced_as_the_setting_says(on: Bench, announce: Announce) -> None:
+    on.announce = announce
+    on.resolve()
+
+    assert len(on.store.records) == 1
+    assert len(on.topics.messages) == (1 if announce is Announce.INLINE else 0)
+
+
+def test_an_event_that_aws_takes_nowhere_fails_the_attempt_and_comes_with_the_next(on: Bench) -> None:
+    _hold(on, VIDEO)
+    on.store.down = on.spill.down = True
+    with pytest.raises(NotKept):
+        on.resolve()
+
+    on.store.down = on.spill.down = False
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+    assert set(on.cloud.fetched.values()) == {1}
+
+
+def test_a_bucket_that_does_not_take_a_file_fails_the_attempt(on: Bench) -> None:
+    _hold(on, VIDEO)
+    on.account.client("s3").delete_bucket(Bucket=BUCKET)
+
+    with pytest.raises(Unavailable, match="upload"):
+        on.resolve()
+    assert on.store.records == {}
+
+
+@pytest.mark.parametrize("size", [8 * 1024 * 1024 - 1, 8 * 1024 * 1024, 8 * 1024 * 1024 + 1, 21_000_003])
+@pytest.mark.parametrize("with_length", [True, False])
+def test_a_large_file_is_stored_in_parts_to_the_byte(on: Bench, size: int, *, with_length: bool) -> None:
+    _hold(on, File("video", size, with_length=with_length))
+
+    assert on.resolve() == "available"
+    (name,) = on.cloud.names(FILEID)
+    _assert_copied(on, name)
+    (file,) = on.event["data"]["files"]
+    assert file["copy"]["size"] == size
+
+
+def test_a_part_that_s3_does_not_take_leaves_nothing_half_done(on: Bench) -> None:
+    _hold(on, File("video", 21_000_003))
+    client = on.account.client("s3")
+
+    def fail(params: dict[str, Any], **_: object) -> None:
+        if params["PartNumber"] == 2:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "as told"}}, "UploadPart")
+
+    client.meta.events.register("provide-client-params.s3.UploadPart", fail)
+    on.bucket = resolve.MediaFiles(client, BUCKET)
+    with pytest.raises(Unavailable):
+        on.resolve()
+    assert on.stored == {}
+
+    on.bucket = on.media
+    assert on.resolve() == "available"
+    _assert_copied(on, *on.cloud.names(FILEID))
+
+
+# ─── The function ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _asked(wait: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the flow sends."""
+    alarm = wanted().model_dump(mode="json")
+    return {"alarm": {**alarm, **({"wait": wait} if wait else {})}, "since": "2026-07-01T12:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_logged"),
+    [
+        (None, False),
+        ("States.Timeout", False),
+        ("DynamoDb.ConditionalCheckFailedException", False),
+        ("DynamoDb.ProvisionedThroughputExceededException", True),
+        ("DynamoDb.DynamoDbException", True),
+        ("States.Runtime", True),
+    ],
+)
+def test_a_wait_that_failed_is_logged_and_the_recording_is_resolved_all_the_same(
+    on: Bench, output: Output, error: str | None, *, is_logged: bool
+) -> None:
+    _hold(on, VIDEO)
+    wait = {"Error": error, "Cause": "MARKER"} if error else None
+
+    assert resolve.handle(_asked(wait), on.resolver()) == {"status": "available"}
+
+    assert [line["error"] for line in output.logged if line["level"] == "ERROR"] == ([error] if is_logged else [])
+    assert "MARKER" not in output.read()
+
+
+def test_an_attempt_knows_how_long_it_is_since_the_wait_ended(on: Bench) -> None:
+    _hold(on, there_from=None)
+    on.note_attempts(wanted().recording)
+    on.now = NOW + timedelta(seconds=599)
+    with pytest.raises(NotThereYet):
+        resolve.handle(_asked(), on.resolver())
+
+    on.now = NOW + timedelta(seconds=600)
+    assert resolve.handle(_asked(), on.resolver()) == {"status": "missing"}
+
+
+def test_the_flow_knows_the_errors_by_their_names() -> None:
+    flow = Path(resolve.__file__).with_name("flow.asl.yaml").read_text()
+
+    assert f"[{NotThereYet.__name__}, {MoreToCopy.__name__}]" in flow
+
+
+def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -> None:
+    _hold(on, entries=_entries("http://evil.com/a.h264?token=MARKER", "http://[::1/MARKER", f"{on.cloud.url}/MARKER"))
+    on.resolve(waited=86_400)
+    with pytest.raises(CallFailed):
+        replace(on, api=FakeApi(down=True)).resolve()
+
+    assert len([line for line in output.logged if line["level"] == "WARNING"]) == 3
+    for hidden in ("MARKER", CUSTOMER["api"]["authkey"], "//"):
+        assert hidden not in output.read()
+
+
+def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the clients of `gatehouse.aws`, the settings from the environment and the customers from the secret."""
+    _hold(on, IMAGE, File("video", 9_000_000))
+    on.account.built()
+    secret = json.dumps({"accounts": [CUSTOMER]})
+    told = {
+        **ENVIRONMENT,
+        "TOPIC_ARNS": ",".join(f"{topic}={arn}" for topic, arn in on.account.topic_arns.items()),
+        "SPILL_QUEUE_URL": on.account.spill_url,
+        "SECRET_ARN": on.account.secretsmanager.create_secret(Name="eye4", SecretString=secret)["ARN"],
+        "API_URL": on.cloud.url,
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    session = botocore.session.get_session()
+    monkeypatch.setattr("gatehouse.aws._session", lambda: session)
+    clients: list[Any] = [aws.client, aws.transfer_client]
+    for client in clients:
+        client.cache_clear()
+
+    answer = resolve.handle(_asked(), resolve._resolver())  # noqa: SLF001 - what the handler makes once
+
+    for client in clients:
+        client.cache_clear()
+    assert answer == {"status": "available"}
+    (item,) = on.account.items()
+    event = json.loads(item["event"]["S"])
+    assert [file["status"] for file in event["data"]["files"]] == ["available", "available"]
+    assert sorted(on.stored.values()) == sorted(map(on.cloud.content, on.cloud.names(FILEID)))
+    assert on.cloud.credentials == {("body", "4711", "the-key-of-4711")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_URL", "ftp://api.example.com"),
+        ("API_URL", "http://user@api.example.com"),
+        ("DOWNLOAD_HOSTS", ""),
+        ("FILE_LIMIT", "0"),
+        ("PATIENCE", "-1"),
+        ("GIVE_UP", "soon"),
+        ("KEEPS_DAYS", "0"),
+        ("MEDIA_BUCKET", ""),
+        ("PENDING_FILES_TABLE", ""),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(name: str, value: str) -> None:
+    with pytest.raises(WrongSetting, match=name):
+        Settings.read({**ENVIRONMENT, name: value})
+
+
+def test_the_defaults_are_the_templates() -> None:
+    settings = Settings.read(ENVIRONMENT)
+
+    assert (settings.api_url, settings.download_hosts, settings.file_limit) == ("", "*.eye4.cn", 1024)
+    assert (settings.patience, settings.give_up, settings.keeps_days) == (600, 86_400, 30)

@@ -1,0 +1,155 @@
+"""From the alarms' queue to the flow: one for each recording, however many alarms there are of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+from mypy_boto3_stepfunctions import SFNClient
+
+from functions.eye4 import recording, start
+from functions.eye4.pending import KEPT
+from functions.eye4.recording import Wanted
+from ops.simulators import Request
+from tests.aws import Aws
+from tests.builders import FILEID, NEIGHBOUR, NOW, eye4_house, ring
+from tests.fakes import FakeStates
+from tests.unit.conftest import Output
+
+FLOW = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
+SETTINGS = start.Settings(flow_arn=FLOW)
+NEIGHBOURS = ring(guid=NEIGHBOUR["guids"][0])
+
+
+@pytest.fixture
+def states(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStates]:
+    fake = FakeStates()
+    monkeypatch.setattr("gatehouse.aws.client", lambda service: {"stepfunctions": fake}[service])
+    return (yield fake)
+
+
+def _event(push: Request) -> dict[str, Any]:
+    """The alarm of a push, as it was announced."""
+    house = eye4_house()
+    house.send(push)
+    return house.event
+
+
+def _batch(*events: Any) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with raw delivery from SNS."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m-{number}",
+                "receiptHandle": "r",
+                "body": event if isinstance(event, str) else json.dumps(event),
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:alarms",
+                "awsRegion": "eu-central-1",
+            }
+            for number, event in enumerate(events)
+        ]
+    }
+
+
+def _failed(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def test_an_alarm_with_a_recording_starts_a_flow_that_knows_all_it_needs(states: FakeStates) -> None:
+    event = _event(ring(FILEID.upper(), did="VSTC1"))
+
+    assert start.handle(_batch(event), SETTINGS) == {"batchItemFailures": []}
+
+    ((_name, told),) = states.started.items()
+    assert json.loads(told) == {
+        "recording": f"workshop/{FILEID}",
+        "account": "workshop",
+        "fileid": FILEID.upper(),
+        "type": "doorbell",
+        "device": "VSTC1",
+        "alarm_id": event["id"],
+        "occurred_at": "2026-07-01T12:00:00Z",
+        "received_at": "2026-07-01T12:00:00Z",
+        "expires_at": str(int((NOW + KEPT).timestamp())),
+    }
+    assert Wanted.model_validate_json(told) == recording.of(event)
+
+
+def test_an_alarm_that_says_less_starts_a_flow_all_the_same(states: FakeStates) -> None:
+    event = _event(ring())
+    del event["data"]["device"]
+    event["data"]["payload"] = {"payload": {"fileid": FILEID}}
+
+    assert _failed(start.handle(_batch(event), SETTINGS)) == []
+    assert {"type", "device"}.isdisjoint(json.loads(next(iter(states.started.values()))))
+
+
+def test_an_alarm_that_comes_twice_is_one_flow(states: FakeStates) -> None:
+    event = _event(ring())
+
+    assert _failed(start.handle(_batch(event, event), SETTINGS)) == []
+    assert _failed(start.handle(_batch(event), SETTINGS)) == []
+    assert len(states.started) == 1
+
+
+def test_two_alarms_of_one_recording_are_one_flow_and_the_first_ones(states: FakeStates) -> None:
+    first, second = _event(ring()), _event(ring(FILEID.upper(), action="177"))
+    assert first["id"] != second["id"]
+
+    assert _failed(start.handle(_batch(first, second), SETTINGS)) == []
+    assert [json.loads(told)["alarm_id"] for told in states.started.values()] == [first["id"]]
+
+
+def test_one_fileid_of_two_customers_is_two_flows(states: FakeStates) -> None:
+    start.handle(_batch(_event(ring()), _event(NEIGHBOURS)), SETTINGS)
+
+    assert sorted(json.loads(told)["account"] for told in states.started.values()) == ["harbour", "workshop"]
+
+
+@pytest.mark.parametrize(
+    "error", ["ThrottlingException", "ExecutionLimitExceeded", "StateMachineDoesNotExist", "hangs"]
+)
+def test_a_flow_that_does_not_start_leaves_its_message_to_the_queue(states: FakeStates, error: str) -> None:
+    event = _event(ring())
+    states.error = error
+
+    assert _failed(start.handle(_batch(event), SETTINGS)) == ["m-0"]
+
+    states.error = None
+    assert _failed(start.handle(_batch(event), SETTINGS)) == []
+    assert len(states.started) == 1
+
+
+def test_messages_that_fail_are_named_and_hold_up_no_others(states: FakeStates, output: Output) -> None:
+    good, other = _event(ring(FILEID)), _event(ring("0" * 40))
+    no_recording = _event(ring(None, action="101"))
+
+    answer = start.handle(_batch("MARKER {", good, no_recording, {}, "5", other), SETTINGS)
+
+    assert _failed(answer) == ["m-0", "m-2", "m-3", "m-4"]
+    assert len(states.started) == 2
+    assert {line["message_id"] for line in output.logged if line["level"] == "ERROR"} == set(_failed(answer))
+    assert "MARKER" not in output.read()
+
+
+def test_step_functions_own_word_for_a_flow_that_was_started_is_understood(account: Aws) -> None:
+    client: SFNClient = account.client("stepfunctions")
+    role = "arn:aws:iam::123456789012:role/flow"
+    definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    flow = client.create_state_machine(name="flow", definition=definition, roleArn=role)["stateMachineArn"]
+    first, second = _event(ring()), _event(ring(action="177"))
+
+    assert start.start(first, flow, client) == start.start(second, flow, client)
+    (execution,) = client.list_executions(stateMachineArn=flow)["executions"]
+    told = json.loads(client.describe_execution(executionArn=execution["executionArn"])["input"])
+    assert told["alarm_id"] == first["id"]
+
+
+def test_any_other_error_of_step_functions_is_raised() -> None:
+    with pytest.raises(ClientError, match="StateMachineDeleting"):
+        start.start(_event(ring()), FLOW, cast("SFNClient", FakeStates(error="StateMachineDeleting")))

@@ -1,0 +1,189 @@
+"""Whose an Eye4 push is, by its guid; and when two of them are the same happening."""
+
+import hmac
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.eye4.wire import Accounts
+from gatehouse.telemetry import Count
+from ops.simulators import Request, eye4
+from tests.builders import CUSTOMER, EYE4, FILEID, NEIGHBOUR, NOW, House, eye4_house, eye4_push, ring, uploaded
+from tests.unit.conftest import Output
+
+GUID = EYE4["guid"]
+OLDER = CUSTOMER["guids"][1]
+SLOT = NOW.replace(minute=0)  # the beginning of one of the slots in which a message is taken for a repetition
+
+
+@pytest.fixture
+def house() -> House[Any]:
+    return eye4_house()
+
+
+def _with_guid(guid: str | None) -> Request:
+    push = ring()
+    headers = {name: value for name, value in push.headers.items() if name != "guid"}
+    return Request(push.url, push.body, headers if guid is None else {**headers, "guid": guid})
+
+
+# ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("guid", CUSTOMER["guids"])
+def test_each_live_guid_of_a_customer_is_accepted(house: House[Any], guid: str) -> None:
+    assert house.send(_with_guid(guid)).status == 200
+    assert house.event["data"]["account"] == "workshop"
+
+
+def test_the_guid_says_which_customer_it_is(house: House[Any]) -> None:
+    house.send(_with_guid(NEIGHBOUR["guids"][0]))
+
+    assert house.event["data"]["account"] == "harbour"
+
+
+@pytest.mark.parametrize("guid", [None, "", " ", "\t"])
+def test_a_push_without_a_guid_is_refused(house: House[Any], guid: str | None, output: Output) -> None:
+    answer = house.send(_with_guid(guid))
+
+    assert (answer.status, answer.reason) == (401, "missing_signature")
+    assert house.is_untouched
+    assert output.counted == {Count.REJECTED: 1}
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        "0" * 32,
+        GUID[:-1],
+        GUID + "0",
+        GUID.upper(),
+        f"{GUID},{GUID}",
+        f"{GUID} {GUID}",
+        GUID[:16] + " " + GUID[16:],
+        "\x00" + GUID,
+        "ä" * 32,
+        "\ud800" * 32,
+        "x" * 100_000,
+    ],
+)
+def test_what_is_nearly_a_guid_is_refused(house: House[Any], guid: str) -> None:
+    answer = house.send(_with_guid(guid))
+
+    assert (answer.status, answer.reason) == (401, "unknown_account")
+    assert house.is_untouched
+
+
+def test_a_resource_message_with_a_wrong_guid_is_refused_and_touches_no_row(house: House[Any]) -> None:
+    assert house.send(uploaded(guid="0" * 32)).reason == "unknown_account"  # the house fails where a row is touched
+
+
+def test_space_around_a_guid_is_nobodys_fault(house: House[Any]) -> None:
+    assert house.send(_with_guid(f"  {GUID} ")).status == 200
+
+
+def test_a_guid_that_was_made_a_moment_ago_is_accepted(house: House[Any]) -> None:
+    house.accounts.rotated = Accounts.model_validate({"accounts": [{**CUSTOMER, "guids": ["new"]}]})
+
+    assert house.send(_with_guid("new")).status == 200
+
+
+def test_a_guid_is_compared_in_constant_time_with_every_one_there_is(
+    house: House[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[int, int]] = []
+    genuine = hmac.compare_digest
+
+    def noting(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return genuine(one, other)
+
+    monkeypatch.setattr("functions.eye4.verify.hmac.compare_digest", noting)
+    for guid in (GUID, OLDER, "0" * 32, "x"):
+        compared.clear()
+        house.send(_with_guid(guid))
+        assert compared == [(32, 32)] * 3
+
+
+def test_the_guid_is_in_no_event_and_no_log_line(house: House[Any], output: Output) -> None:
+    house.send(ring())
+    house.send(_with_guid(GUID + "0"))
+
+    assert GUID not in "".join(record.body for record in house.store.records.values())
+    assert GUID not in output.read()
+
+
+# ─── What ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ids(house: House[Any], *pushes: Request, apart: timedelta = timedelta(0)) -> list[str]:
+    """The ids of the events of these pushes, which come one after the other."""
+    for number, push in enumerate(pushes):
+        assert house.send(push, at=SLOT + number * apart).status == 200
+    return list(house.store.records)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ring(cover="https://alarm.example.com/alarm_image_20261122.jpg?e=1795000300"),
+        ring(electricity="86"),
+        ring(as_text=True),
+        ring(FILEID.upper()),
+        ring(f"{FILEID[:1]} {FILEID[1:5]} {FILEID[5:]}"),
+        ring(guid=OLDER),
+    ],
+    ids=["another cover", "another charge", "payload as text", "upper case", "the page's spaces", "the older guid"],
+)
+def test_an_alarm_that_is_sent_again_otherwise_is_the_same_alarm_days_later(house: House[Any], again: Request) -> None:
+    assert len(_ids(house, ring(), again, apart=timedelta(days=3))) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ring("0" * 40),
+        ring(did="VSTC000000OTHER"),
+        ring(action="102"),
+        ring(kind="camera"),
+        ring(guid=NEIGHBOUR["guids"][0]),
+        ring(None),
+    ],
+    ids=["recording", "device", "action", "type", "customer", "no recording"],
+)
+def test_an_alarm_that_differs_is_another_one(house: House[Any], other: Request) -> None:
+    assert len(_ids(house, ring(), other)) == 2
+
+
+def test_parts_of_an_identity_do_not_run_into_each_other(house: House[Any]) -> None:
+    assert len(_ids(house, ring(did="AB", kind="C"), ring(did="A", kind="BC"))) == 2
+
+
+def test_an_alarm_without_a_recording_is_one_within_five_minutes_and_another_one_after(house: House[Any]) -> None:
+    low = ring(None, action="101")
+
+    assert len(_ids(house, *[low] * 5, apart=timedelta(seconds=74))) == 1  # 0 to 296 s
+    assert house.send(low, at=SLOT + timedelta(seconds=300)).status == 200
+    assert len(house.stored) == 2
+
+
+def test_an_alarm_without_a_recording_that_says_something_else_is_another_one(house: House[Any]) -> None:
+    assert len(_ids(house, ring(None, electricity="9"), ring(None, electricity="8"))) == 2
+
+
+def test_the_order_of_the_fields_does_not_make_another_message(house: House[Any]) -> None:
+    body = {"type": "doorbell", "action": "101", "did": "D1"}
+    assert len(_ids(house, eye4_push(body), eye4_push(dict(reversed(body.items()))))) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff\xfe", b"[", b'{"a": 1e999}', b'{"a":"\\ud800"}', b"[" * 30_000, json.dumps([1]).encode(), b"null"],
+)
+def test_garbage_under_a_guid_of_ours_is_kept(house: House[Any], body: bytes) -> None:
+    for path in (eye4.ALARMS, eye4.RESOURCES):
+        assert house.send(eye4_push(body, path)).status == 200
+
+    assert house.event["data"]["kind"] == "unmapped"

@@ -1,0 +1,23 @@
+"""What the operator reads of an event."""
+
+from typing import Any
+
+import pytest
+
+from ops.cli import what
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"kind": "leak", "severity": "high", "links": [], "state": "raised"}, "leak high"),
+        ({"kind": "staff", "outcome": "granted"}, "staff granted"),
+        ({"kind": "climate", "readings": {"temperature": {"value": 0}, "leak": {"value": False}}},
+         "temperature 0, leak False"),
+        ({"kind": "available", "files": [{}, {}, {}]}, "available, 3 files"),
+        ({"kind": "partial", "files": [{}]}, "partial, 1 file"),
+        ({"kind": "missing", "files": []}, "missing, 0 files"),
+    ],
+)  # fmt: skip
+def test_an_event_in_a_few_words(data: dict[str, Any], words: str) -> None:
+    assert what(data) == words
