@@ -32,6 +32,10 @@ class CallFailed(GatehouseError):
     """Eye4 did not answer, or not as it should. The message holds no address, since that is a key to the file."""
 
 
+class Denied(CallFailed):
+    """Eye4 does not take our credentials."""
+
+
 class Client:
     """Eye4's API, for one customer."""
 
@@ -50,6 +54,7 @@ class Client:
         """The files of a recording: none where it is not there yet, was never there, or is there no longer.
 
         Raises:
+            Denied: our credentials are not taken.
             CallFailed: there was no usable answer.
         """
         body, headers = self._credentials()
@@ -63,6 +68,8 @@ class Client:
                 preload_content=False,
             )
             try:
+                if answer.status in {401, 403}:
+                    raise Denied(f"eye4: {_PATH} answered {answer.status}: are the credentials in the secret right?")
                 if answer.status != 200:
                     raise CallFailed(f"eye4: {_PATH} answered {answer.status}")
                 content = answer.read(_ANSWER + 1)

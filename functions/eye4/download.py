@@ -105,7 +105,7 @@ class Body:
             # What has arrived, so that a trickle is seen to be one.
             piece: bytes = self._response.read1(amount, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Interrupted(_fault(error)) from None
+            raise _interruption(error) from None
         self.size += len(piece)
         if self.size > self._limits.size:
             raise Refused(MediaFault.TOO_LARGE)
@@ -185,35 +185,17 @@ class Downloads:
             scheme, host, port = _authority(parts)
         except ValueError:
             raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
-        address = self._address(scheme, host, port)
-        # To the address that was looked at: a second look-up could give another one.
-        if scheme == "https":
-            pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
-                address, port, server_hostname=host, assert_hostname=host
-            )
-        else:
-            pool = urllib3.HTTPConnectionPool(address, port)
-        default = port == _PORTS[scheme]
-        try:
-            return pool.urlopen(
-                "GET",
-                (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-                headers={
-                    "host": host if default else f"{host}:{port}",
-                    "accept-encoding": "identity",
-                    "user-agent": "gatehouse",
-                },
-                redirect=False,
-                retries=False,
-                timeout=_TIMEOUT,
-                preload_content=False,
-                decode_content=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise Interrupted(_fault(error)) from None
+        # To an address that was looked at: a second look-up could give another one.
+        *others, last = self._addresses(scheme, host, port)
+        for address in others:
+            try:
+                return _requested(parts, scheme, host, port, address)
+            except Unreachable:
+                continue
+        return _requested(parts, scheme, host, port, last)
 
-    def _address(self, scheme: str, host: str, port: int) -> str:
-        """Where to connect to."""
+    def _addresses(self, scheme: str, host: str, port: int) -> list[str]:
+        """Where to connect to, at least one."""
         own = (scheme, host, port) == self._own
         if not (own or self._is_allowed(host)):
             raise Refused(MediaFault.HOST_NOT_ALLOWED)
@@ -223,14 +205,48 @@ class Downloads:
             raise Unreachable from None
         if not own and not all(map(_is_public, found)):
             raise Refused(MediaFault.PRIVATE_ADDRESS)
-        return found[0]
+        if not found:
+            raise Unreachable
+        return found
 
     def _is_allowed(self, host: str) -> bool:
         return any(host.endswith(entry[1:]) if entry.startswith("*.") else host == entry for entry in self._hosts)
 
 
+def _requested(parts: SplitResult, scheme: str, host: str, port: int, address: str) -> urllib3.BaseHTTPResponse:
+    """The answer of a host at one of its addresses, its head read."""
+    if scheme == "https":
+        pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
+            address, port, server_hostname=host, assert_hostname=host
+        )
+    else:
+        pool = urllib3.HTTPConnectionPool(address, port)
+    default = port == _PORTS[scheme]
+    try:
+        return pool.urlopen(
+            "GET",
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            headers={
+                "host": host if default else f"{host}:{port}",
+                "accept-encoding": "identity",
+                "user-agent": "gatehouse",
+            },
+            redirect=False,
+            retries=False,
+            timeout=_TIMEOUT,
+            preload_content=False,
+            decode_content=False,
+        )
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise _interruption(error) from None
+
+
 def _interruption(error: Exception) -> Interrupted:
-    return Interrupted(MediaFault.TOO_SLOW) if isinstance(error, urllib3.exceptions.TimeoutError) else Unreachable()
+    """What a failed call is; that nobody listens is a time-out by its type only."""
+    slow = isinstance(error, urllib3.exceptions.TimeoutError)
+    if slow and not isinstance(error, urllib3.exceptions.NewConnectionError):
+        return Interrupted(MediaFault.TOO_SLOW)
+    return Unreachable()
 
 
 def _authority(parts: SplitResult) -> tuple[str, str, int]:
@@ -251,13 +267,6 @@ def _joined(url: str, target: str) -> str:
         return urljoin(url, target)
     except ValueError:
         raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
-
-
-def _fault(error: Exception) -> MediaFault:
-    """What a failed call is; that nobody listens is a time-out by its type only."""
-    slow = isinstance(error, urllib3.exceptions.TimeoutError)
-    slow = slow and not isinstance(error, urllib3.exceptions.NewConnectionError)
-    return MediaFault.TOO_SLOW if slow else MediaFault.UNREACHABLE
 
 
 def _is_public(address: str) -> bool:

@@ -11,10 +11,9 @@ from gatehouse.errors import NotUnderstood
 from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
 from gatehouse.wire import unix_time
 
-_LOW_BATTERY: Final = "101"
 _ACTIONS: Final = {
     "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR, the vendor does not tell which
-    _LOW_BATTERY: (AlarmKind.LOW_BATTERY, Severity.LOW),
+    wire.LOW_BATTERY: (AlarmKind.LOW_BATTERY, Severity.LOW),
 }
 _UNKNOWN: Final = (AlarmKind.UNKNOWN, Severity.UNKNOWN)
 
@@ -29,7 +28,6 @@ def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
         raise NotUnderstood("neither an alarm nor a resource message")
     alarm = wire.Alarm.model_validate(payload)
     kind, severity = _ACTIONS.get(alarm.action or "", _UNKNOWN)
-    fileid = None if alarm.action == _LOW_BATTERY else alarm.fileid
     cover = alarm.custom.cover or alarm.cover
     return [
         receipt.event(
@@ -37,8 +35,8 @@ def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
                 **receipt.common(device=alarm.did, occurred_at=None),
                 kind=kind,
                 severity=severity,
-                media="pending" if fileid else None,
-                recording_id=fileid,
+                media="pending" if alarm.fileid else None,
+                recording_id=alarm.fileid,
                 links=(link("cover", cover),) if cover else (),
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(days=35)
 """A row's life: longer than Eye4 keeps the files, and than an alarm can be late from our own queues."""
 _COPY: Final = "copy "
+_EXPIRES: Final = "expires_at = if_not_exists(expires_at, :expires_at)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,14 @@ class Row:
     """The message."""
     copies: dict[str, Picture] = field(default_factory=dict)
     """What is in the media bucket already, by its key there."""
+    failed: frozenset[str] = frozenset()
+    """The keys of files that an attempt could not copy."""
 
 
 class PendingFiles:
     """The table. A row holds `recording` (the key), `task_token` (the wait's, written by the flow), `arrived_at` and
     `resource` (the resource message), `copy <key>` for each file copied, `attempts` that brought less than everything,
-    and `expires_at` for DynamoDB's TTL.
+    the keys of files that `failed`, and `expires_at` for DynamoDB's TTL.
     """
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str, now: Callable[[], datetime]) -> None:
@@ -64,7 +67,7 @@ class PendingFiles:
             {
                 ":now": {"S": self._now().isoformat()},
                 ":resource": {"S": json.dumps(resource)},
-                ":expires_at": {"N": str(int((self._now() + KEPT).timestamp()))},
+                ":expires_at": self._expiry(),
             },
         )
         token: str | None = before.get("task_token", {}).get("S")
@@ -78,18 +81,29 @@ class PendingFiles:
         """
         self._update(
             recording,
-            "SET #copy = :copy",
+            f"SET #copy = :copy, {_EXPIRES}",
             {"#copy": f"{_COPY}{copy.key}"},
-            {":copy": {"S": copy.model_dump_json(exclude_none=True)}},
+            {":copy": {"S": copy.model_dump_json(exclude_none=True)}, ":expires_at": self._expiry()},
         )
 
-    def tried(self, recording: str) -> int:
+    def tried(self, recording: str, failed: Collection[str] = ()) -> int:
         """Notes that an attempt brought less than everything; returns how many have by now.
+
+        Args:
+            recording: the row.
+            failed: the keys of the files that it could not copy.
 
         Raises:
             Unavailable: DynamoDB did not take it.
         """
-        before = self._update(recording, "ADD #attempts :one", {"#attempts": "attempts"}, {":one": {"N": "1"}})
+        names = {"#attempts": "attempts"}
+        values: dict[str, Any] = {":one": {"N": "1"}, ":expires_at": self._expiry()}
+        expression = f"SET {_EXPIRES} ADD #attempts :one"
+        if failed:
+            expression += ", #failed :failed"
+            names["#failed"] = "failed"
+            values[":failed"] = {"SS": sorted(failed)}
+        before = self._update(recording, expression, names, values)
         return int(before.get("attempts", {}).get("N", 0)) + 1
 
     def read(self, recording: str) -> Row:
@@ -104,16 +118,20 @@ class PendingFiles:
             )
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"GetItem: {_named(error)}") from error
-        item: dict[str, str] = {name: str(next(iter(value.values()))) for name, value in answer.get("Item", {}).items()}
+        item = answer.get("Item", {})
         return Row(
-            arrived_at=datetime.fromisoformat(item["arrived_at"]) if "arrived_at" in item else None,
-            resource=json.loads(item.get("resource", "null")),
+            arrived_at=datetime.fromisoformat(item["arrived_at"]["S"]) if "arrived_at" in item else None,
+            resource=json.loads(item["resource"]["S"]) if "resource" in item else None,
             copies={
-                name.removeprefix(_COPY): Picture.model_validate_json(value)
+                name.removeprefix(_COPY): Picture.model_validate_json(value["S"])
                 for name, value in item.items()
                 if name.startswith(_COPY)
             },
+            failed=frozenset(item["failed"]["SS"]) if "failed" in item else frozenset(),
         )
+
+    def _expiry(self) -> dict[str, str]:
+        return {"N": str(int((self._now() + KEPT).timestamp()))}
 
     def _update(self, recording: str, expression: str, names: dict[str, str], values: dict[str, Any]) -> dict[str, Any]:
         """Updates a row; returns what it was."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +19,7 @@ from pydantic import Field, JsonValue
 from s3transfer.manager import TransferConfig, TransferManager
 
 from functions.eye4 import normalise, wire
-from functions.eye4.client import CallFailed, Client, Storage
+from functions.eye4.client import CallFailed, Client, Denied, Storage
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, Unreachable
 from functions.eye4.pending import PendingFiles, Row
 from functions.eye4.recording import Wanted
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
 
 _FILE_SECONDS: Final = 300.0
 """How long one file may take."""
+_GRACE: Final = 30.0
+"""Seconds besides, for S3 to put it together."""
+_API_SECONDS: Final = 45.0
+"""How long an answer of Eye4's API may take."""
 _INVOCATION_SECONDS: Final = 780.0
 """How long one invocation goes on, below the function's Timeout of 900 s."""
 _ATTEMPTS: Final = 4
@@ -185,7 +190,8 @@ class Resolver:
         """A resolver.
 
         Args:
-            api: Eye4's API for an account, None where we have no credentials for it.
+            api: Eye4's API for an account, None where we have no credentials for it; raises `LookupError` where
+                there is no such account.
             downloads: what may be fetched.
             pending: the recordings' rows.
             bucket: where the copies go.
@@ -230,43 +236,71 @@ class Resolver:
             received_at=row.arrived_at or self._now(),
             payload=_payload(row, listed),
         )
-        files = []
-        for position, entry in enumerate(listed[:_FILES]):
-            key = receipt.key(Media.topic, _name(position, entry))
-            copy = row.copies.get(key)
-            if copy is None and self._monotonic() > ends_at:
-                raise MoreToCopy(f"{position} of {len(listed)} files are copied")
-            files.append(_available(entry, copy) if copy else self._file(wanted, entry, key))
-        self._insist(wanted, files, waited)
-        files += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
+        keys = {
+            receipt.key(Media.topic, _name(position, entry)): entry for position, entry in enumerate(listed[:_FILES])
+        }
+        files = self._files(wanted, row, keys, ends_at)
+        # The picture is there at once, the film is what the message would have been about.
+        filmless = bool(files) and not row.arrived_at and all(file.role != "video" for file in files.values())
+        self._insist(wanted, files, waited, filmless=filmless)
+        told = list(files.values())
+        told += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
         if self._now() - wanted.received_at >= self._patience.keeps:
-            files = [_expired(file) for file in files]
-            kind = _kind(files) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
+            told = [_expired(file) for file in told]
+            kind = _kind(told) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
         else:
-            kind = _kind(files) or MediaStatus.MISSING
-        record = _record(wanted, receipt, kind, fault, files)
+            kind = _kind(told) or MediaStatus.MISSING
+        record = _record(wanted, receipt, kind, fault, told)
         admission = self._book.admit(record)
-        log.info("resolved", event_id=record.id, kind=kind, files=len(files), admission=admission)
+        log.info("resolved", event_id=record.id, kind=kind, files=len(told), admission=admission)
         return kind
 
     def _listed(self, wanted: Wanted, waited: timedelta) -> tuple[list[Listed], MediaFault | None]:
         """The files that Eye4 has, or why there are none."""
-        api = self._api(wanted.account)
+        try:
+            api = self._api(wanted.account)
+        except LookupError:
+            # The handler knew it: the secret was changed a moment ago, and will be read again.
+            if self._is_early(wanted, waited, self._patience.nothing):
+                raise NotThereYet("no such account in the secret") from None
+            api = None
         if api is None:
             return [], MediaFault.NO_CREDENTIALS
         # Nothing says which storage a type of device uses, but for the doorbells; the other one is asked as well.
         storages = (Storage.DOORBELL, Storage.ALARM) if wanted.type == _DOORBELL else (Storage.ALARM, Storage.DOORBELL)
         try:
             for storage in storages:
-                if listed := self._tried(partial(api.files, wanted.fileid, storage), CallFailed):
+                if listed := self._tried(partial(_asked, api, wanted.fileid, storage), CallFailed):
                     return listed, None
-        except CallFailed:
+        except CallFailed as error:
+            log.warning("eye4 gave no list of files", error=str(error))
             if self._is_early(wanted, waited, self._patience.silence):
                 raise
-            return [], MediaFault.UNREACHABLE
+            return [], MediaFault.DENIED if isinstance(error, Denied) else MediaFault.UNREACHABLE
         if self._is_early(wanted, waited, self._patience.nothing):
             raise NotThereYet("eye4 has no file of it")
         return [], MediaFault.NOT_FOUND
+
+    def _files(self, wanted: Wanted, row: Row, listed: Mapping[str, Listed], ends_at: float) -> dict[str, File]:
+        """What becomes of each file, by its key, in the vendor's order.
+
+        Raises:
+            MoreToCopy: the time is up, and one was never tried.
+        """
+        files: dict[str, File] = {}
+        # What failed before comes last: a slow file does not keep the others from us for ever.
+        for key in sorted(listed, key=row.failed.__contains__):
+            copy = row.copies.get(key)
+            if copy is not None:
+                files[key] = _available(listed[key], copy)
+            elif self._monotonic() <= ends_at:
+                files[key] = self._file(wanted, listed[key], key)
+            elif key in row.failed:
+                files[key] = _absent(listed[key], MediaFault.TOO_SLOW)
+            else:
+                self._pending.tried(wanted.recording, _failed(files))
+                raise MoreToCopy(f"{len(files)} of {len(listed)} files were looked at")
+        return {key: files[key] for key in listed}
 
     def _file(self, wanted: Wanted, entry: Listed, key: str) -> File:
         """Copies a file; where that cannot be, says why."""
@@ -275,10 +309,15 @@ class Resolver:
         def fetch() -> Body:
             with self._downloads.open(entry.url or "") as body:
                 self._bucket.keep(key, body, content_type)
+            if not body.size:
+                raise Interrupted(MediaFault.NOT_FOUND)  # a name without a file yet
             return body
 
         try:
-            body = self._tried(fetch, Unreachable)
+            body = self._tried(partial(_bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
+        except TimeoutError:
+            log.warning("a file was not copied", key=key, fault=MediaFault.TOO_SLOW)
+            return _absent(entry, MediaFault.TOO_SLOW)
         except (Refused, Interrupted) as error:
             log.warning("a file was not copied", key=key, fault=error.fault)
             return _absent(entry, error.fault)
@@ -293,9 +332,9 @@ class Resolver:
         self._pending.copied(wanted.recording, copy)
         return _available(entry, copy)
 
-    def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta) -> bool:
+    def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta, failed: Collection[str] = ()) -> bool:
         """Whether another attempt may still bring something better. The flow's own count has in it what never ran."""
-        return self._pending.tried(wanted.recording) < _ATTEMPTS or waited < patience
+        return self._pending.tried(wanted.recording, failed) < _ATTEMPTS or waited < patience
 
     def _tried[T](self, call: Callable[[], T], hiccup: type[Exception]) -> T:
         """What a call returns, tried again after an error that may pass at once."""
@@ -309,18 +348,43 @@ class Resolver:
             self._sleep(pause)
         return call()
 
-    def _insist(self, wanted: Wanted, files: Sequence[File], waited: timedelta) -> None:
+    def _insist(self, wanted: Wanted, files: Mapping[str, File], waited: timedelta, *, filmless: bool) -> None:
         """Another attempt, where one may bring more.
 
         Raises:
             NotThereYet: it may, and it is not too late for it.
         """
-        faults = {file.reason for file in files} & _PASSING
+        faults = {file.reason for file in files.values()} & _PASSING
         # Where something is ours already, nobody is to wait for it because another file's host is away.
-        silent = faults != {MediaFault.NOT_FOUND} and not any(file.copy_ for file in files)
+        silent = MediaFault.UNREACHABLE in faults and not any(file.copy_ for file in files.values())
         patience = self._patience.silence if silent else self._patience.nothing
-        if faults and self._is_early(wanted, waited, patience):
-            raise NotThereYet("some files cannot be fetched")
+        if (faults or filmless) and self._is_early(wanted, waited, patience, _failed(files)):
+            raise NotThereYet("not all of it is there")
+
+
+def _failed(files: Mapping[str, File]) -> list[str]:
+    return [key for key, file in files.items() if file.reason in _PASSING]
+
+
+def _asked(api: Api, fileid: str, storage: Storage) -> list[Listed]:
+    try:
+        return _bounded(partial(api.files, fileid, storage), _API_SECONDS)
+    except TimeoutError:
+        raise CallFailed("eye4: no answer in time") from None
+
+
+def _bounded[T](call: Callable[[], T], seconds: float) -> T:
+    """What a call returns, if it does so in time; one that does not is left to itself.
+
+    A socket's time-out is for each piece that comes: a host that sends a byte now and then is never over.
+
+    Raises:
+        TimeoutError: it did not return.
+    """
+    pool = ThreadPoolExecutor(max_workers=1)
+    running = pool.submit(call)
+    pool.shutdown(wait=False)
+    return running.result(seconds)
 
 
 def _name(position: int, entry: Listed) -> str:
@@ -425,7 +489,10 @@ def _resolver() -> Resolver:
     secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts)
 
     def api(name: str) -> Client | None:
-        login = next((account.api for account in secret.accounts().accounts if account.account == name), None)
+        known = {account.account: account.api for account in secret.accounts().accounts}
+        if name not in known and (newer := secret.newer()):
+            known = {account.account: account.api for account in newer.accounts}
+        login = known[name]
         return Client(login, settings.api_url) if login else None
 
     return Resolver(

@@ -4,6 +4,7 @@ Source: "Equipment Alarm Receiving and Access Process", chapters 2 to 4.
 """
 
 import re
+from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, SecretStr
@@ -15,6 +16,11 @@ from gatehouse.wire import Message, Text
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
 _ID_LENGTH: Final = 200
 """Characters of an id that is used as a key; one on the wire has 40."""
+LOW_BATTERY: Final = "101"
+"""The `action` that nothing is recorded of."""
+_MOST: Final = 8
+"""Ids that one message is looked through for; a real one has three fields."""
+_NOTHING: Final = frozenset({"", "0", "none", "null", "undefined"})
 _NAMES: Final = ("Key", "key", "d009_id")
 
 
@@ -76,7 +82,10 @@ class Alarm(Message):
     @property
     def fileid(self) -> str | None:
         """The recording that is to come, if there is one; the page breaks it by spaces, the wire does not."""
-        return "".join(self.custom.fileid.split()) or None if self.custom.fileid else None
+        if self.action == LOW_BATTERY:
+            return None
+        told = "".join((self.custom.fileid or "").split())
+        return None if told.lower() in _NOTHING else told
 
 
 class Listed(Message):
@@ -90,7 +99,9 @@ class Listed(Message):
 
 def is_alarm(payload: JsonValue) -> bool:
     """Whether it is the first of the two messages: by what is in it, whichever address it came to."""
-    return isinstance(payload, dict) and ("action" in payload or "did" in payload)
+    if not isinstance(payload, dict):
+        return False
+    return "action" in payload or ("did" in payload and not any(name in payload for name in _NAMES))
 
 
 def recording_ids(payload: JsonValue) -> list[str]:
@@ -105,13 +116,15 @@ def recording_ids(payload: JsonValue) -> list[str]:
         value = payload.get(name)
         if isinstance(value, str) and value.strip():
             found |= dict.fromkeys((recording_id(value), *(recording_id(part) for part in _FILEID.findall(value))))
-    return list(found)
+    return list(found)[:_MOST]
 
 
 def recording_id(fileid: str) -> str:
     """A fileid in the one form in which two of them are compared."""
     whole = "".join(fileid.split())
-    return whole.lower() if _FILEID.fullmatch(whole) else whole[:_ID_LENGTH]
+    if _FILEID.fullmatch(whole):
+        return whole.lower()
+    return whole if len(whole) <= _ID_LENGTH else sha256(whole.encode()).hexdigest()
 
 
 def listed(answer: Any) -> list[Listed]:

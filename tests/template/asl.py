@@ -233,7 +233,11 @@ def error_faults(definition: Document, raised: Collection[str]) -> list[str]:
     for name, state in states(definition).items():
         for kind in ("Retry", "Catch"):
             handlers = [handler["ErrorEquals"] for handler in state.get(kind, [])]
+            # Where an AWS error's name only saves retries, nothing depends on its being right.
+            idle = [handler["ErrorEquals"] for handler in state.get(kind, []) if handler.get("MaxAttempts") == 0]
             for position, errors in enumerate(handlers):
+                if errors in idle:
+                    continue
                 found += [f"{name}: {kind} of {error}" for error in errors if error not in {*_ERRORS, *raised}]
                 if "States.ALL" in errors and (len(errors) > 1 or position < len(handlers) - 1):
                     found.append(f"{name}: {kind} of States.ALL, which has to be alone and last")

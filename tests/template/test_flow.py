@@ -256,10 +256,15 @@ def _retriers(bound: str) -> list[Document]:
     return retriers
 
 
-@pytest.mark.parametrize(("position", "setting"), [(0, "PATIENCE"), (1, "GIVE_UP")])
-def test_the_retries_outlast_the_functions_patience(position: int, setting: str) -> None:
+@pytest.mark.parametrize("setting", ["PATIENCE", "GIVE_UP"])
+def test_the_retries_outlast_the_functions_patience(setting: str) -> None:
     """Only the function knows when to stop, and says so by an answer; retries that end before fail the execution."""
-    assert asl.expected_seconds(_retriers("MinValue")[position]) > _set_by(setting)["MaxValue"]
+    assert asl.expected_seconds(_retriers("MinValue")[0]) > _set_by(setting)["MaxValue"]
+
+
+def test_a_fault_of_ours_is_told_within_the_night() -> None:
+    """What is no error of the function's own fails the execution, and so rings the alarm."""
+    assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[1]) < 5 * 3_600
 
 
 def test_retries_that_end_before_are_noticed() -> None:
@@ -406,7 +411,8 @@ def test_the_topic_may_send_to_the_queue_and_nobody_else() -> None:
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
-            "Resource": queue.attributes["Arn"],
+            # What SNS cannot deliver goes where what cannot be started goes.
+            "Resource": [queue.attributes["Arn"], _subscription()["RedrivePolicy"]["deadLetterTargetArn"]],
             "Condition": {"ArnEquals": {"aws:SourceArn": _subscription()["TopicArn"]}},
         }
     ]

@@ -146,6 +146,8 @@ class MediaFault(StrEnum):
     PRIVATE_ADDRESS = "private_address"
     TOO_MANY = "too_many"
     NO_CREDENTIALS = "no_credentials"
+    DENIED = "denied"
+    """The vendor does not take our credentials."""
 
 
 class NoticeKind(StrEnum):
@@ -205,7 +207,7 @@ class Data(_Model):
 
 
 class Picture(_Model):
-    """A picture, by claim check: where it is, not what it shows."""
+    """A picture, or another file, by claim check: where it is, not what it shows."""
 
     role: str
     bucket: str | None = None

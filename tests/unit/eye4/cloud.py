@@ -124,6 +124,8 @@ class Bench:
     monotonic: Callable[[], float] = lambda: 0.0
     slept: list[float] = field(default_factory=list)
     """The waits, in seconds; none of them passes."""
+    sleep: Callable[[float], None] = lambda _: None
+    """What happens meanwhile."""
     own: str = ""
     """Where files may lie, in place of the simulated cloud."""
 
@@ -140,7 +142,7 @@ class Bench:
         """A new process' resolver."""
         assert self.bucket
         return Resolver(
-            api=lambda account: self.api if account == "workshop" else None,
+            api=lambda account: {"workshop": self.api, "harbour": None}[account],
             downloads=Downloads(["*.eye4.cn"], self.limits, own=self.own or self.cloud.url),
             pending=self.files,
             bucket=self.bucket,
@@ -148,8 +150,12 @@ class Bench:
             patience=self.patience,
             now=lambda: self.now,
             monotonic=self.monotonic,
-            sleep=self.slept.append,
+            sleep=self._asleep,
         )
+
+    def _asleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.sleep(seconds)
 
     def resolve(self, recording: Wanted | None = None, *, waited: float = 0, tried: int = 9) -> str:
         """One attempt, so many seconds after the flow's wait ended, and after so many that brought too little."""

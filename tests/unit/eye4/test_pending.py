@@ -118,6 +118,22 @@ def test_attempts_are_counted_one_by_one(files: PendingFiles) -> None:
     assert files.read(RECORDING) == Row()
 
 
+def test_what_failed_is_known_to_the_next_attempt(files: PendingFiles) -> None:
+    files.tried("a/1", ["x", "y"])
+    files.tried("a/1")
+    files.tried("a/1", ["z"])
+
+    assert files.read("a/1").failed == {"x", "y", "z"}
+
+
+def test_a_row_that_began_with_an_attempt_or_a_copy_goes_as_well(files: PendingFiles, account: Aws) -> None:
+    files.tried("a/1")
+    files.copied("a/2", Picture(role="image", key="k"))
+
+    ends = {row(account, name)["expires_at"] for name in rows(account)}
+    assert ends == {str(int((NOW + KEPT).timestamp()))}
+
+
 def test_two_customers_have_two_rows_for_one_fileid(files: PendingFiles, account: Aws) -> None:
     for customer in ("workshop", "harbour"):
         files.arrived(pending.key(customer, FILEID), RESOURCE)

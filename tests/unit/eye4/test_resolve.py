@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.eye4 import resolve
-from functions.eye4.client import CallFailed, Storage
-from functions.eye4.download import Body, Limits
+from functions.eye4.client import CallFailed, Denied, Storage
+from functions.eye4.download import Body, Interrupted, Limits
 from functions.eye4.resolve import MoreToCopy, NotThereYet, Settings
 from functions.eye4.wire import Listed
 from gatehouse import aws
 from gatehouse.errors import NotKept, Unavailable, WrongSetting
-from gatehouse.events import MAX_EVENT_BYTES
+from gatehouse.events import MAX_EVENT_BYTES, MediaFault
 from gatehouse.settings import Announce
 from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
@@ -57,6 +57,25 @@ class FakeApi:
         if self.down:
             raise CallFailed("fake")
         return self.listed.get(storage, [])
+
+
+@dataclass
+class SlowBucket:
+    """A bucket on whose clock the files of some numbers take five minutes, and then have not come."""
+
+    bucket: Any
+    numbers: set[str]
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return str(self.bucket.name)
+
+    def keep(self, key: str, body: Body, content_type: str) -> None:
+        if key.rpartition("/")[2].partition("-")[0] in self.numbers:
+            self.seconds += 300
+            raise Interrupted(MediaFault.TOO_SLOW)
+        self.bucket.keep(key, body, content_type)
 
 
 def _entries(*urls: str) -> list[dict[str, str]]:
@@ -126,18 +145,20 @@ def test_segments_keep_the_vendors_order_also_by_name(on: Bench) -> None:
 
 
 def test_an_object_is_stored_with_its_content_type(on: Bench) -> None:
-    _hold(on, IMAGE)
+    _hold(on, IMAGE, VIDEO)
     on.resolve()
 
-    (key,) = on.stored
+    key, _ = sorted(on.stored)
     assert on.account.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentType"] == "image/jpeg"
 
 
-def test_an_empty_file_is_a_file(on: Bench) -> None:
+def test_an_empty_file_is_one_that_is_not_there_yet(on: Bench) -> None:
     _hold(on, File("video", content=b""))
 
-    assert on.resolve() == "available"
-    _assert_copied(on, *on.cloud.names(FILEID))
+    with pytest.raises(NotThereYet):
+        on.resolve()
+    assert on.resolve(waited=600) == "missing"
+    assert _outcomes(on.event) == ["not_found"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +183,7 @@ def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
     on.own = files.url
     _hold(on, entries=[{"file_name": f"{files.url}/{path}", "file_Type": "../video"}])
 
-    assert on.resolve() == "available"
+    assert on.resolve(waited=600) == "available"
 
     ((key, content),) = on.stored.items()
     assert key.startswith(f"eye4/{on.event['id']}/001-file-")
@@ -215,6 +236,24 @@ def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
     data = on.event["data"]
     assert (data["kind"], data["reason"], data["files"]) == ("missing", "no_credentials", [])
     assert on.cloud.asked == {}
+
+
+def test_a_customer_whom_the_secret_does_not_have_yet_is_looked_for_again(on: Bench) -> None:
+    new = wanted(account="pier", recording=f"pier/{FILEID}")
+    with pytest.raises(NotThereYet):
+        on.resolve(new)
+
+    assert on.resolve(new, waited=600) == "missing"
+    assert on.event["data"]["reason"] == "no_credentials"
+
+
+def test_credentials_that_are_not_taken_are_named_as_the_reason(on: Bench) -> None:
+    _hold(on, VIDEO, refusals=(401,) * 9)
+    with pytest.raises(Denied):
+        on.resolve()
+
+    assert on.resolve(waited=86_400) == "missing"
+    assert on.event["data"]["reason"] == "denied"
 
 
 # ─── Nothing, or not yet ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -309,6 +348,48 @@ def test_a_hiccup_costs_no_attempt(on: Bench) -> None:
 
     assert on.resolve() == "available"
     assert on.slept == [0.3, 1.0] * 2
+
+
+def test_a_body_that_is_cut_off_is_a_hiccup_too(on: Bench, files: Web) -> None:
+    whole = said(b"a whole film")
+    files.otherwise = whole[:-4]
+    on.own = files.url
+    _hold(on, entries=_entries(f"{files.url}/a.h264"))
+    on.sleep = lambda _: setattr(files, "otherwise", whole)
+
+    assert on.resolve() == "available"
+    assert list(on.stored.values()) == [b"a whole film"]
+
+
+def test_a_picture_alone_is_not_all_until_the_message_came_or_patience_is_over(on: Bench) -> None:
+    _hold(on, IMAGE)
+    with pytest.raises(NotThereYet):
+        on.resolve()
+    _hold(on, IMAGE, VIDEO)
+
+    assert on.resolve() == "available"
+    assert _outcomes(on.event) == ["available"] * 2
+
+
+def test_a_picture_alone_is_all_where_the_message_came(on: Bench) -> None:
+    _hold(on, IMAGE)
+    on.files.arrived(wanted().recording, {"Key": FILEID})
+
+    assert on.resolve() == "available"
+
+
+def test_slow_files_keep_the_others_from_nobody_and_end(on: Bench) -> None:
+    """Each takes all its time in each attempt, and an attempt has time for two."""
+    _hold(on, VIDEO, VIDEO, VIDEO, VIDEO)
+    on.bucket = slow = SlowBucket(on.bucket, {"001", "002", "003"})
+    on.monotonic = lambda: slow.seconds
+    with pytest.raises(MoreToCopy, match="2 of 4"):
+        on.resolve()
+    with pytest.raises(NotThereYet):
+        on.resolve()
+
+    assert on.resolve(waited=600) == "partial"
+    assert _outcomes(on.event) == ["too_slow", "too_slow", "too_slow", "available"]
 
 
 def test_a_call_that_takes_long_is_not_tried_again_within_the_attempt(on: Bench) -> None:
@@ -535,7 +616,7 @@ def test_an_event_that_would_be_too_large_even_so_leaves_out_the_links(on: Bench
 
 def test_a_list_of_thousands_of_files_still_fits_into_an_event(on: Bench) -> None:
     _hold(on, entries=[{"file_name": "x"}] * 30_000)
-    on.resolve()
+    on.resolve(waited=600)
 
     (record,) = on.store.records.values()
     assert record.size <= MAX_EVENT_BYTES
@@ -652,7 +733,8 @@ def test_an_attempt_knows_how_long_it_is_since_the_wait_ended(on: Bench) -> None
 def test_the_flow_knows_the_errors_by_their_names() -> None:
     flow = Path(resolve.__file__).with_name("flow.asl.yaml").read_text()
 
-    assert f"[{NotThereYet.__name__}, {MoreToCopy.__name__}]" in flow
+    names = ", ".join(error.__name__ for error in (NotThereYet, MoreToCopy, CallFailed, Denied))
+    assert f"[{names}]" in flow
 
 
 def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -> None:
@@ -661,7 +743,7 @@ def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -
     with pytest.raises(CallFailed):
         replace(on, api=FakeApi(down=True)).resolve()
 
-    assert len([line for line in output.logged if line["level"] == "WARNING"]) == 3
+    assert len([line for line in output.logged if line["level"] == "WARNING"]) == 4
     for hidden in ("MARKER", CUSTOMER["api"]["authkey"], "//"):
         assert hidden not in output.read()
 

@@ -169,6 +169,11 @@ def test_an_alarm_without_a_recording_is_one_within_five_minutes_and_another_one
     assert len(house.stored) == 2
 
 
+def test_a_low_battery_with_a_fileid_that_never_changes_is_news_each_time(house: House[Any]) -> None:
+    low = ring(action="101")
+    assert len(set(_ids(house, low, low, apart=timedelta(hours=1)))) == 2
+
+
 def test_an_alarm_without_a_recording_that_says_something_else_is_another_one(house: House[Any]) -> None:
     assert len(_ids(house, ring(None, electricity="9"), ring(None, electricity="8"))) == 2
 

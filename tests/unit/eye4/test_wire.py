@@ -64,6 +64,28 @@ def test_fields_that_name_two_recordings_name_both_once() -> None:
     assert len(found) == len(set(found))
 
 
+def test_one_message_names_no_more_recordings_than_a_message_can_be_about() -> None:
+    crowd = " ".join(f"{number:040x}" for number in range(1_000))
+    assert len(wire.recording_ids({"Key": crowd})) == 8
+
+
+def test_ids_that_differ_late_differ() -> None:
+    assert wire.recording_id("x" * 300 + "1") != wire.recording_id("x" * 300 + "2")
+
+
+@pytest.mark.parametrize("fileid", ["0", "null", "None", " undefined "])
+def test_a_word_for_nothing_names_no_recording(fileid: str) -> None:
+    assert _alarm({"fileid": fileid}).fileid is None
+
+
+def test_a_low_battery_has_no_recording_whatever_it_says() -> None:
+    assert wire.Alarm.model_validate({"action": "101", "payload": {"fileid": FILEID}}).fileid is None
+
+
+def test_a_resource_message_that_names_its_device_is_none_the_less_one() -> None:
+    assert not wire.is_alarm({"did": "VSTC1", "Key": FILEID})
+
+
 @pytest.mark.parametrize("text", [FILEID + "0", "0" + FILEID, f"a_{FILEID}0.h264", FILEID[:-1]])
 def test_what_has_not_forty_digits_is_no_fileid_inside_of_a_name(text: str) -> None:
     assert FILEID not in wire.recording_ids({"key": text})
