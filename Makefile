@@ -4,12 +4,16 @@ fetched := $(CURDIR)/.local/uv/bin/uv
 export UV := $(or $(shell command -v uv),$(fetched))
 run := $(UV) run --frozen
 sam := $(run) python -m ops.tools sam
+export := $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
+image := gatehouse-listener
+ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
+needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm bench build deploy diagram requirements
+.PHONY: help demo up test check lint types template unit contract e2e storm bench build deploy image push-image diagram requirements
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(UV) ## the whole thing on this machine, with simulated vendors; in a script it ends by itself
 	@$(run) gatehouse up --simulate --watch $$(test -t 1 || echo --until-seen)
@@ -33,7 +37,7 @@ template: $(UV) ## what can be known of the template without an account
 	$(run) pytest tests/template
 
 unit: $(UV) ## each part, and what happens when one dies
-	$(run) pytest tests/unit tests/faults
+	$(run) pytest tests/unit tests/faults -m "not storm"
 
 contract: $(UV) ## what every vendor has to keep
 	$(run) pytest tests/contract
@@ -41,8 +45,9 @@ contract: $(UV) ## what every vendor has to keep
 e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
 	$(run) pytest tests/e2e
 
-storm: $(UV) ## five hundred recordings of a vendor in trouble, six minutes; the last figures are in docs/bench.md
+storm: $(UV) ## two long nights, ten minutes and more; the last figures are in docs/bench.md
 	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py
+	$(run) pytest tests/faults -m storm
 
 bench: $(UV) ## memory, the decision's time and a picture's processor time; the last figures are in docs/bench.md
 	$(run) pytest tests/bench -s
@@ -53,12 +58,26 @@ build: $(UV) ## for AWS, into .aws-sam
 deploy: build ## to AWS, with your credentials; settings as ARGS="--parameter-overrides AnnounceMode=stream"
 	$(sam) deploy $(ARGS)
 
+image: ## SenseLink's listener, for Fargate; needs Docker
+	$(call needed,docker)
+	docker build --platform linux/arm64 --file functions/senselink/Dockerfile --tag $(or $(IMAGE),$(image)) .
+
+push-image: ## the same, into ECR as IMAGE=ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG; needs Docker and the AWS CLI
+	@echo '$(IMAGE)' | grep -qE '$(ecr)' || { echo 'IMAGE is to be ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG'; exit 1; }
+	$(call needed,docker)
+	$(call needed,aws)
+	@$(MAKE) --no-print-directory image
+	aws ecr get-login-password --region $(word 4,$(subst ., ,$(IMAGE))) \
+		| docker login --username AWS --password-stdin $(firstword $(subst /, ,$(IMAGE)))
+	docker push $(IMAGE)
+	@echo 'Now: make deploy ARGS="--parameter-overrides SenselinkImage=$(IMAGE) …"'
+
 diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
 	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
 
-requirements: $(UV) ## the layer's, from the lock; run it after every change of the lock
-	$(UV) export --quiet --frozen --no-dev --no-emit-project --no-emit-package websocket-client --no-header \
-		--output-file layers/gatehouse/requirements.txt
+requirements: $(UV) ## the layer's and the image's, from the lock; run it after every change of the lock
+	$(export) --no-emit-package websocket-client --output-file layers/gatehouse/requirements.txt
+	$(export) --output-file functions/senselink/image-requirements.txt
 
 # uv makes everything else; from / so that a pyenv without our version does not stand in the way.
 $(fetched):

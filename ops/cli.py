@@ -57,7 +57,7 @@ def main() -> int:
 def _up(arguments: argparse.Namespace) -> None:
     print("Building and deploying template.yaml into an emulator on this machine …", flush=True)
     options = simulators.chosen(arguments)
-    with local.running(arguments.announce, arguments.folder, options) as stack:
+    with local.running(arguments.announce, arguments.folder, options, simulate=arguments.simulate) as stack:
         print(f"API            {stack.api_url}")
         print(f"AWS endpoint   {stack.aws_endpoint_url}")
         print(f"Everything     {arguments.folder / 'stack.json'}")
@@ -106,7 +106,7 @@ def _watch(stack: local.Stack, *, until_seen: bool) -> None:
         data = event["data"]
         topic = event["type"].split(".")[1]
         device = data.get("device", "")
-        print(f"{topic:<14}{data['vendor']:<10}{device:<18}{what(data)[:38]:<40}{event['id']}", flush=True)
+        print(f"{topic:<14}{data['vendor']:<10}{device[:17]:<18}{what(data)[:38]:<40}{event['id']}", flush=True)
         seen[data["vendor"]] += 1
         if until_seen and all(seen[vendor] >= _SEEN for vendor in wanted):
             print(f"\n{seen.total()} events of {len(seen)} vendors received, each verified, stored once and announced.")

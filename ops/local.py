@@ -45,6 +45,7 @@ class Stack:
     functions: Mapping[str, str]
     flows: Mapping[str, str]
     tables: Mapping[str, str]
+    secrets: Mapping[str, str]
     vendors: Mapping[str, Credentials]
     logs: str
 
@@ -68,7 +69,11 @@ class Stack:
 
 @contextlib.contextmanager
 def running(
-    announce: Announce = Announce.INLINE, folder: Path = FOLDER, options: Options | None = None
+    announce: Announce = Announce.INLINE,
+    folder: Path = FOLDER,
+    options: Options | None = None,
+    *,
+    simulate: bool = False,
 ) -> Iterator[Stack]:
     """The local stack, from nothing; ended with everything that it started when the block ends.
 
@@ -76,6 +81,7 @@ def running(
         announce: the announce mode.
         folder: where it keeps its logs, `stack.json` and what it builds.
         options: of the simulated vendors, where they are not the defaults.
+        simulate: whether what runs beside it sends something by itself.
 
     Raises:
         RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
@@ -94,9 +100,11 @@ def running(
         build = _built(folder / "build", logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
         stack = _with_inspection(_deployed(endpoint, build, {**parameters, "AnnounceMode": announce}, logs))
-        stack.write(described)
         try:
-            yield stack
+            with simulators.beside(stack, options or {}, simulate=simulate) as processes:
+                _note(noted, beside=processes)
+                stack.write(described)
+                yield stack
         finally:
             described.unlink(missing_ok=True)
 
@@ -135,7 +143,7 @@ def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle
         )
-    noted.write_text(json.dumps({"launcher": _identity(os.getpid()), "emulator": _identity(process.pid)}))
+    _note(noted, launcher=[os.getpid()], emulator=[process.pid])
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -143,6 +151,15 @@ def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
         process.wait(timeout=10)
         noted.unlink(missing_ok=True)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _note(noted: Path, **processes: list[int]) -> None:
+    """Writes down who runs, besides those that are written down already."""
+    before = json.loads(noted.read_text()) if noted.exists() else {}
+    now = {role: [_identity(pid) for pid in pids] for role, pids in processes.items()}
+    draft = noted.with_suffix(".draft")
+    draft.write_text(json.dumps({**before, **now}))
+    draft.replace(noted)
 
 
 def _identity(pid: int) -> list[float]:
@@ -158,14 +175,14 @@ def _lives(identity: list[float]) -> bool:
 
 
 def _end_leftover(noted: Path) -> None:
-    """Ends the emulator of a launcher that was killed before it could do so itself."""
+    """Ends the emulator of a launcher that was killed before it could do so itself, and what ran beside it."""
     if not noted.exists():
         return
-    left = json.loads(noted.read_text())
-    if _lives(left["launcher"]):
-        raise RuntimeError(f"it runs already, as process {left['launcher'][0]}")
-    if _lives(left["emulator"]):
-        _end(left["emulator"][0])
+    left: dict[str, list[list[float]]] = json.loads(noted.read_text())
+    for launcher in filter(_lives, left.pop("launcher")):
+        raise RuntimeError(f"it runs already, as process {int(launcher[0])}")
+    for identity in filter(_lives, (identity for identities in left.values() for identity in identities)):
+        _end(int(identity[0]))
     noted.unlink()
 
 
@@ -223,6 +240,7 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         functions={},
         flows={},
         tables={},
+        secrets={},
         vendors={},
         logs=str(logs),
     )
@@ -267,12 +285,12 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         Name=outputs["DoorRulesParameter"], Value=_RULES.read_text(), Type="String", Overwrite=True
     )
     vendors: dict[str, Credentials] = {}
-    secrets = stack.client("secretsmanager")
+    secrets: dict[str, str] = {}
+    secretsmanager = stack.client("secretsmanager")
     for name, simulator in simulators.simulators().items():
         accounts = simulator.new_accounts()
-        secrets.put_secret_value(
-            SecretId=outputs[f"{name.capitalize()}SecretArn"], SecretString=json.dumps(accounts.secret)
-        )
+        secrets[name] = outputs[f"{name.capitalize()}SecretArn"]
+        secretsmanager.put_secret_value(SecretId=secrets[name], SecretString=json.dumps(accounts.secret))
         vendors.update(accounts.apps)
     return replace(
         stack,
@@ -283,6 +301,7 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         functions=_by_name(resources, "AWS::Lambda::Function", "Function"),
         flows=_by_name(resources, "AWS::StepFunctions::StateMachine", "Flow"),
         tables=_by_name(resources, "AWS::DynamoDB::Table", "Table"),
+        secrets=secrets,
         vendors=vendors,
     )
 

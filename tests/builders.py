@@ -16,6 +16,8 @@ from pydantic import BaseModel, JsonValue
 from functions.eye4 import handler as eye4_handler
 from functions.eye4 import wire as eye4_wire
 from functions.eye4.pending import PendingFiles
+from functions.senselink import handler as senselink_handler
+from functions.senselink import wire as senselink_wire
 from functions.sensepass import handler as sensepass_handler
 from functions.sensepass import wire as sensepass_wire
 from functions.sensepass.door import DecidedBy, Door, InDoubt
@@ -67,6 +69,14 @@ CUSTOMER: dict[str, Any] = {
 NEIGHBOUR: dict[str, Any] = {"account": "harbour", "guids": ["91d4b7e20c6f4a53a8f1c2e5d7b3960a"]}
 FILEID = "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"
 EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files"}
+SENSELINK: dict[str, Any] = {
+    "server": "north",
+    "tokens": ["north-one", "north-two"],
+    "url": "ws://192.0.2.20:9000",
+    "app_key": "0f3a9c71",
+    "app_secret": "the-secret-of-0f3a9c71",
+    "time_zone": "+09:00",
+}
 FACE = {
     "ipc_id": "928",
     "face_id": "29195",
@@ -253,6 +263,68 @@ def eye4_push(body: Any, path: str = eye4.ALARMS, guid: str = EYE4["guid"]) -> R
     """A push of Eye4's with whatever body; bytes as they are."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Request(URL + path, content, {"guid": guid, "content-type": "application/json"})
+
+
+def senselink_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    """SenseLink's handler, by default with one server."""
+    vendor = senselink_handler.vendor(senselink_handler.Settings.read(ENVIRONMENT))
+    accounts = senselink_wire.Accounts.model_validate(secret or {"accounts": [SENSELINK]})
+    return _house(vendor, accounts, announce)
+
+
+def access_record(**more: Any) -> dict[str, Any]:
+    """What SenseLink tells of somebody at a door, as the sample of chapter 3.1.1 has it."""
+    return {
+        "id": 1364591,
+        "userId": 4021,
+        "name": "Mira Holt",
+        "type": 1,
+        "avatar": "",
+        "direction": 0,
+        "verifyScore": 0.9375,
+        "receptionUserId": 0,
+        "receptionUserName": "",
+        "groups": [{"id": 1, "name": "Default group", "type": 1}],
+        "deviceName": "bella pro",
+        "sn": "SPSP-f26131cf5301be29b3a6f7be150ed330",
+        "signDate": "2026-07-01",
+        "signTime": int(AT) - 2,
+        "signAvatar": "5d901af663cdaf0001252bb9",
+        "signBgAvatar": "5d901af663cdaf0001252bba",
+        "entryMode": 1,
+        "signTimeZone": "+09:00",
+        "location": "306",
+        "abnormalType": 0,
+        **more,
+    }
+
+
+def alarm_record(**more: Any) -> dict[str, Any]:
+    """What SenseLink tells of an alarm, in the fields of chapter 3.1.2."""
+    return {
+        "id": 7001,
+        "level": 1,
+        "code": 10003,
+        "description": "",
+        "status": 1,
+        "traceId": "T1",
+        "deviceId": 31,
+        "deviceName": "bella pro",
+        "deviceSn": "SPSP-f26131cf5301be29b3a6f7be150ed330",
+        "deviceLocation": "306",
+        "alarmTime": "2026-07-01 20:59:58",
+        "releaseTime": "",
+        "alarmPhoto": "",
+        "resloveOption": 1,
+        **more,
+    }
+
+
+def told(data: Any, kind: int = 30000, token: str = "north-one", **more: Any) -> Request:
+    """A push of SenseLink's event subscription; bytes as they are."""
+    message = {"messageId": "M1", "eventType": kind, "sendTime": int(AT * 1000), "data": data, **more}
+    body = data if isinstance(data, bytes) else json.dumps(message).encode()
+    return Request(f"{URL}/v1/senselink/{token}", body, {"content-type": "application/json"})
 
 
 def _house[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> House[A]:

@@ -1,8 +1,11 @@
 """Simulated vendors: they sign and encrypt as the vendors do, by code of their own, and are found by looking.
 
 A module here is a vendor. It has `new_accounts()` and `day(accounts, url)`; where the vendor has options for
-`gatehouse up`, `add_arguments(parser)` as well; where something has to run beside its pushes, `running()`.
+`gatehouse up`, `add_arguments(parser)` as well; where something has to run beside its pushes, `running()`; where
+something of ours has to run that is not in the emulator, `beside(stack)`.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -10,7 +13,10 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from ops.local import Stack
 
 type Credentials = Mapping[str, str]
 """One app of a vendor, by the names that `.local/stack.json` uses."""
@@ -68,6 +74,20 @@ class Running(Protocol):
         """Runs it; yields parameters that the stack needs for it, by name."""
 
 
+@runtime_checkable
+class Beside(Protocol):
+    """What the module of a vendor offers besides, for whom something of ours runs outside of the emulator."""
+
+    def beside(self, stack: Stack, *, simulate: bool, **options: Any) -> contextlib.AbstractContextManager[list[int]]:
+        """Runs it on a deployed stack; yields its processes, which end with the block.
+
+        Args:
+            stack: the stack.
+            simulate: whether what is simulated beside it is to send something by itself.
+            options: those of `add_arguments`.
+        """
+
+
 def simulators() -> dict[str, Simulator]:
     """All simulated vendors, by the name of their folder under `functions/`."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
@@ -107,3 +127,21 @@ def running(options: Options) -> Iterator[Mapping[str, str]]:
             if isinstance(simulator, Running):
                 parameters |= started.enter_context(simulator.running(**options.get(name, {})))
         yield parameters
+
+
+@contextlib.contextmanager
+def beside(stack: Stack, options: Options, *, simulate: bool) -> Iterator[list[int]]:
+    """Runs what the vendors have beside the emulator; yields its processes.
+
+    Args:
+        stack: the deployed stack.
+        options: of those vendors that are not to run with their defaults.
+        simulate: whether the simulated vendors send.
+    """
+    with contextlib.ExitStack() as started:
+        processes: list[int] = []
+        for name, simulator in simulators().items():
+            if isinstance(simulator, Beside):
+                more = simulator.beside(stack, simulate=simulate, **options.get(name, {}))
+                processes += started.enter_context(more)
+        yield processes

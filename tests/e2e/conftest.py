@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import urllib3
 
 from gatehouse.settings import Announce
 from ops import local
-from ops.simulators import Request
+from ops.simulators import Options, Request
 from ops.simulators.eye4 import Cloud
+from ops.simulators.senselink import Server
 
 _PATIENCE = 60  # seconds
 WAIT = 6
@@ -29,6 +31,8 @@ class Site:
     """The URL of a queue on all topics."""
     cloud: Cloud
     """Eye4's API and files."""
+    senselink: Server = field(default_factory=Server)
+    """Where a listener connects to, once a test runs one."""
     received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Messages by the event's id, each with `event` and `attributes`."""
 
@@ -106,11 +110,19 @@ class Site:
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The stack in each announce mode, one after the other."""
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
-    with (
-        Cloud().serving() as cloud,
-        local.running(request.param, folder, {"eye4": {"api_url": cloud.url, "wait": WAIT}}) as stack,
-    ):
-        here = Site(stack, request.param, local.subscribed_queue(stack, "e2e", list(stack.topics.values())), cloud)
+    with Cloud().serving() as cloud, Server().serving() as server:
+        options = {
+            "eye4": {"api_url": cloud.url, "wait": WAIT},
+            "senselink": {"url": server.url, "api_url": server.api_url, "listen": False},
+        }
+        yield from _site(request.param, folder, options, cloud, server)
+
+
+def _site(announce: Announce, folder: Path, options: Options, cloud: Cloud, server: Server) -> Iterator[Site]:
+    with local.running(announce, folder, options) as stack:
+        server.app = stack.vendors["senselink"]
+        queue = local.subscribed_queue(stack, "e2e", list(stack.topics.values()))
+        here = Site(stack, announce, queue, cloud, server)
         yield here
         here.until(lambda: here.running_flows() == 0)
         # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.

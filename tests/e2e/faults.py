@@ -1,12 +1,15 @@
 """What stands in AWS's place for a deployed function when a test wants something to go wrong."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 import psutil
 import urllib3
@@ -57,14 +60,64 @@ class Killer:
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
         """Serves while the block runs."""
-        thread = threading.Thread(target=self._server.serve_forever)
-        thread.start()
-        try:
+        with _serving(self._server):
             yield
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
+
+
+class Refusal:
+    """DynamoDB behind a door: a table's puts are refused while it is shut, all else is handed on to the emulator."""
+
+    def __init__(self, endpoint: str, table: str) -> None:
+        self.shut_at: float | None = None
+        """Since when it is shut, by the monotonic clock, once it refused something."""
+        self.shut = False
+        self.put: list[tuple[str, str]] = []
+        """The puts that succeeded, in their order: the table, and the item as the caller wrote it."""
+        refusal = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                table_of = json.loads(body).get("TableName")
+                is_put = self.headers["X-Amz-Target"].endswith(".PutItem")
+                if is_put and table_of == table and refusal.shut:
+                    refusal.shut_at = refusal.shut_at or time.monotonic()
+                    self._reply(500, b"{}")
+                    return
+                answer = urllib3.request("POST", endpoint + self.path, body=body, headers=dict(self.headers))
+                if is_put and answer.status == 200:
+                    refusal.put.append((table_of, body.decode()))
+                self._reply(answer.status, answer.data)
+
+            def _reply(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serves while the block runs."""
+        with _serving(self._server):
+            yield self
+
+
+@contextlib.contextmanager
+def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @contextlib.contextmanager

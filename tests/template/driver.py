@@ -40,7 +40,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.store import EventsTable
 from tests.template.iam import Call
-from tests.template.stack import REGION, ROOT, Document, Function, Stack, sam
+from tests.template.stack import REGION, ROOT, Document, Function, Stack, Task, sam
 
 type Payload = dict[str, Any]
 
@@ -151,6 +151,25 @@ def deployed(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
+def noted(calls: Calls, environment: Mapping[str, str]) -> Iterator[pytest.MonkeyPatch]:
+    """An environment in which every call of our code to AWS is noted; what is patched ends with it."""
+    session = botocore.session.get_session()
+    session.register("before-parameter-build.*.*", calls.note)
+    clients: list[Any] = [aws.client, aws.transfer_client]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr("gatehouse.aws._session", lambda: session)
+        for made in clients:
+            made.cache_clear()
+        try:
+            yield patch
+        finally:
+            for made in clients:
+                made.cache_clear()
+
+
+@contextmanager
 def started(function: Function, calls: Calls, **settings: str) -> Iterator[LambdaHandler]:
     """The handler of a function, imported as Lambda imports it: with its environment, and for the first time.
 
@@ -159,18 +178,10 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         calls: notes what it calls.
         settings: in place of those in its environment.
     """
-    session = botocore.session.get_session()
-    session.register("before-parameter-build.*.*", calls.note)
-    clients: list[Any] = [aws.client, aws.transfer_client]
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**function.environment, **settings}.items():
-            patch.setenv(name, value)
+    with noted(calls, {**function.environment, **settings}) as patch:
         patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
-        patch.setattr("gatehouse.aws._session", lambda: session)
         # The secret is read anew with every push that is turned away.
         patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)
-        for made in clients:
-            made.cache_clear()
         path = ROOT.joinpath(*function.module.split(".")).with_suffix(".py")
         spec = importlib.util.spec_from_file_location(f"started.{function.module}", path)
         assert spec is not None
@@ -178,11 +189,7 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         module = importlib.util.module_from_spec(spec)
         patch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
-        try:
-            yield module.lambda_handler
-        finally:
-            for made in clients:
-                made.cache_clear()
+        yield module.lambda_handler
 
 
 def run(stack: Stack, function: Function) -> set[Call]:
@@ -194,10 +201,29 @@ def run(stack: Stack, function: Function) -> set[Call]:
     return calls.made
 
 
+def run_task(stack: Stack, task: Task) -> set[Call]:
+    """Has a task do everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
+    vendors = own(task.folder)
+    assert vendors, f"{task.name}: say in tests/drivers/{task.folder}.py how it is driven"
+    calls = Calls(stack)
+    with deployed(stack):
+        vendors.TASKS[task.module.rpartition(".")[2]](task, calls)
+    return calls.made
+
+
+def parameters() -> dict[str, str]:
+    """Settings with which everything is there that the template makes only where it is asked for."""
+    named = sorted(path.stem for path in (ROOT / "tests" / "drivers").glob("*.py"))
+    found: dict[str, str] = {}
+    for name in named:
+        found |= getattr(own(name), "PARAMETERS", {})
+    return found
+
+
 def _drivers(function: Function) -> list[Driver]:
     """What drives a function: its vendor's own driver for this function, if there is one, or that of its events."""
     vendors = own(function.folder)
-    if vendors and (drive := vendors.DRIVERS.get(function.module.rpartition(".")[2])):
+    if drive := getattr(vendors, "DRIVERS", {}).get(function.module.rpartition(".")[2]):
         return [drive]
     kinds = sorted({event["Type"] for event in function.events.values()})
     assert kinds, f"{function.name}: say in tests/drivers/{function.folder}.py how it is driven"
@@ -226,13 +252,7 @@ def variants(function: Function) -> list[Stack]:
 def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
     """What AWS asks of the role besides: for logs, for encrypted topics, for event sources."""
     group = function.properties["LoggingConfig"]["LogGroup"]
-    log = f"{stack.physical(stack.logical_id(group)).attributes['Arn'].removesuffix('*')}log-stream:2026/01/01/[1]a"
-    found = {Call("logs:CreateLogStream", log), Call("logs:PutLogEvents", log)}
-    topics = stack.of_type("AWS::SNS::Topic")
-    for call in made:
-        if call.action == "sns:Publish" and (key := topics[stack.logical_id(call.resource)].get("KmsMasterKeyId")):
-            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            found |= {Call("kms:GenerateDataKey", key), Call("kms:Decrypt", key)}
+    found = written(stack, group) | encrypted(stack, made)
     for source in function.events_of("DynamoDB"):
         # https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
         for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"):
@@ -246,6 +266,26 @@ def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
         if destination:
             found.add(Call(f"{destination['Type'].lower()}:SendMessage", destination["Destination"]))
     return found
+
+
+def written(stack: Stack, group: str) -> set[Call]:
+    """What it takes to write into a log group."""
+    log = f"{stack.physical(stack.logical_id(group)).attributes['Arn'].removesuffix('*')}log-stream:2026/01/01/[1]a"
+    return {Call("logs:CreateLogStream", log), Call("logs:PutLogEvents", log)}
+
+
+def encrypted(stack: Stack, made: set[Call]) -> set[Call]:
+    """What it takes besides to publish on encrypted topics.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    topics = stack.of_type("AWS::SNS::Topic")
+    keys = {
+        key
+        for call in made
+        if call.action == "sns:Publish" and (key := topics[stack.logical_id(call.resource)].get("KmsMasterKeyId"))
+    }
+    return {Call(action, key) for key in keys for action in ("kms:GenerateDataKey", "kms:Decrypt")}
 
 
 def _put_accounts(function: Function) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from ops import translate
+from tests.template import dockerfile
 
 ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = ROOT / "template.yaml"
@@ -57,6 +58,34 @@ class Function:
     def events_of(self, kind: str) -> list[Document]:
         """Properties of its events of one type."""
         return [event["Properties"] for event in self.events.values() if event["Type"] == kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of the template that runs for as long as nobody ends it, with everything resolved."""
+
+    name: str
+    folder: str
+    """Under `functions/`."""
+    module: str
+    """What its image starts."""
+    role: str
+    """Logical id of the role that it works with."""
+    starter: str
+    """Logical id of the role by which ECS starts it."""
+    properties: Document
+
+    @property
+    def container(self) -> Document:
+        """Its only container."""
+        (container,) = self.properties["ContainerDefinitions"]
+        found: Document = container
+        return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its environment variables; ECS takes text alone, and CloudFormation makes text of numbers."""
+        return {variable["Name"]: str(variable["Value"]) for variable in self.container["Environment"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +168,16 @@ _RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
     "AWS::SSM::Parameter": lambda name: Physical(name, {"Arn": _arn("ssm", f"parameter/{name}")}),
     "AWS::IAM::Role": lambda name: Physical(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}),
     "AWS::IAM::ManagedPolicy": lambda name: Physical(f"arn:aws:iam::{ACCOUNT}:policy/{name}", {}),
+    "AWS::Lambda::Version": lambda name: Physical(_arn("lambda", f"function:{name}:1"), {"Version": "1"}),
     "AWS::Lambda::Function": lambda name: Physical(name, {"Arn": _arn("lambda", f"function:{name}")}),
     "AWS::StepFunctions::StateMachine": lambda name: Physical(
         _arn("states", f"stateMachine:{name}"), {"Arn": _arn("states", f"stateMachine:{name}"), "Name": name}
     ),
+    "AWS::ECS::Cluster": lambda name: Physical(name, {"Arn": _arn("ecs", f"cluster/{name}")}),
+    "AWS::ECS::TaskDefinition": lambda name: Physical(
+        _arn("ecs", f"task-definition/{name}:1"), {"TaskDefinitionArn": _arn("ecs", f"task-definition/{name}:1")}
+    ),
+    "AWS::ECS::Service": lambda name: Physical(_arn("ecs", f"service/{name}"), {"Name": name}),
 }
 _NO_VALUE: Final = object()
 
@@ -152,8 +187,8 @@ class Stack:
 
     def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
         template = translated()
-        self.resources: Mapping[str, Document] = template["Resources"]
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
+        self._rules: Mapping[str, Document] = template.get("Rules", {})
         defaults = {name: str(entry["Default"]) for name, entry in template["Parameters"].items()}
         values = {**defaults, **(parameters or {})}
         self._parameters: dict[str, Any] = {
@@ -168,6 +203,21 @@ class Stack:
             "AWS::StackName": "gatehouse",
             "AWS::URLSuffix": "amazonaws.com",
         }
+        self.resources: Mapping[str, Document] = {
+            name: resource
+            for name, resource in template["Resources"].items()
+            if "Condition" not in resource or self.holds({"Condition": resource["Condition"]})
+        }
+
+    def refusals(self) -> list[str]:
+        """What CloudFormation says of the parameters, by the template's rules, before it makes anything."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._rules.values()
+            if "RuleCondition" not in rule or self.holds(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.holds(assertion["Assert"])
+        ]
 
     def physical(self, logical_id: str) -> Physical:
         """What a resource is, once it is there."""
@@ -202,6 +252,24 @@ class Stack:
             )
             for name, properties in self.of_type("AWS::Lambda::Function").items()
         ]
+
+    def tasks(self) -> list[Task]:
+        """The tasks, whose code is under `functions/`."""
+        found = []
+        for name, properties in self.of_type("AWS::ECS::TaskDefinition").items():
+            # CMD, python, -m, functions.FOLDER.MODULE
+            folder = properties["ContainerDefinitions"][0]["HealthCheck"]["Command"][-1].split(".")[1]
+            found.append(
+                Task(
+                    name=name,
+                    folder=folder,
+                    module=dockerfile.read(ROOT / "functions" / folder / "Dockerfile").entrypoint[-1],
+                    role=self.logical_id(properties["TaskRoleArn"]),
+                    starter=self.logical_id(properties["ExecutionRoleArn"]),
+                    properties=properties,
+                )
+            )
+        return found
 
     def flows(self) -> list[Flow]:
         """The state machines, whose definitions are under `functions/`."""
@@ -279,9 +347,14 @@ class Stack:
             return self.holds(self._conditions[argument])
         if name == "Fn::Not":
             return not self.holds(argument[0])
+        if name == "Fn::And":
+            return all(map(self.holds, argument))
         if name == "Fn::Equals":
             left, right = map(self.resolve, argument)
             return bool(left == right)
+        if name == "Fn::Contains":  # in rules alone
+            listed, wanted = map(self.resolve, argument)
+            return wanted in listed
         raise NotImplementedError(f"condition {name}: say in stack.py when it holds")
 
 

@@ -168,7 +168,23 @@ def test_nothing_but_what_is_imported_is_beside_our_code(shipped: Path) -> None:
 def _shipped_code() -> Iterator[Path]:
     yield from (_LAYER / "gatehouse").rglob("*.py")
     for function in _FUNCTIONS:
-        yield from (ROOT / "functions" / function.folder).rglob("*.py")
+        yield from _own_code(function)
+
+
+def _own_code(function: Function) -> set[Path]:
+    """The files of a function's folder that its handler imports, in the end: others may run elsewhere."""
+    found: set[Path] = set()
+    names = {function.module}
+    while names:
+        path = ROOT.joinpath(*names.pop().split(".")).with_suffix(".py")
+        if not path.is_file() or path in found:
+            continue
+        found.add(path)
+        names |= set(_imported(path))
+        # What is taken from a package may be a module.
+        taken = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom))
+        names |= {f"{node.module}.{alias.name}" for node in taken for alias in node.names}
+    return found
 
 
 def _handed_a_client(shipped: Path) -> Iterator[Path]:
@@ -231,11 +247,22 @@ def test_a_handler_imports_with_the_layer_alone_and_leaves_the_slow_ones_for_lat
     assert _python(code, local, _artifact(function, tmp_path)) == "set()\n"
 
 
+def test_the_code_of_a_function_is_what_its_handler_imports_and_no_more() -> None:
+    (function, *_) = (
+        function for function in _FUNCTIONS if (ROOT / "functions" / function.folder / "Dockerfile").exists()
+    )
+    there = {path.name for path in (ROOT / "functions" / function.folder).glob("*.py")}
+    own = {path.name for path in _own_code(function)}
+    assert own < there
+    assert {"handler.py", "normalise.py", "verify.py", "wire.py"} <= own
+
+
 @every_function
 def test_whatever_a_function_imports_later_is_in_the_layer_too(function: Function, local: Path, tmp_path: Path) -> None:
     artifact = _artifact(function, tmp_path)
-    modules = {name for path in artifact.rglob("*.py") for name in _imported(path)}
-    modules |= {name for path in (_LAYER / "gatehouse").rglob("*.py") for name in _imported(path)}
+    own = _own_code(function)
+    modules = {name for path in [*own, *(_LAYER / "gatehouse").rglob("*.py")] for name in _imported(path)}
+    modules |= {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in own}
     code = f"import importlib\nfor name in {sorted(modules)}: importlib.import_module(name)"
     _python(code, local, artifact)
 

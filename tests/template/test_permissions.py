@@ -7,10 +7,16 @@ import pytest
 
 from tests.template import driver
 from tests.template.iam import Call, Grant, denied, grants, unused
-from tests.template.stack import Function, Stack
+from tests.template.stack import Function, Stack, Task
 
-_STACK: Final = Stack()
-_FUNCTIONS: Final = {function.name: function for function in _STACK.functions()}
+_STACK: Final = Stack(driver.parameters())
+_TASKS: Final = {task.name: task for task in _STACK.tasks()}
+_FUNCTIONS: Final[dict[str, Function | Task]] = {
+    **{function.name: function for function in _STACK.functions()},
+    **_TASKS,
+}
+"""Those of Lambda, and the tasks of ECS beside them."""
+_FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +24,11 @@ def needed() -> dict[str, set[Call]]:
     """What each function needs: the calls that it makes, and those that AWS makes in its role's name."""
     found = {}
     for name, function in _FUNCTIONS.items():
+        if isinstance(function, Task):
+            made = driver.run_task(_STACK, function)
+            # Its role does not write its logs: ECS does that, by the role with which it starts the task.
+            found[name] = made | driver.encrypted(_STACK, made)
+            continue
         found[name] = set[Call]()
         for stack in driver.variants(function):
             (variant,) = (other for other in stack.functions() if other.name == name)
@@ -26,13 +37,13 @@ def needed() -> dict[str, set[Call]]:
     return found
 
 
-def _own(function: Function) -> set[Grant]:
+def _own(function: Function | Task) -> set[Grant]:
     """What a function's role allows by itself."""
     role = _STACK.of_type("AWS::IAM::Role")[function.role]
     return {grant for policy in role.get("Policies", []) for grant in grants(policy["PolicyDocument"])}
 
 
-def _shared(function: Function) -> dict[str, set[Grant]]:
+def _shared(function: Function | Task) -> dict[str, set[Grant]]:
     """What a function's role allows by the managed policies of the template, by their logical id."""
     role = _STACK.of_type("AWS::IAM::Role")[function.role]
     policies = _STACK.of_type("AWS::IAM::ManagedPolicy")
@@ -40,7 +51,7 @@ def _shared(function: Function) -> dict[str, set[Grant]]:
     return {name: grants(policies[name]["PolicyDocument"]) for name in names}
 
 
-def _allowed(function: Function) -> set[Grant]:
+def _allowed(function: Function | Task) -> set[Grant]:
     return _own(function).union(*_shared(function).values())
 
 
@@ -70,11 +81,34 @@ def test_no_function_is_granted_every_resource_or_every_action(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", _FUNCTIONS)
-def test_a_role_is_one_functions_and_for_lambda_only(name: str) -> None:
+def test_a_role_is_one_functions_and_for_what_runs_it_only(name: str) -> None:
     function = _FUNCTIONS[name]
-    trust = _STACK.of_type("AWS::IAM::Role")[function.role]["AssumeRolePolicyDocument"]["Statement"]
-    assert [statement["Principal"] for statement in trust] == [{"Service": "lambda.amazonaws.com"}]
+    service = "ecs-tasks.amazonaws.com" if isinstance(function, Task) else "lambda.amazonaws.com"
+    assert _trusted(function.role) == [{"Service": service}]
     assert [other.name for other in _FUNCTIONS.values() if other.role == function.role] == [name]
+
+
+def _trusted(role: str) -> list[object]:
+    trust = _STACK.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
+    return [statement["Principal"] for statement in trust]
+
+
+@pytest.mark.parametrize("name", _TASKS)
+def test_a_task_is_started_by_a_role_that_can_fetch_its_image_and_write_its_log_and_nothing_else(name: str) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html."""
+    task = _TASKS[name]
+    image = "arn:aws:ecr:eu-central-1:210987654321:repository/gatehouse"  # also one of another account
+    calls = {Call(f"ecr:{action}", image) for action in _FETCHING}
+    calls |= {Call("ecr:GetAuthorizationToken", "*")}
+    calls |= driver.written(_STACK, task.container["LogConfiguration"]["Options"]["awslogs-group"])
+    role = _STACK.of_type("AWS::IAM::Role")[task.starter]
+    assert set(role) == {"AssumeRolePolicyDocument", "Policies"}
+    allowed = {grant for policy in role["Policies"] for grant in grants(policy["PolicyDocument"])}
+    assert denied(calls, allowed) == []
+    assert unused(calls, allowed) == []
+    assert [grant.action for grant in allowed if grant.resource == "*"] == ["ecr:GetAuthorizationToken"]
+    assert _trusted(task.starter) == [{"Service": "ecs-tasks.amazonaws.com"}]
+    assert task.starter not in {function.role for function in _FUNCTIONS.values()}
 
 
 def test_every_kind_of_call_was_driven(needed: dict[str, set[Call]]) -> None:

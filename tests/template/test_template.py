@@ -11,9 +11,10 @@ import pytest
 
 from gatehouse.settings import Settings
 from ops import translate
+from tests.template import driver
 from tests.template.stack import ROOT, TEMPLATE, Document, Function, Stack, plain, sam, translated
 
-_STACK: Final = Stack()
+_STACK: Final = Stack(driver.parameters())
 _FUNCTIONS: Final = _STACK.functions()
 _PARAMETERS: Final[Document] = sam()["Parameters"]
 _BOOK: Final = "EventsTable"

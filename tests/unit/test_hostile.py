@@ -22,22 +22,26 @@ from tests.builders import (
     EYE4,
     FACE,
     NOW,
+    SENSELINK,
     SENSORO,
     SENSORO_SAFE,
     SUNMI,
     URL,
     House,
+    access_record,
     api_event,
     eye4_house,
     eye4_push,
     ring,
     safe_text,
     sealed_text,
+    senselink_house,
     sensor_body,
     sensor_push,
     sensoro_house,
     sunmi_form,
     sunmi_house,
+    told,
 )
 from tests.unit.conftest import Output
 
@@ -392,11 +396,56 @@ EYE4_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
     ),
 }
 
+# ─── SenseLink ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+SENSELINK_PATH = "/v1/senselink"
+TOKENS: list[str] = SENSELINK["tokens"]
+RECORD = told(access_record())
+
+
+def _with_token(token: str, body: bytes = RECORD.body) -> Event:
+    """The token as API Gateway hands it over, whatever is in it."""
+    return {**api_event(replace(RECORD, body=body)), "pathParameters": {"token": token}}
+
+
+near_tokens = st.one_of(
+    _damaged(TOKENS[0].encode()).map(lambda damaged: damaged.decode("latin-1")),
+    st.sampled_from([TOKENS[0].upper(), TOKENS[0] * 2, ",".join(TOKENS), TOKENS[0][::-1], f"{TOKENS[0]} ", "*", "%"]),
+    words,
+).filter(lambda token: token not in TOKENS)
+
+SENSELINK_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
+    "anything": (1000, st.sampled_from([SENSELINK_PATH, f"{SENSELINK_PATH}/another"]).flatmap(anything)),
+    "not base64": (500, not_base64(f"{SENSELINK_PATH}/another")),
+    "tokens that are nearly ours": (1000, near_tokens.map(_with_token)),
+    "odd bodies with tokens that are nearly ours": (500, st.builds(_with_token, near_tokens, bodies)),
+    "larger than is read, with a token of ours": (
+        50,
+        st.builds(_with_token, st.sampled_from(TOKENS), st.integers(65_537, 200_000).map(lambda size: b"{" * size)),
+    ),
+}
+
 
 # ─── All of them ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-MAKE: dict[str, Callable[[], House[Any]]] = {"sunmi": sunmi_house, "sensoro": sensoro_house, "eye4": eye4_house}
-REQUESTS = {"sunmi": SUNMI_REQUESTS, "sensoro": SENSORO_REQUESTS, "eye4": EYE4_REQUESTS}
+MAKE: dict[str, Callable[[], House[Any]]] = {
+    "sunmi": sunmi_house,
+    "sensoro": sensoro_house,
+    "eye4": eye4_house,
+    "senselink": senselink_house,
+}
+REQUESTS = {
+    "sunmi": SUNMI_REQUESTS,
+    "sensoro": SENSORO_REQUESTS,
+    "eye4": EYE4_REQUESTS,
+    "senselink": SENSELINK_REQUESTS,
+}
+PATHS = {
+    "sunmi": sunmi_simulator.PATH,
+    "sensoro": sensoro_simulator.PATH,
+    "eye4": eye4_simulator.ALARMS,
+    "senselink": f"{SENSELINK_PATH}/another",
+}
 CASES = [(vendor, kind) for vendor, requests in REQUESTS.items() for kind in requests]
 
 
@@ -448,7 +497,6 @@ def test_there_are_at_least_ten_thousand_of_them() -> None:
 
 @pytest.mark.parametrize("vendor", REQUESTS)
 def test_nothing_of_a_hostile_request_is_written_down(vendor: str, output: Output) -> None:
-    path = {"sunmi": sunmi_simulator.PATH, "sensoro": sensoro_simulator.PATH, "eye4": eye4_simulator.ALARMS}[vendor]
     marked = st.builds(
         lambda event, where: {
             **event,
@@ -457,7 +505,7 @@ def test_nothing_of_a_hostile_request_is_written_down(vendor: str, output: Outpu
             ),
             "headers": {**event["headers"], "x-marker": MARKER},
         },
-        anything(path),
+        anything(PATHS[vendor]),
         st.integers(0, 50),
     )
 

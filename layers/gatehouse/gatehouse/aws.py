@@ -24,6 +24,7 @@ _CONFIG = Config(
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
+    max_pool_connections=64,  # opened as they are needed: a listener's workers all call at once
 )
 # S3 takes its time to put the parts of a file together, and nobody waits for it but a flow.
 _PATIENT = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})

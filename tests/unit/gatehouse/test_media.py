@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import Unavailable
-from gatehouse.media import Image, MediaBucket, Upload, decode
+from gatehouse.media import Image, MediaBucket, Upload, decode, image
 from tests.aws import Aws, calls
 
 KINDS = {
@@ -28,12 +28,20 @@ def test_a_picture_is_known_by_its_first_bytes(kind: str, data: bytes, suffix: s
     assert decode(base64.b64encode(data).decode()) == Image(data, hashlib.sha256(data).digest(), kind, suffix)
 
 
+@pytest.mark.parametrize(("kind", "data", "suffix"), [(kind, *known) for kind, known in KINDS.items()], ids=KINDS)
+def test_a_picture_from_its_bytes_is_the_same_as_from_base64(kind: str, data: bytes, suffix: str) -> None:
+    made = image(data)
+
+    assert made == decode(base64.b64encode(data).decode())
+    assert (made.content_type, made.suffix, made.digest) == (kind, suffix, hashlib.sha256(data).digest())
+
+
 @pytest.mark.parametrize("data", [b"\x00", b"\xff", b"B", b"\xff\xd8"])
 def test_a_picture_of_hardly_any_bytes_is_of_no_kind(data: bytes) -> None:
-    image = decode(base64.b64encode(data).decode())
+    found = decode(base64.b64encode(data).decode())
 
-    assert image is not None
-    assert (image.data, image.content_type) == (data, "application/octet-stream")
+    assert found is not None
+    assert (found.data, found.content_type) == (data, "application/octet-stream")
 
 
 @pytest.mark.parametrize(
@@ -47,10 +55,10 @@ def test_a_picture_of_hardly_any_bytes_is_of_no_kind(data: bytes) -> None:
     ids=["plain", "a data URL", "lines", "lines as Android breaks them"],
 )
 def test_a_picture_is_decoded_however_its_base64_is_written(text: str) -> None:
-    image = decode(text)
+    found = decode(text)
 
-    assert image is not None
-    assert (image.data, image.content_type) == (DATA, "image/jpeg")
+    assert found is not None
+    assert (found.data, found.content_type) == (DATA, "image/jpeg")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from gatehouse.telemetry import Count, count, flush, log
+from gatehouse.telemetry import Count, Gauge, count, flush, gauges, log
 from tests.unit.conftest import Output
 
 
@@ -63,6 +63,32 @@ def test_counting_in_many_threads_loses_nothing(output: Output) -> None:
         list(pool.map(lambda _: count(Count.RECORDED, "acme"), range(4000)))
 
     assert output.counted == {Count.RECORDED: 4000}
+
+
+def test_how_things_stand_is_one_line_with_its_units(output: Output) -> None:
+    gauges({"Connected": Gauge("Count", 1), "Age": Gauge("Seconds", 0.25)}, vendor="acme", place="north")
+
+    (line,) = output.lines
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Gatehouse"
+    assert [sorted(dimensions) for dimensions in directive["Dimensions"]] == [["place", "vendor"]]
+    assert {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]} == {
+        "Connected": "Count",
+        "Age": "Seconds",
+    }
+    assert _metrics(output) == [{"vendor": "acme", "place": "north", "Connected": [1.0], "Age": [0.25]}]
+
+
+def test_a_zero_is_told_and_the_next_line_knows_nothing_of_the_last(output: Output) -> None:
+    gauges({"Deaf": Gauge("Count", 0)}, vendor="acme")
+    gauges({"Deaf": Gauge("Count", 2)}, vendor="acme", place="north")
+    count(Count.RECORDED, "acme")
+
+    assert _metrics(output) == [
+        {"vendor": "acme", "Deaf": [0.0]},
+        {"vendor": "acme", "place": "north", "Deaf": [2.0]},
+        {"vendor": "acme", "Recorded": [1.0]},
+    ]
 
 
 def test_a_log_line_is_json_with_what_is_named_by_hand(output: Output) -> None:

@@ -58,6 +58,27 @@ def test_what_runs_beside_the_pushes_needs_no_options(ran: list[Any]) -> None:
     assert ran == [{}, "ended"]
 
 
+def test_what_runs_beside_the_emulator_has_the_stack_the_options_and_the_word_whether_to_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[Any] = []
+
+    @contextlib.contextmanager
+    def beside(stack: Any, **options: Any) -> Iterator[list[int]]:
+        events.append((stack, options))
+        yield [4711]
+        events.append("ended")
+
+    monkeypatch.setattr(
+        simulators, "simulators", lambda: {"acme": SimpleNamespace(beside=beside), "plain": SimpleNamespace()}
+    )
+    stack: Any = object()
+    with simulators.beside(stack, {"acme": {"wait": 5}}, simulate=True) as processes:
+        assert processes == [4711]
+        assert events == [(stack, {"simulate": True, "wait": 5})]
+    assert events[1:] == ["ended"]
+
+
 def test_every_vendors_day_takes_the_options_that_its_module_adds() -> None:
     parser = argparse.ArgumentParser()
     simulators.add_arguments(parser)

@@ -79,7 +79,10 @@ def test_a_flow_of_ours_is_json_once_its_substitutions_are_made(flow: Path) -> N
     assert set(re.findall(r"\$\{(\w+)\}", text)) == names
     assert definition["StartAt"] in definition["States"]
     for state in definition["States"].values():
-        numbers = [state.get("TimeoutSeconds", 0), *(retrier["IntervalSeconds"] for retrier in state.get("Retry", []))]
+        numbers = [
+            state.get("TimeoutSeconds", 0),
+            *(retrier.get("IntervalSeconds", 0) for retrier in state.get("Retry", [])),
+        ]
         assert all(isinstance(number, int) for number in numbers)
 
 

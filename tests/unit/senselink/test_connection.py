@@ -1,0 +1,306 @@
+"""The WebSocket to a server: signed anew each time, dead when it is silent, and trusted only when it may be."""
+
+import hashlib
+import socket
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.senselink.connection import Denied, Lost, connected
+from functions.senselink.wire import Server
+from gatehouse.errors import WrongSetting
+from tests.unit.senselink.server import (
+    BINARY,
+    CLOSE,
+    GREETING,
+    HEARTBEAT,
+    PING,
+    TEXT,
+    Peer,
+    Place,
+    frame,
+    sockets,
+)
+from tests.unit.sensepass.device import Identity, identity
+
+SECRET = "the-secret-of-the-app"
+
+
+def _server(there: Place, scheme: str = "ws", **more: Any) -> Server:
+    url = f"{scheme}://127.0.0.1:{there.port}"
+    return Server.model_validate({"server": "north", "url": url, "app_key": "app", "app_secret": SECRET, **more})
+
+
+def _heard(messages: Iterator[bytes | None], count: int) -> list[bytes]:
+    """So many messages; what is none is passed over."""
+    return list(islice((message for message in messages if message is not None), count))
+
+
+# ─── Who is let in ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_connection_is_signed_anew() -> None:
+    times = iter([1_569_725_174.0, 1_569_725_175.5])
+    with sockets(Peer.until_gone) as there:
+        for _ in range(2):
+            with connected(_server(there), 5, now=lambda: next(times)):
+                pass
+
+    stamps = ["1569725174000", "1569725175500"]
+    signs = [hashlib.md5(f"{stamp}#{SECRET}".encode()).hexdigest() for stamp in stamps]  # noqa: S324
+    assert there.paths == [f"/websocket/record/app/{at}/{sign}" for at, sign in zip(stamps, signs, strict=True)]
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:{}", "ws://127.0.0.1:{}/"])
+def test_the_address_may_end_in_a_slash(url: str) -> None:
+    with (
+        sockets(Peer.until_gone) as there,
+        connected(_server(there, url=url.format(there.port)), 5),
+    ):
+        assert there.paths[0].startswith("/websocket/record/app/")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses_us_denies_permission(status: int) -> None:
+    answer = f"HTTP/1.1 {status} no\r\nContent-Length: 0\r\n\r\n".encode()
+    with sockets(answer) as there, pytest.raises(Denied) as caught, connected(_server(there), 5):
+        pass
+    assert str(caught.value) == f"answered {status}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 500 no\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 404 no\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+)
+def test_a_server_that_answers_otherwise_is_no_connection_and_the_reason_has_no_signature(answer: bytes) -> None:
+    with sockets(answer) as there, pytest.raises(Lost) as caught, connected(_server(there), 5):
+        pass
+    _, _, sign = there.paths[0].rpartition("/")
+    assert sign not in _all_of(caught.value)
+    assert "127.0.0.1" not in _all_of(caught.value)
+
+
+def test_another_host_is_not_followed() -> None:
+    with sockets(Peer.until_gone) as elsewhere:
+        moved = f"HTTP/1.1 302 no\r\nLocation: ws://127.0.0.1:{elsewhere.port}/x\r\nContent-Length: 0\r\n\r\n"
+        with sockets(moved.encode()) as there, pytest.raises(Lost), connected(_server(there), 5):
+            pass
+    assert elsewhere.paths == []
+
+
+def test_where_nobody_listens_there_is_no_connection() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(Lost, match="ConnectionRefusedError"), connected(_server(Place(taken.getsockname()[1])), 5):
+            pass
+
+
+def test_a_port_that_is_none_is_no_connection() -> None:
+    with pytest.raises(Lost, match="ValueError"), connected(_server(Place(), url="ws://127.0.0.1:99999"), 5):
+        pass
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.senselink.connection._CONNECT", 0.1)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(Lost, match="Timeout"),
+        connected(_server(Place(mute.getsockname()[1])), 5),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("lacking", ["url", "app_key", "app_secret"])
+def test_an_entry_that_lacks_what_it_takes_says_so(lacking: str) -> None:
+    without: dict[str, Any] = {lacking: None}
+    server = _server(Place(1), **without)
+    with pytest.raises(WrongSetting, match="north needs url, app_key and app_secret"), connected(server, 5):
+        pass
+
+
+# ─── What is heard ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_messages_come_as_they_are_and_in_their_order() -> None:
+    large = b'{"x": "' + b"y" * 100_000 + b'"}'
+
+    def script(peer: Peer) -> None:
+        peer.say(GREETING, HEARTBEAT, b'{"message""x"}', b"\xff\xfe", large)
+        peer.raw(frame(b"binary", BINARY))
+        peer.raw(frame(b"first ", TEXT, last=False) + frame(b"", PING) + frame(b"last", 0))
+        peer.until_gone()
+
+    with sockets(script) as there, connected(_server(there), 5) as connection:
+        heard = _heard(connection.messages(), 7)
+
+    assert heard[2:] == [b'{"message""x"}', b"\xff\xfe", large, b"binary", b"first last"]
+    assert b"20000" in heard[0]
+
+
+def test_who_waits_looks_up() -> None:
+    with sockets(Peer.until_gone) as there, connected(_server(there), 5) as connection:
+        assert list(islice(connection.messages(), 3)) == [None, None, None]
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5, 40])
+def test_a_frame_of_which_half_arrived_survives_a_tick(cut: int) -> None:
+    message = b"half of it comes later" * 10
+    sent = frame(message)
+
+    def script(peer: Peer) -> None:
+        peer.raw(sent[:cut])
+        time.sleep(0.15)
+        peer.raw(sent[cut:])
+        peer.until_gone()
+
+    with sockets(script) as there, connected(_server(there), 5) as connection:
+        ticks = 0
+        for heard in connection.messages():
+            if heard is not None:
+                break
+            ticks += 1
+    assert heard == message
+    assert ticks >= 3
+
+
+def test_silence_is_death_although_the_connection_is_open() -> None:
+    with sockets(Peer.until_gone) as there, connected(_server(there), 0.2) as connection:
+        began = time.monotonic()
+        with pytest.raises(Lost, match="silent"):
+            list(connection.messages())
+        assert 0.2 <= time.monotonic() - began < 5
+
+
+def test_silence_is_death_although_pings_go_on() -> None:
+    def script(peer: Peer) -> None:
+        while not peer.over.is_set():
+            peer.raw(frame(b"still here", PING))
+            time.sleep(0.005)
+
+    with sockets(script) as there, connected(_server(there), 0.3) as connection, pytest.raises(Lost, match="silent"):
+        list(connection.messages())
+
+
+def test_a_heartbeat_is_a_sign_of_life() -> None:
+    def script(peer: Peer) -> None:
+        for _ in range(10):
+            peer.say(HEARTBEAT)
+            time.sleep(0.05)
+        peer.until_gone()
+
+    with sockets(script) as there, connected(_server(there), 0.3) as connection:
+        heard: list[bytes] = []
+        with pytest.raises(Lost, match="silent"):
+            heard.extend(message for message in connection.messages() if message)
+    assert len(heard) == 10
+
+
+def test_who_was_slow_to_take_a_message_was_not_deaf() -> None:
+    def script(peer: Peer) -> None:
+        peer.say(HEARTBEAT)
+        peer.until_gone()
+
+    with sockets(script) as there, connected(_server(there), 0.2) as connection:
+        messages = connection.messages()
+        assert _heard(messages, 1)
+        time.sleep(0.4)
+        assert next(messages) is None
+
+
+def _closes(peer: Peer) -> None:
+    peer.raw(frame(b"\x03\xe8", CLOSE))
+    peer.until_gone()
+
+
+def _goes(peer: Peer) -> None:
+    peer.say(HEARTBEAT)
+
+
+def _breaks_off(peer: Peer) -> None:
+    peer.raw(frame(b"x" * 500)[:100])
+
+
+def _garbage(peer: Peer) -> None:
+    peer.raw(b"\xff\x01" * 4)
+    peer.until_gone()
+
+
+@pytest.mark.parametrize("script", [_closes, _goes, _breaks_off, _garbage])
+def test_a_connection_that_ends_is_lost_at_once(script: Any) -> None:
+    with sockets(script) as there, connected(_server(there), 60) as connection, pytest.raises(Lost) as caught:
+        list(connection.messages())
+    assert "silent" not in str(caught.value)
+
+
+# ─── Who is trusted ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return identity(tmp_path_factory.mktemp("authority"), "authority")
+
+
+def _pem(of: Identity) -> str:
+    """The certificate without the key."""
+    return of.file.read_text().partition("-----BEGIN PRIVATE")[0]
+
+
+def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: Identity, tmp_path: Path) -> None:
+    def script(peer: Peer) -> None:
+        peer.say(GREETING)
+        peer.until_gone()
+
+    own = identity(tmp_path, "server", authority, "127.0.0.1")
+    with (
+        sockets(script, certificate=own.file) as there,
+        connected(_server(there, "wss", ca=_pem(authority)), 5) as connection,
+    ):
+        assert _heard(connection.messages(), 1)
+
+
+@pytest.mark.parametrize("given", ["none", "another"])
+def test_without_its_authority_a_server_is_not_trusted_and_learns_nothing(
+    authority: Identity, tmp_path: Path, given: str
+) -> None:
+    own = identity(tmp_path, "server", authority, "127.0.0.1")
+    ca = None if given == "none" else _pem(identity(tmp_path, "another"))
+    with (
+        sockets(Peer.until_gone, certificate=own.file) as there,
+        pytest.raises(Lost, match="SSL"),
+        connected(_server(there, "wss", ca=ca), 5),
+    ):
+        pass
+    assert there.paths == []
+
+
+def test_a_certificate_for_another_host_is_not_trusted(authority: Identity, tmp_path: Path) -> None:
+    own = identity(tmp_path, "server", authority, "192.0.2.1")
+    with (
+        sockets(Peer.until_gone, certificate=own.file) as there,
+        pytest.raises(Lost, match="SSL"),
+        connected(_server(there, "wss", ca=_pem(authority)), 5),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("ca", ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_an_authority_that_is_no_certificate_says_so(ca: str) -> None:
+    server = _server(Place(1), "wss", ca=ca)
+    with pytest.raises(WrongSetting, match="server north: ca is not a certificate"), connected(server, 5):
+        pass
+
+
+def _all_of(error: BaseException | None) -> str:
+    """What any text of an error says, however deep."""
+    return "" if error is None else f"{error!r} {error} {_all_of(error.__cause__)}"

@@ -1,0 +1,159 @@
+"""What is to be seen of the listener: its metrics, and whether its threads live."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import urllib3
+
+from functions.senselink import health
+from functions.senselink.health import Report, serve, write
+from tests.unit.conftest import Output
+from tests.unit.senselink.server import wait_until
+
+
+@dataclass
+class Clock:
+    """A clock that is set."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+def _status(port: int) -> int:
+    return urllib3.request("GET", f"http://127.0.0.1:{port}/", timeout=5, retries=False).status
+
+
+def _written(output: Output) -> list[dict[str, Any]]:
+    return [{name: value for name, value in line.items() if name != "_aws"} for line in output.lines if "_aws" in line]
+
+
+# ─── Whether it lives ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_is_well_while_every_thread_looks_up(clock: Clock) -> None:
+    north, south = Report("north"), Report("south")
+    with serve(0, [north, south], 3600) as port:
+        assert _status(port) == 200
+        clock.now += 61
+        north.tick()
+        assert _status(port) == 503
+        south.tick()
+        assert _status(port) == 200
+
+
+def test_a_server_that_is_silent_or_away_is_not_our_illness(clock: Clock) -> None:
+    report = Report("north")
+    with serve(0, [report], 3600) as port:
+        clock.now += 10_000
+        report.tick()
+        assert not report.connected
+        assert _status(port) == 200
+
+
+def test_hearing_is_not_living(clock: Clock) -> None:
+    report = Report("north")
+    clock.now += 61
+    report.heard()
+
+    assert report.is_stuck
+
+
+def test_it_answers_this_host_alone() -> None:
+    with serve(0, [], 3600) as port, pytest.raises(urllib3.exceptions.HTTPError):
+        urllib3.request("GET", f"http://127.0.0.2:{port}/", timeout=1, retries=False)
+
+
+@pytest.mark.parametrize(("stuck", "status"), [(False, 0), (True, 1)])
+def test_the_containers_check_asks_the_running_listener(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, stuck: bool, status: int
+) -> None:
+    with serve(0, [Report("north")], 3600) as port:
+        clock.now += 61 if stuck else 0
+        monkeypatch.setenv("HEALTH_PORT", str(port))
+        assert health.main() == status
+
+
+def test_the_containers_check_fails_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(0, [], 3600) as port:
+        monkeypatch.setenv("HEALTH_PORT", str(port))
+    assert health.main() == 1
+
+
+# ─── What is counted ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_server_has_its_own_metrics_and_the_deaf_are_counted_together(clock: Clock, output: Output) -> None:
+    north, south = Report("north"), Report("south")
+    north.connected = True
+    north.reconnects, north.backfilled, north.gap_seconds = 2, 7, 31.5
+    south.denied = 1
+    clock.now += 12
+    north.heard()
+    clock.now += 3
+
+    write([north, south])
+
+    assert _written(output) == [
+        {
+            "vendor": "senselink",
+            "server": "north",
+            "Connected": [1.0],
+            "SecondsSinceLastMessage": [3.0],
+            "Reconnects": [2.0],
+            "GapSeconds": [31.5],
+            "BackfilledRecords": [7.0],
+            "PermissionDenied": [0.0],
+        },
+        {
+            "vendor": "senselink",
+            "server": "south",
+            "Connected": [0.0],
+            "SecondsSinceLastMessage": [15.0],
+            "Reconnects": [0.0],
+            "GapSeconds": [0.0],
+            "BackfilledRecords": [0.0],
+            "PermissionDenied": [1.0],
+        },
+        {"vendor": "senselink", "DeafServers": [1.0]},
+    ]
+
+
+def test_what_is_counted_begins_anew_and_what_stands_stays(clock: Clock, output: Output) -> None:
+    report = Report("north")
+    report.connected = True
+    report.reconnects, report.backfilled, report.denied, report.gap_seconds = 1, 1, 1, 1.0
+
+    write([report])
+    clock.now += 60
+    write([report])
+
+    again = _written(output)[2]
+    counted = ("Reconnects", "BackfilledRecords", "PermissionDenied", "GapSeconds")
+    assert [again[name] for name in counted] == [[0.0]] * 4
+    assert (again["Connected"], again["SecondsSinceLastMessage"]) == ([1.0], [60.0])
+
+
+def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
+    reports = [Report("north"), Report("south")]
+    for report in reports:
+        report.connected = True
+
+    write(reports)
+
+    assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0]}
+
+
+def test_the_metrics_are_written_again_and_again(output: Output) -> None:
+    with serve(0, [Report("north")], 0.02):
+        wait_until(lambda: output.counted.get("DeafServers", 0) >= 3)

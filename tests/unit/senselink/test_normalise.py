@@ -1,0 +1,323 @@
+"""SenseLink's tables ("3.1.1", "3.1.2") in our words."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from functions.senselink.normalise import normalise
+from gatehouse.errors import NotUnderstood
+from gatehouse.events import (
+    Alarm,
+    AlarmKind,
+    AlarmState,
+    Anomaly,
+    Mask,
+    Method,
+    Outcome,
+    PersonKind,
+    Receipt,
+    Recognition,
+    Severity,
+)
+from gatehouse.media import Image, image
+from tests.builders import AT, NOW, access_record, alarm_record
+
+TOKYO = timezone(timedelta(hours=9))
+PHOTO = b"\xff\xd8\xffphoto"
+
+
+def _receipt(images: dict[str, Image | None] | None = None) -> Receipt:
+    return Receipt(
+        vendor="senselink",
+        account="north",
+        identity=["1"],
+        received_at=NOW,
+        payload={},
+        images=images,
+        bucket="media",
+    )
+
+
+def _recognition(images: dict[str, Image | None] | None = None, /, **more: Any) -> Recognition:
+    (event,) = normalise({"code": 30000, "data": access_record(**more)}, _receipt(images), TOKYO)
+    assert isinstance(event.data, Recognition)
+    return event.data
+
+
+def _alarm(images: dict[str, Image | None] | None = None, /, **more: Any) -> Alarm:
+    (event,) = normalise({"eventType": 30100, "data": alarm_record(**more)}, _receipt(images), TOKYO)
+    assert isinstance(event.data, Alarm)
+    return event.data
+
+
+# ─── An authentication ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_record_says_who_where_when_and_how() -> None:
+    seen = _recognition()
+
+    assert (seen.device, seen.site) == ("SPSP-f26131cf5301be29b3a6f7be150ed330", "306")
+    assert (seen.person.id, seen.person.name, seen.person.kind) == ("4021", "Mira Holt", PersonKind.STAFF)
+    assert (seen.person.group_id, seen.person.group_name) == ("1", "Default group")
+    assert (seen.method, seen.outcome, seen.anomaly) == (Method.FACE, Outcome.RECOGNISED, None)
+    assert (seen.recognition_score, seen.mask, seen.temperature) == (0.9375, Mask.UNKNOWN, None)
+    assert (seen.stage, seen.decision) == ("recorded", None)
+
+
+def test_the_sample_of_the_page_is_a_stranger() -> None:
+    seen = _recognition(type=3, userId=0, name="", verifyScore=0)
+
+    assert (seen.kind, seen.person.id, seen.person.name) == (PersonKind.STRANGER, None, None)
+    assert (seen.outcome, seen.recognition_score) == (Outcome.NOT_RECOGNISED, 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "method"),
+    [
+        (1, Method.FACE),
+        (2, Method.CODE),
+        (3, Method.CARD),
+        (4, Method.MULTIPLE),
+        (5, Method.CARD),
+        (6, Method.MULTIPLE),
+        ("1", Method.FACE),
+        (0, Method.UNKNOWN),
+        (7, Method.UNKNOWN),
+        (None, Method.UNKNOWN),
+    ],
+)
+def test_every_entry_mode_of_the_table(mode: object, method: Method) -> None:
+    assert _recognition(entryMode=mode).method is method
+
+
+@pytest.mark.parametrize(
+    ("code", "anomaly"),
+    [
+        (10001, Anomaly.ID_CARD_MISMATCH),
+        (10002, Anomaly.CARD_MISMATCH),
+        (10003, Anomaly.CODE_MISMATCH),
+        (20001, Anomaly.VISITOR_EXPIRED),
+        (20002, Anomaly.OUTSIDE_ACCESS_TIME),
+        (30001, Anomaly.INVALID_ID_CARD),
+        (30002, Anomaly.INVALID_CARD),
+        (30003, Anomaly.INVALID_CODE),
+        (40001, Anomaly.TEMPERATURE),
+        (50001, Anomaly.NO_MASK),
+        (99999, Anomaly.UNKNOWN),
+    ],
+)
+def test_every_abnormal_type_of_the_table_is_a_denial(code: int, anomaly: Anomaly) -> None:
+    seen = _recognition(abnormalType=code)
+
+    assert (seen.anomaly, seen.outcome) == (anomaly, Outcome.DENIED)
+
+
+@pytest.mark.parametrize("code", [0, "0", None, ""])
+def test_no_abnormal_type_is_no_anomaly(code: object) -> None:
+    assert _recognition(abnormalType=code).anomaly is None
+
+
+@pytest.mark.parametrize(
+    ("code", "mask"),
+    [(0, Mask.UNKNOWN), (1, Mask.NOT_WORN), (2, Mask.WORN), (3, Mask.UNKNOWN), (None, Mask.UNKNOWN)],
+)
+def test_a_mask_of_one_is_the_other_one_of_what_zero_says_twice(code: object, mask: Mask) -> None:
+    assert _recognition(mask=code).mask is mask
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "person", "outcome"),
+    [
+        (1, 2, PersonKind.STAFF, Outcome.RECOGNISED),
+        (2, 1, PersonKind.VISITOR, Outcome.RECOGNISED),
+        (3, None, PersonKind.STRANGER, Outcome.NOT_RECOGNISED),
+        (5, 1, PersonKind.BLOCKLISTED, Outcome.RECOGNISED),
+        (None, 1, PersonKind.STAFF, Outcome.RECOGNISED),
+        (0, 2, PersonKind.VISITOR, Outcome.RECOGNISED),
+        (9, 5, PersonKind.BLOCKLISTED, Outcome.RECOGNISED),
+        (9, 9, PersonKind.UNKNOWN, Outcome.UNKNOWN),
+        (None, None, PersonKind.UNKNOWN, Outcome.UNKNOWN),
+    ],
+)
+def test_what_somebody_is_by_type_and_else_by_group(
+    kind: object, group: object, person: PersonKind, outcome: Outcome
+) -> None:
+    seen = _recognition(type=kind, groups=[] if group is None else [{"id": 8, "name": "G", "type": group}])
+
+    assert (seen.kind, seen.person.kind, seen.outcome) == (person, person, outcome)
+
+
+def test_of_several_groups_the_first_is_named() -> None:
+    seen = _recognition(groups=[{"id": 8, "name": "First", "type": 2}, {"id": 9, "name": "Second", "type": 1}])
+
+    assert (seen.person.group_id, seen.person.group_name) == ("8", "First")
+
+
+@pytest.mark.parametrize("groups", [None, "x", {}, [5, None, {"id": {}}], [[]]])
+def test_odd_groups_are_no_groups(groups: object) -> None:
+    assert _recognition(groups=groups).person.group_name is None
+
+
+@pytest.mark.parametrize(("told", "temperature"), [(36.4, 36.4), (0, None), (0.0, None), (None, None), ("36", None)])
+def test_a_temperature_of_zero_was_not_measured(told: object, temperature: float | None) -> None:
+    assert _recognition(bodyTemperature=told).temperature == temperature
+
+
+@pytest.mark.parametrize("told", [int(AT) - 2, str(int(AT) - 2)])
+def test_a_record_is_of_the_second_it_was_signed_in_whatever_the_zone(told: object) -> None:
+    assert _recognition(signTime=told).occurred_at == NOW - timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("told", [None, "", "yesterday", 10**18, -(10**18), True])
+def test_a_record_without_a_usable_time_is_of_when_it_came(told: object) -> None:
+    assert _recognition(signTime=told).occurred_at == NOW
+
+
+# ─── An alarm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_alarm_says_what_where_and_how_it_stands() -> None:
+    alarm = _alarm()
+
+    assert (alarm.device, alarm.site, alarm.trace_id) == ("SPSP-f26131cf5301be29b3a6f7be150ed330", "306", "T1")
+    assert (alarm.kind, alarm.severity, alarm.state) == (AlarmKind.HELD_OPEN, Severity.MEDIUM, AlarmState.RAISED)
+    assert alarm.occurred_at == NOW - timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "severity"),
+    [
+        (10001, AlarmKind.TAMPERED, Severity.HIGH),
+        (10002, AlarmKind.FORCED_OPEN, Severity.HIGH),
+        (10003, AlarmKind.HELD_OPEN, Severity.MEDIUM),
+        (10004, AlarmKind.PASSWORD_ATTACK, Severity.HIGH),
+        (10005, AlarmKind.UNKNOWN, Severity.LOW),
+        (10006, AlarmKind.DEVICE_FAULT, Severity.LOW),
+        (20001, AlarmKind.DEVICE_FAULT, Severity.LOW),
+        (20002, AlarmKind.PRESENTATION_ATTACK, Severity.HIGH),
+        (20003, AlarmKind.FIRE, Severity.CRITICAL),
+        (30001, AlarmKind.DEVICE_OFFLINE, Severity.LOW),
+        (40001, AlarmKind.DEVICE_FAULT, Severity.LOW),
+        (77777, AlarmKind.UNKNOWN, Severity.LOW),
+        (None, AlarmKind.UNKNOWN, Severity.LOW),
+    ],
+)
+def test_every_alarm_code_of_the_table(code: object, kind: AlarmKind, severity: Severity) -> None:
+    alarm = _alarm(code=code, level=2)
+
+    assert (alarm.kind, alarm.severity) == (kind, severity)
+
+
+@pytest.mark.parametrize(
+    ("level", "severity"), [(1, Severity.MEDIUM), (2, Severity.LOW), (3, Severity.UNKNOWN), (None, Severity.UNKNOWN)]
+)
+def test_the_level_tells_how_bad_it_is_where_the_kind_does_not(level: object, severity: Severity) -> None:
+    assert _alarm(code=30001, level=level).severity is severity
+    assert _alarm(code=20003, level=level).severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (1, AlarmState.RAISED),
+        (2, AlarmState.RELEASING),
+        (3, AlarmState.RELEASED),
+        (0, AlarmState.UNKNOWN),
+        (None, AlarmState.UNKNOWN),
+    ],
+)
+def test_every_status_of_the_table(status: object, state: AlarmState) -> None:
+    assert _alarm(status=status).state is state
+
+
+@pytest.mark.parametrize(
+    ("status", "released", "occurred"),
+    [
+        (1, "2026-07-01 21:30:00", "2026-07-01T11:59:58"),
+        (2, "2026-07-01 21:30:00", "2026-07-01T11:59:58"),
+        (3, "2026-07-01 21:30:00", "2026-07-01T12:30:00"),
+        (3, "", "2026-07-01T11:59:58"),
+        (3, None, "2026-07-01T11:59:58"),
+    ],
+)
+def test_an_alarm_is_of_its_beginning_until_it_is_released_in_the_servers_zone(
+    status: int, released: object, occurred: str
+) -> None:
+    assert _alarm(status=status, releaseTime=released).occurred_at == datetime.fromisoformat(occurred).replace(
+        tzinfo=UTC
+    )
+
+
+def test_a_time_that_tells_its_zone_is_of_that_one() -> None:
+    assert _alarm(alarmTime="2026-07-01T12:00:00+02:00").occurred_at == NOW - timedelta(hours=2)
+
+
+@pytest.mark.parametrize("told", ["", None, "soon", "2026-13-45 00:00:00", 5, "0001-01-01 00:00:00"])
+def test_an_alarm_without_a_usable_time_is_of_when_it_came(told: object) -> None:
+    assert _alarm(alarmTime=told).occurred_at == NOW
+
+
+def test_without_a_zone_times_are_universal() -> None:
+    (event,) = normalise({"code": 30100, "data": alarm_record()}, _receipt())
+
+    assert event.data.occurred_at == NOW + timedelta(hours=8, minutes=59, seconds=58)
+
+
+# ─── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pictures_are_named_by_the_servers_ids() -> None:
+    pictures = _recognition(avatar="A1").pictures
+
+    assert [(picture.role, picture.reference, picture.key) for picture in pictures] == [
+        ("avatar", "A1", None),
+        ("sign_avatar", "5d901af663cdaf0001252bb9", None),
+        ("sign_bg_avatar", "5d901af663cdaf0001252bba", None),
+    ]
+
+
+def test_a_picture_that_was_fetched_has_our_copy_besides() -> None:
+    fetched, left = _recognition({"sign_avatar": image(PHOTO)}).pictures
+
+    assert (fetched.role, fetched.reference) == ("sign_avatar", "5d901af663cdaf0001252bb9")
+    assert (fetched.bucket, fetched.size, fetched.content_type) == ("media", len(PHOTO), "image/jpeg")
+    assert fetched.key is not None
+    assert fetched.key.startswith("senselink/")
+    assert (left.role, left.key) == ("sign_bg_avatar", None)
+
+
+def test_the_photo_of_an_alarm() -> None:
+    (photo,) = _alarm({"alarm_photo": image(PHOTO)}, alarmPhoto="P1").pictures
+    assert (photo.role, photo.reference, photo.size) == ("alarm_photo", "P1", len(PHOTO))
+
+    assert _alarm().pictures == ()
+
+
+# ─── What is neither ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"code": 30200, "data": access_record()},
+        {"code": 30000},
+        {"code": 30000, "data": []},
+        {"code": None, "data": access_record()},
+        {"raw": "{"},
+    ],
+)
+def test_what_is_neither_is_not_understood(payload: Any) -> None:
+    with pytest.raises(NotUnderstood, match="neither"):
+        normalise(payload, _receipt())
+
+
+@pytest.mark.parametrize("kind", [30000, 30100])
+def test_an_empty_record_is_an_event_all_the_same(kind: int) -> None:
+    (event,) = normalise({"code": kind, "data": {}}, _receipt())
+
+    assert (event.data.device, event.data.occurred_at) == (None, NOW)
