@@ -100,7 +100,7 @@ def test_a_guid_is_compared_in_constant_time_with_every_one_there_is(
         compared.append((len(one), len(other)))
         return genuine(one, other)
 
-    monkeypatch.setattr("functions.eye4.verify.hmac.compare_digest", noting)
+    monkeypatch.setattr("gatehouse.accounts.hmac.compare_digest", noting)
     for guid in (GUID, OLDER, "0" * 32, "x"):
         compared.clear()
         house.send(_with_guid(guid))
