@@ -44,6 +44,7 @@ ENVIRONMENT = {
     "TOPIC_ARNS": ",".join(f"{topic}={arn}" for topic, arn in ARNS.items()),
     "SPILL_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/spill",
     "SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:vendor",
+    "MEDIA_BUCKET": "media",
 }
 
 SUNMI = {"app_id": "2039dds", "app_key": "kdsofkdsnflke9382938k"}
@@ -59,7 +60,7 @@ SENSORO_SAFE = {
 }
 SITE = {"site": "north", "tokens": ["north-one", "north-two"]}
 SERIAL = "PS71HD01MC22C00014"
-SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "MEDIA_BUCKET": "media", "RULES_PARAMETER": "rules"}
+SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "RULES_PARAMETER": "rules"}
 EYE4 = {"guid": "f2b6d81c4e5a4f0c9d37e1a85b60c294"}
 CUSTOMER: dict[str, Any] = {
     "account": "workshop",
@@ -444,7 +445,9 @@ def spilled(spill: FakeSpill) -> dict[str, Any]:
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
-    events = [(record.body, {"step": step.value}) for record, step in spill.messages]
+    events = [
+        (record.body, {"step": step.value, "deciding": json.dumps(record.deciding)}) for record, step in spill.messages
+    ]
     pictures = [
         (
             base64.b64encode(upload.data).decode(),

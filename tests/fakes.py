@@ -1,6 +1,6 @@
 """The fakes of the three ports, and of what stands around the gate: in memory, and failing when told to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Barrier, Lock
 
@@ -26,14 +26,14 @@ class FakeStore:
     down: bool = False
     die_on_mark: bool = False
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         if self.down:
             raise Unavailable("fake")
-        if record.id in self.records:
-            return False
-        self.records[record.id] = record
+        there = self.records.setdefault(record.id, record)
+        if there is not record:
+            return there.deciding
         self.announce[record.id] = announce
-        return True
+        return None
 
     def mark_published(self, record_id: str) -> None:
         if self.die_on_mark:
@@ -84,7 +84,7 @@ class FakeSpill:
         self.messages.append((record, step))
 
     def send_picture(self, upload: Upload) -> None:
-        if self.down:
+        if self.down or not upload.may_spill:
             raise NotKept("fake")
         self.pictures.append(upload)
 
@@ -160,7 +160,7 @@ class SharedStore(FakeStore):
     barrier: Barrier = field(kw_only=True)
     lock: Lock = field(default_factory=Lock)
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         self.barrier.wait()
         with self.lock:
             return super().record(record, announce)

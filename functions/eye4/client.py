@@ -13,7 +13,7 @@ import urllib3
 from functions.eye4 import wire
 from functions.eye4.wire import BodyLogin, HeaderLogin, Listed
 from gatehouse.errors import GatehouseError
-from gatehouse.events import parse_json
+from gatehouse.reading import read_json
 
 _PATH: Final = "/push/fileid"
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)
@@ -77,7 +77,7 @@ class Client:
                 answer.close()
             if len(content) > _ANSWER:
                 raise CallFailed(f"eye4: {_PATH} answered more than {_ANSWER} bytes")
-            return wire.listed(parse_json(content))
+            return wire.listed(read_json(content))
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise CallFailed(f"eye4: {_PATH} gave no usable answer: {type(error).__name__}") from None
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from functions.eye4 import wire
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
-from gatehouse.wire import unix_time
+from gatehouse.reading import read_time
 
 _ACTIONS: Final = {
     "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR, the vendor does not tell which
@@ -54,4 +54,4 @@ def _expiry(url: str) -> datetime | None:
         told = parse_qs(urlsplit(url).query).get("e", [])
     except ValueError:
         return None
-    return unix_time(told[0]) if told else None
+    return read_time(told[0]) if told else None

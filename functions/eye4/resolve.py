@@ -40,7 +40,7 @@ from gatehouse.events import (
     Record,
 )
 from gatehouse.gate import Admission
-from gatehouse.settings import PictureSettings, VendorSettings
+from gatehouse.settings import VendorSettings
 from gatehouse.telemetry import log
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MoreToCopy(GatehouseError):
     """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
 
 
-class Settings(VendorSettings, PictureSettings):
+class Settings(VendorSettings):
     """What this function is told."""
 
     pending_files_table: str = Field(min_length=1)

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from functions.eye4 import wire
 from functions.eye4.wire import Accounts
 from gatehouse.accounts import holder
-from gatehouse.errors import Reason, Rejected
-from gatehouse.events import parse_json, raw
+from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
+from gatehouse.reading import read_json
 
 _REPETITION: Final = 300
 """Seconds. An alarm without a fileid has nothing that tells it from the same device's next one: what comes again
@@ -45,9 +45,9 @@ def verify(push: Push, accounts: Accounts) -> Verified:
 def decrypt(push: Push, _verified: Verified) -> JsonValue:
     """The body; nothing is encrypted here."""
     try:
-        return parse_json(push.body)
+        return read_json(push.body)
     except ValueError:
-        return raw(push.body)
+        raise NotReadable("the body is not JSON") from None
 
 
 def identity(payload: JsonValue, verified: Verified) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, SecretStr
 
 from gatehouse.accounts import Credentials
-from gatehouse.events import parse_json
+from gatehouse.reading import read_json
 from gatehouse.wire import Message, Text
 
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
@@ -57,7 +57,7 @@ def _object(value: object) -> object:
     """The custom data, which comes as an object or as a string that holds one."""
     if isinstance(value, str):
         try:
-            value = parse_json(value)
+            value = read_json(value)
         except ValueError:
             return {}
     return value if isinstance(value, dict) else {}

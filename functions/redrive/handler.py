@@ -8,14 +8,14 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from gatehouse import edge
-from gatehouse.events import Record
+from gatehouse.events import Arrival
 from gatehouse.gate import Gate
 from gatehouse.settings import PictureSettings
-from gatehouse.spill import Step, picture
+from gatehouse.spill import Step, event, picture
 from gatehouse.telemetry import log
 
 
-def handle(event: Mapping[str, Any], gate: Gate) -> dict[str, Any]:
+def handle(batch: Mapping[str, Any], gate: Gate) -> dict[str, Any]:
     """Redoes a batch; names the messages that the queue has to keep, and in the end its dead-letter queue."""
 
     # Powertools hands the message over by this very name.
@@ -28,7 +28,7 @@ def handle(event: Mapping[str, Any], gate: Gate) -> dict[str, Any]:
         log.info("redone", extra=told)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    response: Mapping[str, Any] = process_partial_response(event=dict(event), record_handler=redo, processor=processor)
+    response: Mapping[str, Any] = process_partial_response(event=dict(batch), record_handler=redo, processor=processor)
     return dict(response)
 
 
@@ -39,7 +39,7 @@ def _redo(message: SQSRecord, gate: Gate) -> dict[str, str]:
         upload = picture(message.body, _attribute(message, "key"), _attribute(message, "content_type"))
         gate.redo_picture(upload)
         return {"key": upload.key, "step": step}
-    record = Record(message.body)
+    record = event(message.body, _attribute(message, "deciding"))
     return {"event_id": record.id, "step": step, "admission": gate.redo(record, step)}
 
 
@@ -50,4 +50,6 @@ def _attribute(message: SQSRecord, name: str) -> str:
     return attribute.string_value
 
 
-lambda_handler = edge.triggered(lambda: edge.gate(PictureSettings.read(os.environ)), handle)
+lambda_handler = edge.triggered(
+    lambda: edge.gate(PictureSettings.read(os.environ), announced_as=Arrival.REDRIVEN), handle
+)

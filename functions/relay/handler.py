@@ -168,7 +168,7 @@ def _relay() -> Relay:
     settings = Settings.read(os.environ)
     return Relay(
         book=edge.events_table(settings),
-        topics=SnsTopics(aws.client("sns"), settings.topic_arns),
+        topics=SnsTopics(aws.client("sns"), settings.topic_arns, settings.live),
         spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
         grace=settings.relay_grace,
     )

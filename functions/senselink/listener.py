@@ -32,12 +32,12 @@ from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
 from gatehouse.accounts import Secret
 from gatehouse.errors import Unavailable, WrongSetting
-from gatehouse.events import Notice, NoticeKind, Receipt, Record, Result, parse_json
+from gatehouse.events import Notice, NoticeKind, Receipt, Record, Result
 from gatehouse.gate import Gate, Push, Vendor
 from gatehouse.media import Image, image
+from gatehouse.reading import read_json, read_time
 from gatehouse.settings import PictureSettings
 from gatehouse.telemetry import flush, log
-from gatehouse.wire import unix_time
 
 _BODY_LIMIT: Final = 16 * 1024 * 1024
 """Bytes. A message is sent once, so none is refused for its size."""
@@ -217,7 +217,7 @@ class Listener:
         """Does what a message says; whatever is neither a greeting nor a heartbeat is recorded."""
         received_at = self._now()
         try:
-            payload = parse_json(message)
+            payload = read_json(message)
         except ValueError:
             payload = None
         kind = wire.kind(payload)
@@ -252,7 +252,7 @@ class Listener:
 
     def _keep(self, message: bytes, received_at: datetime, ticket: object) -> bool:
         """Records a message, however long it takes; False if the task had to stop before."""
-        push = Push("GET", self._server.url or "", {}, message, received_at)
+        push = Push("GET", (self._server.url or "",), {}, message, received_at)
         pause = 0.1
         try:
             while not self._stop.over:
@@ -409,7 +409,7 @@ class _Trusted:
 
 def _time(record: Mapping[str, Any] | None, received_at: datetime) -> datetime | None:
     """When a record was made, by its own word, or when it came, if that is earlier; None if it does not say."""
-    told = unix_time(record.get("signTime")) if record else None
+    told = read_time(record.get("signTime")) if record else None
     return None if told is None else min(told, received_at)
 
 

@@ -26,7 +26,7 @@ from gatehouse.events import (
     Severity,
     Topic,
 )
-from gatehouse.wire import unix_time
+from gatehouse.reading import read_time
 
 # 'type' of a record is said to be "the user's identifier type" and no more; the sample's 3 has no user. A group's type
 # has a table: 1 staff, 2 visitors, 5 the refused.
@@ -120,7 +120,7 @@ def _recognition(record: AccessRecord, receipt: Receipt) -> CloudEvent:
     anomaly = _ABNORMAL.get(record.abnormal_type, Anomaly.UNKNOWN) if record.abnormal_type else None
     return receipt.event(
         Recognition(
-            **receipt.common(device=record.sn, site=record.location, occurred_at=unix_time(record.sign_time)),
+            **receipt.common(device=record.sn, site=record.location, occurred_at=read_time(record.sign_time)),
             kind=kind,
             person=Person(
                 kind=kind,

@@ -10,10 +10,10 @@ from pydantic import JsonValue
 from functions.senselink import wire
 from functions.senselink.wire import Accounts, Kind, Server
 from gatehouse.accounts import holder
-from gatehouse.errors import Reason, Rejected
-from gatehouse.events import parse_json, raw
+from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
 from gatehouse.media import Image
+from gatehouse.reading import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ def verify(push: Push, accounts: Accounts) -> Verified:
 def decrypt(push: Push, _verified: Verified) -> JsonValue:
     """The message; nothing is encrypted here."""
     try:
-        return parse_json(push.body)
+        return read_json(push.body)
     except ValueError:
-        return raw(push.body)
+        raise NotReadable("the body is not JSON") from None
 
 
 def images(verified: Verified) -> Mapping[str, Image | None]:

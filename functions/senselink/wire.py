@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, JsonValue, SecretStr
 
 from gatehouse.accounts import Credentials
-from gatehouse.events import parse_json
-from gatehouse.wire import Code, Message, Number, Text, whole
+from gatehouse.reading import read_json, whole
+from gatehouse.wire import Code, Message, Number, Text
 
 
 class Server(Credentials):
@@ -139,7 +139,7 @@ def record(payload: JsonValue) -> dict[str, Any] | None:
 def pictures(message: bytes) -> list[tuple[str, str]]:
     """The pictures that a message names, by role, with the server's ids of them."""
     try:
-        payload = parse_json(message)
+        payload = read_json(message)
         found = record(payload)
         part = _PARTS.get(Kind(kind(payload) or 0))
     except ValueError:

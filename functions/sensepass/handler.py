@@ -11,7 +11,7 @@ from functions.sensepass import normalise, verify, wire
 from functions.sensepass.door import DecidedBy, Door, InDoubt
 from gatehouse import aws, edge
 from gatehouse.gate import Vendor
-from gatehouse.settings import PictureSettings, VendorSettings
+from gatehouse.settings import VendorSettings
 
 if TYPE_CHECKING:
     from gatehouse.rules import Rules
@@ -21,7 +21,7 @@ _BODY_LIMIT = 5 * 1024 * 1024
 which the body is JSON in a string; the gateway would take 10 MB."""
 
 
-class Settings(VendorSettings, PictureSettings):
+class Settings(VendorSettings):
     """What this function is told besides what every vendor's is."""
 
     rules_parameter: str = Field(min_length=1)

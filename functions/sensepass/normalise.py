@@ -25,7 +25,7 @@ from gatehouse.events import (
     Severity,
     Topic,
 )
-from gatehouse.wire import either_unix_time, unix_time
+from gatehouse.reading import read_time
 
 _USER: Final[dict[int | None, PersonKind]] = {
     1: PersonKind.STAFF,
@@ -171,9 +171,7 @@ def conclusion(access: AccessRecord) -> bool | None:
 
 def _recognition(access: AccessRecord, receipt: Receipt, decision: Decision | None, *, asked: bool) -> CloudEvent:
     who = person(access)
-    common = receipt.common(
-        device=access.device_sn, site=receipt.account, occurred_at=either_unix_time(access.timestamp)
-    )
+    common = receipt.common(device=access.device_sn, site=receipt.account, occurred_at=read_time(access.timestamp))
     return receipt.event(
         Recognition(
             **common,
@@ -206,7 +204,7 @@ def _outcome(access: AccessRecord, decision: Decision | None) -> Outcome:
 
 def _alarm(alarm: DeviceAlarm, receipt: Receipt) -> CloudEvent:
     kind, severity = _ALARM.get(alarm.code, (AlarmKind.UNKNOWN, Severity.UNKNOWN))
-    occurred_at: datetime | None = unix_time(alarm.event_time, per_second=1000)
+    occurred_at: datetime | None = read_time(alarm.event_time)
     common = receipt.common(device=alarm.device_sn, site=receipt.account, occurred_at=occurred_at)
     return receipt.event(
         Alarm(

@@ -10,10 +10,10 @@ from pydantic import JsonValue
 from functions.sensepass import wire
 from functions.sensepass.wire import Account, Accounts
 from gatehouse.accounts import holder
-from gatehouse.errors import Reason, Rejected
-from gatehouse.events import parse_json, raw
+from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
 from gatehouse.media import Image, decode
+from gatehouse.reading import read_json
 
 _PICTURES: Final = ("rgb_image", "alarm_photo")
 
@@ -50,9 +50,9 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         Rejected: the token may not speak for this terminal.
     """
     try:
-        body = parse_json(push.body)
+        body = read_json(push.body)
     except ValueError:
-        return raw(push.body)
+        raise NotReadable("the body is not JSON") from None
     record = wire.record(body)
     if record is None:
         return body

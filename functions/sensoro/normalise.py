@@ -1,6 +1,6 @@
 """SENSORO's words in ours ("Webhook", chapters 2 and 3)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -20,7 +20,7 @@ from gatehouse.events import (
     Result,
     Severity,
 )
-from gatehouse.wire import either_unix_time, number, whole
+from gatehouse.reading import number, read_time
 
 _UNIT: Final = {
     "temperature": "Cel",
@@ -118,12 +118,4 @@ def _position(lonlat: Any) -> Position | None:
 
 def _time(created: Any) -> datetime | None:
     """`createdTime`: a "Timestamp" on the vendor's page; milliseconds as the nonce, or seconds, or ISO 8601."""
-    if whole(created) is not None:
-        return either_unix_time(created)
-    if not isinstance(created, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(created)
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    return read_time(created)

@@ -11,10 +11,9 @@ from typing import Any
 from pydantic import JsonValue
 
 from functions.sensoro.wire import Account, Accounts
-from gatehouse.errors import Reason, Rejected
-from gatehouse.events import parse_json, raw
+from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
-from gatehouse.wire import unix_time
+from gatehouse.reading import read_json, read_time
 
 _BLOCK = 16  # of AES; the padding's block is 32
 _PADDING = 32
@@ -80,13 +79,13 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         Rejected: it is another app's, it does not decrypt, or it is plain although the app's mode is `safe`.
     """
     try:
-        body = parse_json(push.body)
+        body = read_json(push.body)
     except ValueError:
         body = None
     if not isinstance(body, dict):
         if verified.app.mode == "safe":
             raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
-        return raw(push.body)
+        raise NotReadable("the body is no JSON object")
     if "appId" in body and str(body["appId"]) != verified.app.app_id:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensoro: appId and X-ACCESS-ID do not agree")
     cipher = body.get("encryptData")
@@ -153,10 +152,9 @@ def identity(payload: JsonValue, _verified: Verified) -> list[str]:
 
 def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> bool:
     matches = [
-        hmac.compare_digest(
-            signature(secret.get_secret_value(), nonce, push.method, push.url, body).encode(), sent.encode()
-        )
+        hmac.compare_digest(signature(secret.get_secret_value(), nonce, push.method, url, body).encode(), sent.encode())
         for secret in app.app_secrets
+        for url in push.urls
     ]
     return any(matches)
 
@@ -165,7 +163,7 @@ def _stringify(body: bytes) -> bytes | None:
     """The body as JavaScript's JSON.stringify writes it, as far as Python does: no spaces, 23.0 as 23."""
     try:
         # By the parser that `decrypt` uses: another one would accept a body re-coded to UTF-16 as the same push.
-        value = parse_json(body)
+        value = read_json(body)
     except ValueError:
         return None
     return json.dumps(_as_javascript(value), separators=(",", ":"), ensure_ascii=False).encode()
@@ -182,7 +180,7 @@ def _as_javascript(value: JsonValue) -> JsonValue:
 
 
 def _check_age(nonce: str, push: Push, window: int) -> None:
-    signed_at = unix_time(nonce, per_second=1000)
+    signed_at = read_time(nonce)
     if signed_at is None:
         raise Rejected(Reason.MALFORMED, "sensoro: X-ACCESS-NONCE is not a Unix time in milliseconds")
     age = int((push.received_at - signed_at).total_seconds())
@@ -201,10 +199,10 @@ def _check_age(nonce: str, push: Push, window: int) -> None:
 def _in_place(body: dict[str, JsonValue], clear: bytes) -> JsonValue:
     opened = {name: value for name, value in body.items() if name != "encryptData"}
     try:
-        inner = parse_json(clear)
+        inner = read_json(clear)
     except ValueError:
         # Not as `data`: what is damaged is no reading.
-        return {**opened, "decrypted": raw(clear)}
+        raise NotReadable("what is decrypted is not JSON", clear) from None
     if body.get("type") == "event":
         if isinstance(inner, dict) and "resultCode" in inner:
             return {**opened, **inner, "appId": body.get("appId")}

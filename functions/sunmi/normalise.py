@@ -24,7 +24,7 @@ from gatehouse.events import (
     Result,
     Severity,
 )
-from gatehouse.wire import unix_time
+from gatehouse.reading import read_time
 
 _MOTION: Final[dict[int | None, AlarmKind]] = {
     1: AlarmKind.MOTION,
@@ -72,7 +72,7 @@ def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
 def _motion(push: Push, receipt: Receipt) -> CloudEvent:
     motion = Motion.model_validate(push.payload)
     kind = _MOTION.get(motion.motion_type, AlarmKind.UNKNOWN)
-    common = receipt.common(device=motion.sn or motion.ipc_id, site=push.shop_id, occurred_at=unix_time(push.timestamp))
+    common = receipt.common(device=motion.sn or motion.ipc_id, site=push.shop_id, occurred_at=read_time(push.timestamp))
     links = (Link(role="video", url=motion.video_url),) if motion.video_url else ()
     return receipt.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=links))
 
@@ -80,7 +80,7 @@ def _motion(push: Push, receipt: Receipt) -> CloudEvent:
 def _face_added(push: Push, receipt: Receipt) -> CloudEvent:
     added = FaceAdded.model_validate(push.payload)
     result, reason = _FACE_ADDED.get(added.code, (Result.FAILURE, None))
-    common = receipt.common(device=None, site=push.shop_id, occurred_at=unix_time(push.timestamp))
+    common = receipt.common(device=None, site=push.shop_id, occurred_at=read_time(push.timestamp))
     return receipt.event(
         Notice(
             **common,
@@ -98,7 +98,7 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
     face = FaceRecognised.model_validate(push.payload)
     kind, outcome = _GROUP.get(face.group_type, (PersonKind.UNKNOWN, Outcome.UNKNOWN))
     age_from, age_to = _AGE.get(face.age_range, (None, None))
-    common = receipt.common(device=face.ipc_id, site=push.shop_id, occurred_at=unix_time(push.timestamp))
+    common = receipt.common(device=face.ipc_id, site=push.shop_id, occurred_at=read_time(push.timestamp))
     person = Person(
         kind=kind,
         id=face.face_id,
@@ -113,7 +113,7 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
 
 def _price_changed(push: Push, receipt: Receipt) -> CloudEvent:
     # "currently unavailable": the payload is documented nowhere and travels as it is.
-    common = receipt.common(device=None, site=push.shop_id, occurred_at=unix_time(push.timestamp))
+    common = receipt.common(device=None, site=push.shop_id, occurred_at=read_time(push.timestamp))
     return receipt.event(Notice(**common, kind=NoticeKind.PRICE_CHANGED))
 
 

@@ -11,9 +11,8 @@ from pydantic import JsonValue
 
 from functions.sunmi.wire import Accounts
 from gatehouse.errors import Reason, Rejected
-from gatehouse.events import parse_json
 from gatehouse.gate import Push
-from gatehouse.wire import unix_time
+from gatehouse.reading import read_json, read_time
 
 _PLAIN = ("app_id", "event", "random", "shop_id", "timestamp")
 _MAX_FIELDS = 64
@@ -76,7 +75,7 @@ def decrypt(_push: Push, verified: Verified) -> JsonValue:
     """The fields with `payload` as the JSON it holds; nothing is encrypted here."""
     fields: dict[str, JsonValue] = dict(verified.fields)
     try:
-        fields["payload"] = parse_json(verified.fields.get("payload", ""))
+        fields["payload"] = read_json(verified.fields.get("payload", ""))
     except ValueError:
         return fields
     return fields
@@ -131,7 +130,7 @@ def _check_form(fields: Mapping[str, str], signed: str) -> None:
 
 def _is_json(payload: str) -> bool:
     try:
-        parse_json(payload)
+        read_json(payload)
     except ValueError:
         return False
     return True
@@ -151,7 +150,7 @@ def _is_whole(payload: str, signed: str) -> bool:
 
 
 def _check_age(fields: Mapping[str, str], push: Push, window: int) -> None:
-    signed_at = unix_time(fields.get("timestamp"))
+    signed_at = read_time(fields.get("timestamp"))
     if signed_at is None:
         raise Rejected(Reason.MALFORMED, "sunmi: timestamp is not a Unix time in seconds")
     age = int((push.received_at - signed_at).total_seconds())

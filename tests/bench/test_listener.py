@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -66,7 +66,7 @@ class _Aws:
     def __init__(self) -> None:
         self.lags = array("d")
 
-    def record(self, record: Record, _announce: str) -> bool:
+    def record(self, record: Record, _announce: str) -> Mapping[str, str] | None:
         time.sleep(_CALL)
         sent = _SENT.search(record.body)
         assert sent is not None

@@ -13,7 +13,8 @@ import pytest
 
 from functions.eye4 import normalise, pending, recording, verify
 from gatehouse.errors import GatehouseError
-from gatehouse.events import Receipt, Record, parse_json
+from gatehouse.events import Receipt, Record
+from gatehouse.reading import read_json
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Function
@@ -32,7 +33,7 @@ _LARGE: Final = bytes(9 * 1024 * 1024)
 
 def _alarm(payload: Document, received_at: datetime = _RECEIVED_AT) -> Document:
     """The event of an alarm, as its subscribers have it; the payload goes the whole way from the wire."""
-    read = parse_json(json.dumps(payload))
+    read = read_json(json.dumps(payload))
     verified = verify.Verified(_ACCOUNT, received_at)
     receipt = Receipt(
         vendor="eye4",

@@ -150,7 +150,7 @@ class TroubledStore(FakeStore):
         self.written: Counter[str] = Counter()
         self._trouble = trouble
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         def write() -> bool:
             new = super(TroubledStore, self).record(record, announce)
             self.written[record.id] += new

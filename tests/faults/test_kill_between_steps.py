@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -64,7 +64,7 @@ class DyingStore(FakeStore):
         self._left = after
         self._lock = Lock()
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         with self._lock:
             new = super().record(record, announce)
             self._left -= 1

@@ -1,6 +1,6 @@
 """A recording is resolved although the process dies or AWS fails at any step: one event, the right one, and told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -91,7 +91,7 @@ class Book(FakeStore):
 
     trouble: Trouble = field(default_factory=Trouble)
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         return self.trouble.through("record", lambda: super(Book, self).record(record, announce))
 
     def mark_published(self, record_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from functools import cache
@@ -65,7 +65,7 @@ class TimelyStore:
         self._store = store
         self._deadline = deadline
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         """As `Store.record`. A call that was not in time may still write the record: the relay then announces it."""
         seconds = self._deadline.left_before_spilling()
         return _within(seconds, lambda: self._store.record(record, announce), "record")

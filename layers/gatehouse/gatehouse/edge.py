@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from gatehouse import aws
 from gatehouse.accounts import Secret
 from gatehouse.errors import GatehouseError, Reason, Rejected
-from gatehouse.gate import Accounts, Answer, Gate, Push, Vendor, Verified
+from gatehouse.events import Arrival
+from gatehouse.gate import BODY_LIMIT, Accounts, Answer, Gate, Push, Vendor, Verified
 from gatehouse.media import MediaBucket
+from gatehouse.reading import TooLarge, inflate
 from gatehouse.settings import GateSettings, PictureSettings, VendorSettings
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
@@ -32,17 +35,23 @@ class LambdaHandler(Protocol):
         """Handles one event."""
 
 
-def gate(settings: GateSettings) -> Gate:
-    """The gate on AWS."""
+def gate(settings: GateSettings, announced_as: Arrival | None = None) -> Gate:
+    """The gate on AWS.
+
+    Args:
+        settings: what the function is told.
+        announced_as: what is said of every message's freshness, by whoever announces what waited.
+    """
     album = None
     if isinstance(settings, PictureSettings):
         album = MediaBucket(lambda: aws.client("s3"), settings.media_bucket)
     return Gate(
         store=events_table(settings),
-        topics=SnsTopics(aws.client("sns"), settings.topic_arns),
+        topics=SnsTopics(aws.client("sns"), settings.topic_arns, settings.live, always=announced_as),
         spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
         announce=settings.announce_mode,
         album=album,
+        live=settings.live,
     )
 
 
@@ -100,7 +109,7 @@ def handler[A: BaseModel, V: Verified](
     def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         log.set_correlation_id(event["requestContext"]["requestId"])
         try:
-            return _response(gate.receive(push(event, public_base_url), vendor, accounts))
+            return _response(gate.receive(push(event, public_base_url, vendor.body_limit), vendor, accounts))
         except Rejected as error:
             # The reason and our own sentence, which holds numbers at most; nothing of the push.
             log.warning("rejected", vendor=vendor.name, reason=error.reason, detail=str(error))
@@ -118,7 +127,7 @@ def handler[A: BaseModel, V: Verified](
     return handle
 
 
-def push(event: Mapping[str, Any], public_base_url: str = "") -> Push:
+def push(event: Mapping[str, Any], public_base_url: str = "", limit: int = BODY_LIMIT) -> Push:
     """The push in an HTTP API's event, payload format 2.0.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -126,26 +135,49 @@ def push(event: Mapping[str, Any], public_base_url: str = "") -> Push:
     Args:
         event: the event; its body is base64 unless the content type is one of text.
         public_base_url: the address that the vendor was given, where it is not the gateway's own.
+        limit: bytes that a compressed body may have when it is not compressed any more.
 
     Raises:
-        Rejected: the body is not the base64 that it is said to be.
+        Rejected: the body is not the base64 that it is said to be, or is too large.
     """
     request = event["requestContext"]
+    headers = {name.lower(): _encodable(value) for name, value in event.get("headers", {}).items()}
     body = event.get("body") or ""
     try:
         content = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        if encoding := headers.get("content-encoding"):
+            content = inflate(content, encoding, limit)
+    except TooLarge:
+        raise Rejected(Reason.TOO_LARGE, f"the body has more than {limit} bytes when it is decompressed") from None
     except (binascii.Error, UnicodeEncodeError, ValueError):
         raise Rejected(Reason.MALFORMED, "the body is not readable") from None
-    base = public_base_url.rstrip("/") or f"https://{request['domainName']}"
-    query = event.get("rawQueryString") or ""
     return Push(
         method=request["http"]["method"],
-        url=_encodable(f"{base}{event['rawPath']}{'?' if query else ''}{query}"),
-        headers={name.lower(): _encodable(value) for name, value in event.get("headers", {}).items()},
+        urls=tuple(_urls(event, public_base_url)),
+        headers=headers,
         body=content,
         received_at=datetime.fromtimestamp(request["timeEpoch"] / 1000, tz=UTC),
         path_parameters=event.get("pathParameters") or {},
     )
+
+
+def _urls(event: Mapping[str, Any], public_base_url: str) -> list[str]:
+    """The addresses that the vendor may have been given.
+
+    Whether a path has the key of a custom domain's API mapping in it differs between the two places where a gateway
+    tells it, and between reports: both are taken, and each behind the path of `public_base_url` only once.
+    """
+    request = event["requestContext"]
+    base = public_base_url.rstrip("/") or f"https://{request['domainName']}"
+    prefix = urlsplit(base).path
+    query = event.get("rawQueryString") or ""
+    paths = dict.fromkeys((event["rawPath"], request["http"].get("path", event["rawPath"])))
+    found: dict[str, None] = {}
+    for path in paths:
+        bare = path.removeprefix(prefix) if prefix and path.startswith(f"{prefix}/") else path
+        for told in (bare, path):
+            found[_encodable(f"{base}{told}{'?' if query else ''}{query}")] = None
+    return list(found)
 
 
 def _encodable(text: str) -> str:

@@ -3,6 +3,7 @@
 GatehouseError
 ├── Rejected        theirs: the push is not authentic or not readable; answered 4xx, nothing stored
 ├── NotUnderstood   nobody's: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
+│   └── NotReadable authentic, and not in a form that can be read: what it holds is kept where no subscriber looks
 ├── Unavailable     AWS did not take a call; the step that follows decides what that means
 ├── NotKept         ours: neither the table nor the spill queue took the event; answered 503
 └── WrongSetting    ours: a setting that cannot work; raised at start and names itself
@@ -64,6 +65,20 @@ class Rejected(GatehouseError):
 
 class NotUnderstood(GatehouseError):
     """The push is authentic, but our tables do not know it. The message is logged: nothing of the payload."""
+
+
+class NotReadable(NotUnderstood):
+    """The push is authentic, and is not in the form that it should be: nobody knows what it holds."""
+
+    def __init__(self, message: str, content: bytes | None = None) -> None:
+        """An error.
+
+        Args:
+            message: goes into the notice.
+            content: what could not be read, where that is not the push's body as it came.
+        """
+        super().__init__(message)
+        self.content = content
 
 
 class Unavailable(GatehouseError):

@@ -5,23 +5,26 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 from urllib.parse import quote
 
-import pydantic_core
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SkipValidation
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, SkipValidation
 
 from gatehouse.media import Image, Upload
 
 MAX_EVENT_BYTES = 250_000
 """SNS and its message attributes take 262,144 bytes together; the attributes keep the rest.
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+ID_RULE = 1
+"""By which rule ids are made: an item of the events table carries it, so that another rule can be told from this one
+(docs/decisions/0010-how-ids-may-change.md)."""
+LIVE = timedelta(seconds=60)
+"""As long a happening counts as one of now, where no setting says otherwise."""
 
 
 class Topic(StrEnum):
@@ -32,6 +35,39 @@ class Topic(StrEnum):
     MEASUREMENT = "measurement"
     MEDIA = "media"
     NOTICE = "notice"
+
+
+class Arrival(StrEnum):
+    """How fresh an event is. Whoever opens a gate or sounds a siren acts on `live` alone."""
+
+    LIVE = "live"
+    """It happened a moment ago."""
+    LATE = "late"
+    """It came on its usual way, longer after it happened than `LiveSeconds`."""
+    CACHED = "cached"
+    """The device kept it while we were away, and sent it later."""
+    BACKFILL = "backfill"
+    """It was fetched from a list of the vendor's, after a gap."""
+    REDRIVEN = "redriven"
+    """It waited in a queue of ours. Of a message alone: the event itself was made before."""
+    REPLAYED = "replayed"
+    """It was announced before, and is again since somebody wanted it. Of a message alone."""
+
+
+class Direction(StrEnum):
+    """Which way somebody went, as the device is set up."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Release(StrEnum):
+    """How an alarm can be released."""
+
+    NOT_NEEDED = "not_needed"
+    DEVICE = "device"
+    REMOTE = "remote"
+    DEVICE_OR_REMOTE = "device_or_remote"
 
 
 class PersonKind(StrEnum):
@@ -156,8 +192,12 @@ class NoticeKind(StrEnum):
     FACE_REGISTERED = "face_registered"
     TASK_FINISHED = "task_finished"
     PRICE_CHANGED = "price_changed"
+    RECEIPT = "receipt"
+    """A printer printed a receipt."""
     GAP = "gap"
     """Messages may be missing that nobody can fetch any more; `reference` has `from` and `to`."""
+    CLOCK = "clock"
+    """A device's clock is wrong; `reference` has `offset_seconds`, and `zone` where it looks like a time zone."""
     UNMAPPED = "unmapped"
 
 
@@ -173,37 +213,13 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Common(TypedDict):
-    """The fields that every event's data carries, as `Receipt.common` fills them in."""
-
-    vendor: str
-    account: str
-    device: str | None
-    site: str | None
-    occurred_at: datetime
-    received_at: datetime
-    payload: JsonValue
+def written(moment: datetime) -> str:
+    """A time as it stands in events and indexes: in UTC, always of 27 characters, so that text sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-class Data(_Model):
-    """What every event carries besides its own fields."""
-
-    topic: ClassVar[Topic]
-
-    vendor: str
-    """Whose device it was; the name of a folder under `functions/`."""
-    account: str
-    """Whose credential verified the push: an id of the vendor's secret, never the credential."""
-    device: str | None = None
-    """The vendor's id of the device, usually a serial number."""
-    site: str | None = None
-    """The vendor's id of the shop, office or building."""
-    occurred_at: AwareDatetime
-    """When it happened by the vendor's clock; where the vendor does not tell, when it arrived."""
-    received_at: AwareDatetime
-    """When the push arrived here, by API Gateway's clock."""
-    payload: SkipValidation[JsonValue] = None
-    """The vendor's own words: verified, decrypted, without signature and pictures."""
+type Moment = Annotated[AwareDatetime, PlainSerializer(written, return_type=str, when_used="json")]
+"""A time: `2026-07-01T12:00:00.000000Z`."""
 
 
 class Picture(_Model):
@@ -223,12 +239,78 @@ class Picture(_Model):
     """Why there is none, although the push had one."""
 
 
+class Common(TypedDict):
+    """The fields that every event's data carries, as `Receipt.common` fills them in."""
+
+    vendor: str
+    account: str
+    device: str | None
+    device_name: str | None
+    serial: str | None
+    site: str | None
+    occurred_at: datetime
+    received_at: datetime
+    arrival: Arrival
+    lag_ms: int
+    payload: JsonValue
+
+
+class Data(_Model):
+    """What every event carries besides its own fields."""
+
+    topic: ClassVar[Topic]
+
+    vendor: str
+    """Whose device it was; the name of a folder under `functions/`."""
+    account: str
+    """Whose credential verified the push: an id of the vendor's secret, never the credential."""
+    device: str | None = None
+    """The vendor's id of the device, usually a serial number; the same in every event of the device."""
+    device_name: str | None = None
+    """What people call it."""
+    serial: str | None = None
+    """Its serial number, where `device` is another id of it."""
+    site: str | None = None
+    """The vendor's id of the shop, office or building."""
+    occurred_at: Moment
+    """When it happened by the vendor's clock; where the vendor does not tell, when it arrived."""
+    received_at: Moment
+    """When the push arrived here, by API Gateway's clock."""
+    arrival: Arrival = Arrival.LIVE
+    """How fresh it was when it arrived; how fresh it is as it is announced, the message attribute says."""
+    lag_ms: int = 0
+    """From `occurred_at` to `received_at`; negative where the vendor's clock is ahead."""
+    conflicts_with: str | None = None
+    """The `id` of another event with the same identity that differs in what decides: which of the two is right, or
+    whether both are, the vendor's pages do not tell."""
+    payload: SkipValidation[JsonValue] = None
+    """The vendor's own words: verified, decrypted, without signature and pictures; absent where `body` is there."""
+    body: Picture | None = None
+    """Where the push lies for seven days that could not be read, or the payload that is too large for an event: for
+    the operator, since no subscriber may read there."""
+
+
 class Link(_Model):
     """An address on the vendor's side. It may expire and may need the vendor's network."""
 
     role: str
     url: str
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
+
+
+class Group(_Model):
+    """A group that somebody belongs to."""
+
+    id: str | None = None
+    name: str | None = None
+    kind: PersonKind = PersonKind.UNKNOWN
+
+
+class Host(_Model):
+    """Who receives a visitor."""
+
+    id: str | None = None
+    name: str | None = None
 
 
 class Person(_Model):
@@ -237,8 +319,17 @@ class Person(_Model):
     kind: PersonKind = PersonKind.UNKNOWN
     id: str | None = None
     name: str | None = None
+    job_number: str | None = None
+    """By which a company knows its people."""
+    card: str | None = None
+    """Number of the IC card."""
     group_id: str | None = None
+    """Of the first group."""
     group_name: str | None = None
+    """Of the first group."""
+    groups: tuple[Group, ...] = ()
+    """All of them. One that bars wins: `kind` is then `blocklisted`."""
+    host: Host | None = None
     gender: Gender = Gender.UNKNOWN
     age_from: int | None = None
     """Years, inclusive; an estimate."""
@@ -292,7 +383,11 @@ class Recognition(Data):
     kind: PersonKind
     person: Person
     method: Method = Method.UNKNOWN
+    direction: Direction | None = None
+    """Which way; absent where the device is set up for neither."""
     outcome: Outcome = Outcome.UNKNOWN
+    device_outcome: Outcome | None = None
+    """What the device itself concluded, where that is not the outcome: we decided beside it."""
     recognition_score: float | None = None
     """0 to 1."""
     liveness_score: float | None = None
@@ -317,6 +412,14 @@ class Alarm(Data):
     state: AlarmState = AlarmState.RAISED
     trace_id: str | None = None
     """The vendor's id of the alarm, the same through its states."""
+    code: int | None = None
+    """The vendor's own, for what has one `kind` of several."""
+    description: str | None = None
+    """In the vendor's words."""
+    release: Release | None = None
+    """How it can be released; absent where the vendor does not tell."""
+    battery: float | int | None = None
+    """Percent."""
     media: Literal["pending"] | None = None
     """`pending` where a `media` event will follow."""
     recording_id: str | None = None
@@ -383,6 +486,8 @@ class Media(Data):
     """The vendor's id of the recording, the same as in its alarm."""
     files: tuple[File, ...] = ()
     """In the vendor's order."""
+    corrects: str | None = None
+    """The `id` of the `media` event that this one replaces: what it told of has changed since."""
 
 
 class Notice(Data):
@@ -409,7 +514,7 @@ class CloudEvent(_Model):
     source: str
     type: str
     subject: str | None = None
-    time: AwareDatetime
+    time: Moment
     datacontenttype: Literal["application/json"] = "application/json"
     data: Recognition | Alarm | Measurement | Media | Notice
 
@@ -427,7 +532,22 @@ class Receipt:
         payload: JsonValue,
         images: Mapping[str, Image | None] | None = None,
         bucket: str = "",
+        arrival: Arrival | None = None,
+        live: timedelta = LIVE,
     ) -> None:
+        """What is known of a push.
+
+        Args:
+            vendor: whose it is.
+            account: whose credential verified it.
+            identity: the vendor's identity of the happening.
+            received_at: when it arrived.
+            payload: the vendor's own words.
+            images: its pictures, by their role.
+            bucket: where they go.
+            arrival: how it came, where that was not its usual way.
+            live: as long its happening counts as one of now.
+        """
         self.vendor = vendor
         self.account = account
         self.received_at = received_at
@@ -437,16 +557,41 @@ class Receipt:
         self._identity = [vendor, account, *identity]
         self._images = images or {}
         self._bucket = bucket
+        self._arrival = arrival
+        self._live = live
 
-    def common(self, *, device: str | None, occurred_at: datetime | None, site: str | None = None) -> Common:
-        """The fields that every event carries; an unknown time of occurrence is the time of arrival."""
+    def common(
+        self,
+        *,
+        device: str | None,
+        occurred_at: datetime | None,
+        site: str | None = None,
+        device_name: str | None = None,
+        serial: str | None = None,
+        late: Arrival = Arrival.LATE,
+    ) -> Common:
+        """The fields that every event carries; an unknown time of occurrence is the time of arrival.
+
+        Args:
+            device: the vendor's id of it.
+            occurred_at: when it happened, if the vendor tells.
+            site: the vendor's id of the place.
+            device_name: what people call the device.
+            serial: its serial number, where `device` is another id.
+            late: what it is if it is not of now: `cached` where only a device's own store explains it.
+        """
+        lag = timedelta() if occurred_at is None else self.received_at - occurred_at
         return Common(
             vendor=self.vendor,
             account=self.account,
             device=device,
+            device_name=device_name,
+            serial=serial,
             site=site,
             occurred_at=occurred_at or self.received_at,
             received_at=self.received_at,
+            arrival=self._arrival or (late if lag > self._live else Arrival.LIVE),
+            lag_ms=round(lag / timedelta(milliseconds=1)),
             payload=self.payload,
         )
 
@@ -490,14 +635,35 @@ class Receipt:
 
         Args:
             why: goes into the notice.
-            body: the whole push, where it is too large for an event: it goes the way of the pictures.
+            body: what could not be read, or is too large for an event: it goes where no subscriber looks.
         """
-        pictures = self.pictures(Topic.NOTICE, "unmapped")
-        if body is not None:
-            whole = Image(body, hashlib.sha256(body).digest(), "application/octet-stream", "bin")
-            pictures = (*pictures, self._picture("push", whole, Topic.NOTICE, "unmapped"))
         common = self.common(device=None, occurred_at=None)
-        return self.event(Notice(**common, kind=NoticeKind.UNMAPPED, reason=why, pictures=pictures), "unmapped")
+        notice = Notice(
+            **common, kind=NoticeKind.UNMAPPED, reason=why, pictures=self.pictures(Topic.NOTICE, "unmapped")
+        )
+        event = self.event(notice, "unmapped")
+        return event if body is None else self.lean(event, body)
+
+    def lean(self, event: CloudEvent, body: bytes) -> CloudEvent:
+        """The event without its payload, which lies in the media bucket for the operator, under `unreadable/`.
+
+        Args:
+            event: of this push.
+            body: the payload's JSON, or what could not be read at all.
+        """
+        digest = hashlib.sha256(body)
+        key = f"{UNREADABLE}{self.vendor}/{event.id}/{digest.hexdigest()}"
+        self.uploads[key] = Upload(key, body, digest.digest(), "application/octet-stream", may_spill=False)
+        kept = Picture(
+            role="body",
+            bucket=self._bucket,
+            key=key,
+            content_type="application/octet-stream",
+            size=len(body),
+            sha256=digest.hexdigest(),
+        )
+        data = event.data.model_copy(update={"payload": None, "body": kept})
+        return event.model_copy(update={"data": data})
 
     def _id(self, topic: Topic, *also: str) -> str:
         # A JSON array, so that no two lists of parts ever read the same.
@@ -508,7 +674,8 @@ class Receipt:
         if image is None:
             return Picture(role=role, error="undecodable")
         # Nothing in it of when it came: a repetition of the push, on the next day too, is the same picture.
-        key = self.key(topic, f"{role}.{image.suffix}", *also)
+        # And its digest: whatever else claims to be this event's picture is not written over it.
+        key = self.key(topic, f"{role}-{image.digest.hex()}.{image.suffix}", *also)
         self.uploads[key] = Upload(key, image.data, image.digest, image.content_type)
         return Picture(
             role=role,
@@ -520,74 +687,84 @@ class Receipt:
         )
 
 
-def raw(body: bytes) -> JsonValue:
-    """A body that is not what it should be, in a form that JSON carries and that at most doubles it."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is not None and not _CONTROL.search(text):
-        return {"raw": text}
-    import base64  # noqa: PLC0415 - the rarest of paths
-
-    return {"raw_base64": base64.b64encode(body).decode()}
-
-
-def parse_json(text: str | bytes) -> JsonValue:
-    """JSON, strictly: no NaN or infinity (1e999 is one), no lone surrogate, nothing too deep.
-
-    Raises:
-        ValueError: it is not that.
-    """
-    value: JsonValue = pydantic_core.from_json(text, allow_inf_nan=False)
-    if not _is_finite(value):
-        # allow_inf_nan is about the words only, and what is infinite would be written down as null.
-        raise ValueError("a number is too large for a double")
-    return value
-
-
-def _is_finite(value: JsonValue) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+UNREADABLE = "unreadable/"
+"""Where in the media bucket lies what nobody could read: one folder a vendor, kept for seven days."""
+_CONFLICT = "conflict"
+_SECONDS = len("2026-07-01T12:00:00")
 # What JSON leaves alone and SQS refuses: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_IN_SQS = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
 _NOT_IN_ATTRIBUTE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOUR_SHARDS = 4
+_FILTERS = ("account", "device", "severity", "kind", "site", "state")
 
 
 class Record:
     """An event as it is written in the book and announced: its JSON, and the few words people filter by."""
 
-    def __init__(self, body: str) -> None:
+    def __init__(self, body: str, deciding: Mapping[str, str] | None = None) -> None:
         """Reads the JSON of a CloudEvent of ours.
+
+        Args:
+            body: the JSON.
+            deciding: what tells it from another happening with the same identity, by where it is in `data`.
 
         Raises:
             ValueError: it is not one.
         """
         self.body = body
+        self.deciding = dict(deciding or {})
         try:
             event = json.loads(body)
-            data: dict[str, Any] = event["data"]
+            self._data: dict[str, Any] = event["data"]
             self.id: str = event["id"]
             self.type: str = event["type"]
             self.topic = Topic(self.type.split(".")[1])
             self.time: str = event["time"]
-            self.vendor: str = data["vendor"]
-            self._filters = {name: data.get(name) for name in ("account", "device", "severity", "kind")}
-            self.received_at = datetime.fromisoformat(data["received_at"])
+            self.vendor: str = self._data["vendor"]
+            self._filters = {name: self._data.get(name) for name in _FILTERS}
+            self.received_at = datetime.fromisoformat(self._data["received_at"])
+            self.occurred_at = datetime.fromisoformat(self._data["occurred_at"])
+            self.arrival = Arrival(self._data["arrival"])
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"not an event of ours: {type(error).__name__}") from None
 
     @classmethod
-    def of(cls, event: CloudEvent) -> Self:
-        """The record of an event."""
-        return cls(event.model_dump_json(exclude_none=True, by_alias=True).translate(_NOT_IN_SQS))
+    def of(cls, event: CloudEvent, deciding: Sequence[str] = ()) -> Self:
+        """The record of an event.
+
+        Args:
+            event: the event.
+            deciding: where in its data that is what decides: `person.id`.
+        """
+        record = cls(event.model_dump_json(exclude_none=True, by_alias=True).translate(_NOT_IN_SQS))
+        record.deciding = {path: word for path in deciding if (word := record._decides(path))}
+        return record
+
+    def _decides(self, path: str) -> str | None:
+        """The word at a place in the data; None where there is none, or nobody knows."""
+        value: Any = self._data
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None or value == "unknown":
+            return None
+        if path == "occurred_at":
+            # To the second, since one channel may have no more; when it came is not when it happened.
+            return None if value == self._data["received_at"] else str(value)[:_SECONDS]
+        return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+    def differs_from(self, deciding: Mapping[str, str]) -> bool:
+        """Whether another event with this identity is another happening: what one of them lacks decides nothing."""
+        return any(deciding.get(path, word) != word for path, word in self.deciding.items())
+
+    def beside(self) -> "Record":
+        """The same as a second event beside one with its id: under an id of its own, which its repetition has too."""
+        digest = hashlib.sha256(json.dumps([self.id, _CONFLICT, self.deciding], sort_keys=True).encode())
+        event = json.loads(self.body)
+        event["id"] = f"{self.vendor}-{digest.hexdigest()[:32]}"
+        event["data"]["conflicts_with"] = self.id
+        return Record(
+            json.dumps(event, ensure_ascii=False, separators=(",", ":")).translate(_NOT_IN_SQS), self.deciding
+        )
 
     @property
     def size(self) -> int:
@@ -596,12 +773,19 @@ class Record:
 
     @cached_property
     def attributes(self) -> dict[str, str]:
-        """The message attributes for filter policies: at most six, since SNS drops a message with more than
-        ten on its raw way to SQS (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html).
+        """The message attributes for filter policies, but for `arrival`, which whoever publishes adds: nine at most
+        with it, since SNS drops a message with more than ten on its raw way to SQS
+        (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html). An empty one is left out.
         """
         words = {"vendor": self.vendor, "type": self.type, **self._filters}
         clean = {name: _NOT_IN_ATTRIBUTE.sub("", str(word))[:256] for name, word in words.items() if word}
         return {name: word for name, word in clean.items() if word}
+
+    def arrival_at(self, now: datetime, live: timedelta) -> Arrival:
+        """How fresh it is for whoever is told of it now: `live` is only what happened, and came, a moment ago."""
+        if self.arrival is not Arrival.LIVE:
+            return self.arrival
+        return Arrival.LATE if now - min(self.received_at, self.occurred_at) > live else Arrival.LIVE
 
     @property
     def by_device(self) -> str | None:
@@ -612,6 +796,5 @@ class Record:
     @property
     def by_hour(self) -> str:
         """Partition key of the index by type and hour (UTC), sharded so that a burst does not heat one."""
-        moment = datetime.fromisoformat(self.time).astimezone(UTC)
         shard = int(hashlib.sha256(self.id.encode()).hexdigest()[:8], 16) % _HOUR_SHARDS
-        return f"{self.topic}#{moment:%Y-%m-%dT%H}#{shard}"
+        return f"{self.topic}#{self.occurred_at.astimezone(UTC):%Y-%m-%dT%H}#{shard}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, JsonValue
 
-from gatehouse.errors import NotKept, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
-from gatehouse.events import MAX_EVENT_BYTES, CloudEvent, Receipt, Record, raw
+from gatehouse.clocks import Clocks
+from gatehouse.errors import NotKept, NotReadable, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
+from gatehouse.events import LIVE, MAX_EVENT_BYTES, UNREADABLE, Arrival, CloudEvent, Receipt, Record
 from gatehouse.media import Image, Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
@@ -31,12 +33,13 @@ class Push:
     """What a vendor sent, as it arrived."""
 
     method: str
-    url: str
-    """The full address as the vendor knows it, query string included."""
+    urls: tuple[str, ...]
+    """The full address as the vendor may know it, query string included; several where the gateway does not tell
+    which: the likeliest first."""
     headers: Mapping[str, str]
     """Names in lower case, as HTTP APIs hand them over."""
     body: bytes
-    """Decoded from API Gateway's base64: what the vendor signed."""
+    """Decoded from API Gateway's base64, and from its content encoding: what the vendor signed."""
     received_at: datetime
     """Aware, by API Gateway's clock."""
     path_parameters: Mapping[str, str] = field(default_factory=dict)
@@ -69,19 +72,28 @@ class Vendor[A: BaseModel, V: Verified]:
     verify: Callable[[Push, A], V]
     """Authenticity of the raw push. Raises `Rejected`."""
     decrypt: Callable[[Push, V], JsonValue]
-    """The vendor's own payload, in the clear. Raises `Rejected`; what is authentic and merely odd is returned."""
-    identity: Callable[[JsonValue, V], Sequence[str]]
-    """The vendor's identity of the happening; the same for a repetition of the push."""
+    """The vendor's own payload, in the clear, without pictures and without what must not be kept. Raises `Rejected`;
+    what is authentic and merely odd is returned, and of what cannot be read at all `NotReadable` is raised."""
+    identity: Callable[[JsonValue, V], Sequence[str] | None]
+    """The vendor's identity of the happening; the same for a repetition of the push, and for no other happening.
+    None where the push has none: `evidence` is then what tells it from another."""
     normalise: Callable[[JsonValue, Receipt], list[CloudEvent]]
     """Events. Any exception makes the push an `unmapped` notice; `NotUnderstood` says why."""
     acknowledgement: JsonValue
     """The body of the 200 answer."""
+    deciding: Sequence[str] = ()
+    """Where in an event's data that is what tells two happenings with one identity apart: `person.id`. Only what
+    every channel of the vendor carries alike; `occurred_at` counts to the second."""
+    evidence: Callable[[Push, V], bytes] = lambda push, _: push.body
+    """What a push without identity is told by: what was signed, else its body."""
     images: Callable[[V], Mapping[str, Image | None]] = lambda _: {}
     """The push's pictures by their role; None for one that cannot be decoded. Asked after `decrypt`."""
     respond: Callable[[Push, V, JsonValue, Keep], Answer] | None = None
     """Where there is more to do than to keep the push, or more to answer than an acknowledgement.
-    It has to call `Keep` for whatever is an event."""
+    It has to call `Keep` for whatever is an event. Of a push that cannot be read the payload is None."""
     body_limit: int = BODY_LIMIT
+    arrival: Arrival | None = None
+    """How its pushes come, where that is not their usual way."""
 
 
 type Normalise = Callable[[JsonValue, Receipt], list[CloudEvent]]
@@ -112,8 +124,8 @@ class Accounts[A](Protocol):
 class Store(Protocol):
     """The port to the book."""
 
-    def record(self, record: Record, announce: str) -> bool:
-        """Writes an event once; False if it was there. Raises `Unavailable`."""
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
+        """Writes an event once; None if it was new, else what decides about the one there. Raises `Unavailable`."""
 
     def mark_published(self, record_id: str) -> None:
         """Says that it was announced. Raises `Unavailable`."""
@@ -153,6 +165,8 @@ class Admission(StrEnum):
     ANNOUNCED = "announced"
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    """Its id was another happening's: it is announced, or left to the relay, beside that one."""
     SPILLED = "spilled"
 
 
@@ -160,13 +174,34 @@ class Gate:
     """The steps behind a vendor's own: record, publish, and what happens when AWS does not take one of them."""
 
     def __init__(
-        self, store: Store, topics: Topics, spill: Spill, announce: Announce, album: Album | None = None
+        self,
+        store: Store,
+        topics: Topics,
+        spill: Spill,
+        announce: Announce,
+        album: Album | None = None,
+        *,
+        live: timedelta = LIVE,
+        clocks: Clocks | None = None,
     ) -> None:
+        """A gate.
+
+        Args:
+            store: the events table.
+            topics: the subscribers.
+            spill: the queue for what AWS does not take at once.
+            announce: who publishes.
+            album: the pictures.
+            live: as long a happening counts as one of now.
+            clocks: what was seen of the devices' clocks.
+        """
         self._store = store
         self._topics = topics
         self._spill = spill
         self._announce = announce
         self._album = album
+        self._live = live
+        self._clocks = clocks or Clocks()
 
     def receive[A: BaseModel, V: Verified](self, push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> Answer:
         """The whole path of a push.
@@ -181,15 +216,15 @@ class Gate:
                 Reason.TOO_LARGE,
                 f"{vendor.name}: the body has {len(push.body)} bytes, the limit is {vendor.body_limit}",
             )
-        verified, payload = _open(push, vendor, accounts)
+        opened = _open(push, vendor, accounts)
 
         def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
             understood = vendor if normalise is None else replace(vendor, normalise=normalise)
-            records, uploads = self._meaning(push, understood, verified, payload)
+            records, uploads = self._meaning(push, understood, opened)
             (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
 
         if vendor.respond is not None:
-            return vendor.respond(push, verified, payload, keep)
+            return vendor.respond(push, opened.verified, opened.payload, keep)
         keep()
         return Answer(200, json.dumps(vendor.acknowledgement))
 
@@ -203,6 +238,8 @@ class Gate:
             timely.TimelySpill(self._spill, deadline),
             self._announce,
             None if self._album is None else timely.TimelyAlbum(self._album, deadline),
+            live=self._live,
+            clocks=self._clocks,
         )
 
     def _admit_all(self, records: Sequence[Record], uploads: Sequence[Upload]) -> None:
@@ -227,7 +264,7 @@ class Gate:
         Raises:
             NotKept: neither the bucket nor the spill queue took it.
         """
-        vendor = upload.key.partition("/")[0]
+        vendor = upload.key.removeprefix(UNREADABLE).partition("/")[0]
         try:
             self._stored(upload)
         except Unavailable as error:
@@ -259,7 +296,7 @@ class Gate:
             NotKept: neither the table nor the spill queue took it.
         """
         try:
-            new = self._store.record(record, self._announce)
+            admission, kept = self._recorded(record)
         except Unavailable as error:
             try:
                 self._spill.send(record, Step.RECORD)
@@ -269,7 +306,7 @@ class Gate:
             log.warning("spilled: the table did not take the event", event_id=record.id, error=str(error))
             count(Count.SPILLED, record.vendor)
             return Admission.SPILLED
-        return self._announced(record) if new else _duplicate(record)
+        return self._announced(kept, admission)
 
     def redo(self, record: Record, step: Step) -> Admission:
         """The way again for an event from the spill queue.
@@ -278,73 +315,94 @@ class Gate:
             Unavailable: the table or the topic still does not take it; the queue keeps it.
         """
         if step is Step.RECORD:
-            new = self._store.record(record, self._announce)
-            return self._announced(record) if new else _duplicate(record)
+            admission, kept = self._recorded(record)
+            return self._announced(kept, admission)
         self._topics.publish(record)
         count(Count.PUBLISHED, record.vendor)
         self._mark(record)
         return Admission.ANNOUNCED
 
+    def _recorded(self, record: Record) -> tuple[Admission, Record]:
+        """Writes an event once; as a second one where its id is another happening's. Returns what was written.
+
+        Raises:
+            Unavailable: the table does not take it.
+        """
+        there = self._store.record(record, self._announce)
+        if there is None:
+            return Admission.RECORDED, record
+        if not record.differs_from(there):
+            return Admission.DUPLICATE, record
+        second = record.beside()
+        if self._store.record(second, self._announce) is not None:
+            return Admission.DUPLICATE, second
+        log.warning("two happenings of one identity", event_id=second.id, conflicts_with=record.id)
+        count(Count.CONFLICT, record.vendor)
+        return Admission.CONFLICT, second
+
     def _meaning[A: BaseModel, V: Verified](
-        self, push: Push, vendor: Vendor[A, V], verified: V, payload: JsonValue
+        self, push: Push, vendor: Vendor[A, V], opened: _Opened[V]
     ) -> tuple[list[Record], list[Upload]]:
         """What the push means; a push that cannot be understood is one `unmapped` notice.
 
         From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
         """
-
-        def receipt(identity: Sequence[str], payload: JsonValue) -> Receipt:
-            return Receipt(
-                vendor=vendor.name,
-                account=verified.account,
-                identity=identity,
-                received_at=push.received_at,
-                payload=payload,
-                images=vendor.images(verified),
-                bucket="" if self._album is None else self._album.bucket,
-            )
-
         identity: Sequence[str] | None = None
         try:
-            identity = vendor.identity(payload, verified)
-            mapped = receipt(identity, payload)
-            records = [Record.of(event) for event in vendor.normalise(payload, mapped)]
-            if any(record.size > MAX_EVENT_BYTES for record in records):
-                raise NotUnderstood("larger than SNS takes")  # noqa: TRY301 - one place decides what is kept how
+            if opened.unreadable is not None:
+                raise opened.unreadable  # noqa: TRY301 - one place decides what is kept how
+            identity = vendor.identity(opened.payload, opened.verified)
+            mapped = self._receipt(push, vendor, opened, identity)
+            events = vendor.normalise(opened.payload, mapped)
+            records = [_fitting(event, mapped, vendor.deciding) for event in events]
+            if wrong := self._clocks.wrong(events, mapped):
+                records.append(Record.of(wrong))
         except Exception as error:  # noqa: BLE001 - see above
             why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
         else:
             return records, list(mapped.uploads.values())
-        if identity is None:
-            identity = [push.body.hex()]
         log.warning("unmapped", vendor=vendor.name, why=why)
         count(Count.UNMAPPED, vendor.name)
-        # As it was read; else as text; else, where even that is too large for an event, beside it in the bucket.
-        for content, body in ((payload, None), (raw(push.body), None), (None, push.body)):
-            unmapped = receipt(identity, content)
-            try:
-                record = Record.of(unmapped.unmapped(why, body))
-            except Exception as error:  # noqa: BLE001 - what JSON cannot carry as a value it carries as text
-                log.warning("unmapped payload kept as text", vendor=vendor.name, why=type(error).__name__)
-                continue
-            if record.size <= MAX_EVENT_BYTES:
-                return [record], list(unmapped.uploads.values())
-        raise NotKept("no form of the push fits into an event")
+        unmapped = self._receipt(push, vendor, opened, identity)
+        if opened.unreadable is not None:
+            body = push.body if opened.unreadable.content is None else opened.unreadable.content
+            return [Record.of(unmapped.unmapped(why, body))], list(unmapped.uploads.values())
+        return [_fitting(unmapped.unmapped(why), unmapped)], list(unmapped.uploads.values())
 
-    def _announced(self, record: Record) -> Admission:
+    def _receipt[A: BaseModel, V: Verified](
+        self, push: Push, vendor: Vendor[A, V], opened: _Opened[V], identity: Sequence[str] | None
+    ) -> Receipt:
+        if identity is None:
+            identity = ["push", hashlib.sha256(vendor.evidence(push, opened.verified)).hexdigest()]
+        return Receipt(
+            vendor=vendor.name,
+            account=opened.verified.account,
+            identity=identity,
+            received_at=push.received_at,
+            payload=opened.payload,
+            images=vendor.images(opened.verified),
+            bucket="" if self._album is None else self._album.bucket,
+            arrival=vendor.arrival,
+            live=self._live,
+        )
+
+    def _announced(self, record: Record, admission: Admission) -> Admission:
+        if admission is Admission.DUPLICATE:
+            count(Count.DUPLICATE, record.vendor)
+            return admission
         count(Count.RECORDED, record.vendor)
         if self._announce is Announce.STREAM:
-            return Admission.RECORDED
+            return admission
         try:
             self._topics.publish(record)
         except Unavailable as error:
             # The record is pending, and the relay behind the table publishes what is pending.
             log.warning("left to the relay: not published", event_id=record.id, error=str(error))
             count(Count.LEFT_TO_RELAY, record.vendor)
-            return Admission.RECORDED
+            return admission
         count(Count.PUBLISHED, record.vendor)
         self._mark(record)
-        return Admission.ANNOUNCED
+        return Admission.ANNOUNCED if admission is Admission.RECORDED else admission
 
     def _mark(self, record: Record) -> None:
         try:
@@ -354,20 +412,46 @@ class Gate:
             log.warning("published, but not marked so", event_id=record.id, error=str(error))
 
 
-def _duplicate(record: Record) -> Admission:
-    count(Count.DUPLICATE, record.vendor)
-    return Admission.DUPLICATE
+@dataclass(frozen=True, slots=True)
+class _Opened[V: Verified]:
+    """A push that was verified, and what it holds."""
+
+    verified: V
+    payload: JsonValue = None
+    unreadable: NotReadable | None = None
+    """Why there is no payload."""
 
 
-def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> tuple[V, JsonValue]:
+def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> _Opened[V]:
     """Verify and decrypt; once more if the secret was rotated since we read it."""
-    known = accounts.accounts()
     try:
-        verified = vendor.verify(push, known)
-        return verified, vendor.decrypt(push, verified)
+        return _opened(push, vendor, accounts.accounts())
     except Rejected as error:
         newer = accounts.newer() if error.reason.may_be_an_old_secret else None
         if newer is None:
             raise
-    verified = vendor.verify(push, newer)
-    return verified, vendor.decrypt(push, verified)
+    return _opened(push, vendor, newer)
+
+
+def _opened[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: A) -> _Opened[V]:
+    verified = vendor.verify(push, accounts)
+    try:
+        return _Opened(verified, vendor.decrypt(push, verified))
+    except NotReadable as error:
+        return _Opened(verified, unreadable=error)
+
+
+def _fitting(event: CloudEvent, receipt: Receipt, deciding: Sequence[str] = ()) -> Record:
+    """The record of an event; where it is larger than SNS takes, without its payload, which then lies in the bucket.
+
+    Raises:
+        NotUnderstood: it is larger without its payload too.
+    """
+    record = Record.of(event, deciding)
+    if record.size <= MAX_EVENT_BYTES:
+        return record
+    payload = json.dumps(event.data.payload, ensure_ascii=False).encode()
+    lean = Record.of(receipt.lean(event, payload), deciding)
+    if lean.size > MAX_EVENT_BYTES:
+        raise NotUnderstood("larger than SNS takes")
+    return lean

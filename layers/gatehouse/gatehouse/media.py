@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import Unavailable
+from gatehouse.reading import read_base64
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,28 +46,21 @@ class Upload:
     digest: bytes
     """SHA-256."""
     content_type: str
+    may_spill: bool = True
+    """Whether it may wait in the spill queue: what nobody could read may hold anything, and may not."""
 
 
 def decode(text: str) -> Image | None:
-    """A picture from base64, with or without a data URL's head and line breaks; None if it is not base64 or nothing."""
+    """A picture from base64 of any kind, with or without a data URL's head; None if it is not base64 or nothing."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    data = _decoded(text)
-    if data is None:
-        data = _decoded("".join(text.split()))  # Android's Base64.DEFAULT breaks its lines
+    data = read_base64(text)
     return image(data) if data else None
 
 
 def image(data: bytes) -> Image:
     """A picture from its bytes."""
     return Image(data, hashlib.sha256(data).digest(), *_kind(data))
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _kind(data: bytes) -> tuple[str, str]:

@@ -1,13 +1,14 @@
 """What a function is told by its environment, read once and checked."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gatehouse.errors import WrongSetting
-from gatehouse.events import Topic
+from gatehouse.events import LIVE, Topic
 
 
 class Announce(StrEnum):
@@ -65,16 +66,24 @@ class GateSettings(Settings):
     topic_arns: TopicArns
     spill_queue_url: str = Field(min_length=1)
     announce_mode: Announce = Announce.INLINE
-    retention_days: int = Field(default=90, ge=1, le=3650)
+    retention_days: int = Field(default=90, ge=3, le=3650)
+    """Three at least: as long as a push may be repeated, its id has to be remembered."""
+    live_seconds: float = Field(default=LIVE.total_seconds(), ge=1, le=86_400)
+    """As long a happening counts as one of now."""
+
+    @property
+    def live(self) -> timedelta:
+        """The same as a span."""
+        return timedelta(seconds=self.live_seconds)
 
 
 class PictureSettings(GateSettings):
-    """What a function needs besides where pictures come."""
+    """What a function needs besides where something goes into the media bucket."""
 
     media_bucket: str = Field(min_length=1)
 
 
-class VendorSettings(GateSettings):
+class VendorSettings(PictureSettings):
     """What a vendor's function needs besides: its secret, and the address the vendor was given."""
 
     secret_arn: str = Field(min_length=1)

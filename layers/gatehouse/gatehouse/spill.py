@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -43,15 +44,17 @@ class SpillQueue:
         Raises:
             NotKept: SQS did not take it.
         """
-        self._send(record.body, step=step)
+        self._send(record.body, step=step, deciding=json.dumps(record.deciding))
 
     def send_picture(self, upload: Upload) -> None:
         """Keeps a picture for later, as base64.
 
         Raises:
-            NotKept: SQS did not take it; it takes 1 MiB
+            NotKept: it may not wait there, or SQS did not take it; it takes 1 MiB
                 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
         """
+        if not upload.may_spill:
+            raise NotKept("what could not be read waits in no queue")
         body = base64.b64encode(upload.data).decode()
         if len(body) > _MAX_BYTES:
             raise NotKept(f"SendMessage: a picture of {len(upload.data)} bytes")
@@ -68,6 +71,18 @@ class SpillQueue:
             )
         except (ClientError, BotoCoreError) as error:
             raise NotKept(f"SendMessage: {type(error).__name__}") from error
+
+
+def event(body: str, deciding: str) -> Record:
+    """The event in a message of `send`.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    words = json.loads(deciding)
+    if not isinstance(words, dict):
+        raise ValueError("none of our messages: deciding is no object")  # noqa: TRY004 - one kind of error
+    return Record(body, {str(path): str(word) for path, word in words.items()})
 
 
 def picture(body: str, key: str, content_type: str) -> Upload:

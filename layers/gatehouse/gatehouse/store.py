@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import Unavailable
-from gatehouse.events import Record
+from gatehouse.events import ID_RULE, Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,8 +32,9 @@ class EventsTable:
     """The `Store` port on DynamoDB.
 
     An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
-    written in, so that a change of the setting in mid-flight loses and doubles nothing), `by_device`, `by_hour`
-    and `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
+    written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (what tells it
+    from another happening with the same id), `id_rule` (by which rule the id was made), `by_device`, `by_hour` and
+    `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
     """
 
     def __init__(self, client: DynamoDBClient, table: str, retention_days: int, now: Callable[[], datetime]) -> None:
@@ -42,11 +43,11 @@ class EventsTable:
         self._retention = retention_days * 86_400
         self._now = now
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> dict[str, str] | None:
         """Writes an event once.
 
         Returns:
-            True if it was new, False if it was there.
+            None if it was new; else what decides about the one that was there.
 
         Raises:
             Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
@@ -57,6 +58,8 @@ class EventsTable:
             "delivery": {"S": Delivery.PENDING},
             "announce": {"S": announce},
             "by_hour": {"S": record.by_hour},
+            "deciding": {"M": {path: {"S": word} for path, word in record.deciding.items()}},
+            "id_rule": {"N": str(ID_RULE)},
             "occurred_at": {"S": record.time},
             "recorded_at": {"S": self._now().isoformat()},
             "expires_at": {"N": str(int(self._now().timestamp()) + self._retention)},
@@ -64,14 +67,21 @@ class EventsTable:
         if device := record.by_device:
             item["by_device"] = {"S": device}
         try:
-            self._client.put_item(TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(id)")
+            self._client.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
+                # It costs nothing: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
+                there: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
+                return {path: word["S"] for path, word in there.get("deciding", {}).get("M", {}).items()}
             raise Unavailable(f"PutItem: {error.response['Error']['Code']}") from error
         except BotoCoreError as error:
             raise Unavailable(f"PutItem: {type(error).__name__}") from error
-        return True
+        return None
 
     def mark_published(self, record_id: str) -> None:
         """Says in the book that a record was announced.

@@ -18,6 +18,8 @@ class Count(StrEnum):
 
     RECORDED = "Recorded"
     DUPLICATE = "Duplicate"
+    CONFLICT = "Conflict"
+    """Two events of one identity that are not one happening: both are kept."""
     PUBLISHED = "Published"
     REJECTED = "Rejected"
     UNMAPPED = "Unmapped"

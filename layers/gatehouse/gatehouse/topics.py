@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import Unavailable
-from gatehouse.events import Record, Topic
+from gatehouse.events import LIVE, Arrival, Record, Topic
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -17,14 +18,36 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html: ten messages, 262,144 bytes all together.
 _BATCH = 10
 _BATCH_BYTES = 262_144
+_ARRIVAL = "arrival"
+_LONGEST = max(Arrival, key=len)
 
 
 class SnsTopics:
     """The `Topics` port on SNS."""
 
-    def __init__(self, client: SNSClient, arns: Mapping[Topic, str]) -> None:
+    def __init__(
+        self,
+        client: SNSClient,
+        arns: Mapping[Topic, str],
+        live: timedelta = LIVE,
+        *,
+        always: Arrival | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """The topics.
+
+        Args:
+            client: of SNS.
+            arns: of the topics.
+            live: as long a happening counts as one of now.
+            always: what is said of every message's freshness, whatever its age: by whoever announces what waited.
+            now: a clock.
+        """
         self._client = client
         self._arns = arns
+        self._live = live
+        self._always = always
+        self._now = now
 
     def publish(self, record: Record) -> None:
         """Announces a record on the topic of its type.
@@ -34,7 +57,7 @@ class SnsTopics:
         """
         try:
             self._client.publish(
-                TopicArn=self._arns[record.topic], Message=record.body, MessageAttributes=_attributes(record)
+                TopicArn=self._arns[record.topic], Message=record.body, MessageAttributes=self._attributes(record)
             )
         except ClientError as error:
             raise Unavailable(f"Publish: {error.response['Error']['Code']}") from error
@@ -49,6 +72,7 @@ class SnsTopics:
         """
         taken: set[str] = set()
         for topic in Topic:
+            # Their freshness is asked with each call: the one before may have taken its time.
             for batch in _batches([record for record in records if record.topic is topic]):
                 try:
                     answer = self._client.publish_batch(
@@ -57,7 +81,7 @@ class SnsTopics:
                             {
                                 "Id": str(position),
                                 "Message": record.body,
-                                "MessageAttributes": _attributes(record),
+                                "MessageAttributes": self._attributes(record),
                             }
                             for position, record in enumerate(batch)
                         ],
@@ -67,14 +91,16 @@ class SnsTopics:
                 taken.update(batch[int(entry["Id"])].id for entry in answer.get("Successful", []))
         return taken
 
-
-def _attributes(record: Record) -> dict[str, MessageAttributeValueTypeDef]:
-    return {name: {"DataType": "String", "StringValue": value} for name, value in record.attributes.items()}
+    def _attributes(self, record: Record) -> dict[str, MessageAttributeValueTypeDef]:
+        arrival = self._always or record.arrival_at(self._now(), self._live)
+        words = {**record.attributes, _ARRIVAL: arrival.value}
+        return {name: {"DataType": "String", "StringValue": word} for name, word in words.items()}
 
 
 def _attribute_bytes(record: Record) -> int:
     """Names, types and values count (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html)."""
-    return sum(len(name) + len("String") + len(value.encode()) for name, value in record.attributes.items())
+    words = {**record.attributes, _ARRIVAL: _LONGEST}
+    return sum(len(name) + len("String") + len(word.encode()) for name, word in words.items())
 
 
 def _batches(records: Sequence[Record]) -> Iterator[list[Record]]:

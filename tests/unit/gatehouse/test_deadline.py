@@ -1,6 +1,6 @@
 """The ports within a deadline: none is waited for longer than there is time, and what is left is for the spill."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -47,7 +47,7 @@ class HangingStore(FakeStore):
         super().__init__()
         self._release = release
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         self._release.wait()
         return super().record(record, announce)
 

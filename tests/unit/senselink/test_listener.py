@@ -106,7 +106,7 @@ class Watched(FakeStore):
         """What is in the events that it does not take before."""
         self.seen: list[str] = []
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         self.seen.append(record.id)
         if self.holds in record.body:
             self.open.wait(20)

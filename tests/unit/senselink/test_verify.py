@@ -8,7 +8,7 @@ import pytest
 
 from functions.senselink import verify
 from functions.senselink.wire import Accounts, Server, camel
-from gatehouse.events import parse_json
+from gatehouse.reading import read_json
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from tests.builders import NOW, SENSELINK, URL, House, access_record, alarm_record, seconds, senselink_house, told
@@ -24,7 +24,7 @@ def _snake(record: dict[str, Any]) -> dict[str, Any]:
 
 def _identity(message: object) -> list[str]:
     text = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return verify.identity(parse_json(text), verify.Verified(Server(server="north")))
+    return verify.identity(read_json(text), verify.Verified(Server(server="north")))
 
 
 # ─── The signature of ours ────────────────────────────────────────────────────────────────────────────────────────────

@@ -312,7 +312,7 @@ class Following(FakeStore):
         super().__init__()
         self._order = order
 
-    def record(self, record: Record, announce: str) -> bool:
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         self._order.append("stored")
         return super().record(record, announce)
 

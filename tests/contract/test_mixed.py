@@ -1,0 +1,48 @@
+"""Thousands of pushes of all vendors in mixed odd forms, through the real handlers: none refused, lost or doubled.
+
+`PUSHES` says how many (`make odd-forms` sends 50,000), `SEED` which; the seed is printed.
+"""
+
+import importlib
+import json
+import os
+from random import Random
+
+import pytest
+
+from ops import simulators
+from tests import vendors as rigs
+from tests.builders import NOW, URL, seconds
+
+_PUSHES = int(os.environ.get("PUSHES", "3000"))
+
+
+@pytest.fixture
+def seed() -> int:
+    chosen = int(os.environ.get("SEED", Random().randrange(10**9)))
+    print(f"seed {chosen}")  # noqa: T201 - shown where the test fails
+    return chosen
+
+
+@pytest.mark.parametrize("vendor", rigs.names())
+def test_no_push_is_refused_lost_or_doubled(vendor: str, seed: int) -> None:
+    random = Random(f"{seed}/{vendor}")
+    rig = rigs.rig(vendor)
+    accounts: simulators.Accounts = importlib.import_module(f"ops.simulators.{vendor}").new_accounts()
+    house = rig.house(accounts.secret)
+    sent = number = 0
+    while sent < _PUSHES // len(rigs.names()):
+        number += 1
+        before = set(house.store.records)
+        happening = rig.happening(random, number, accounts.apps, URL, NOW)
+        for position, request in enumerate(happening.requests):
+            answer = house.send(request, NOW + seconds(position / 10))
+            assert answer.status in range(200, 300), (happening.what, answer)
+        sent += len(happening.requests)
+        new = [house.store.records[key] for key in house.store.records.keys() - before]
+        # A clock that is wrong is told besides, and is no event of the push.
+        events = [json.loads(record.body)["data"] for record in new if '"kind":"clock"' not in record.body]
+        assert len(events) == happening.events, happening.what
+        assert any(event.get("kind") == "unmapped" for event in events) is happening.unmapped, happening.what
+    assert [record.id for record in house.topics.messages] == list(house.store.records)
+    assert house.spill.messages == []

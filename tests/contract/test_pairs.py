@@ -1,0 +1,75 @@
+"""A double is the same happening again, and nothing else: for every vendor, by the pairs that it offers."""
+
+import dataclasses
+from typing import Final
+
+import pytest
+
+from tests import vendors as rigs
+from tests.builders import NOW, seconds
+from tests.contract import vendors
+from tests.template.stack import ROOT
+from tests.vendors import Pair
+
+_VENDORS: Final = vendors.vendors(ROOT)
+
+
+def _pairs(kind: str) -> list[tuple[str, Pair]]:
+    return [(vendor, pair) for vendor in rigs.names() for pair in getattr(rigs.rig(vendor), kind)]
+
+
+def _named(value: object) -> str:
+    return value.name if isinstance(value, Pair) else str(value)
+
+
+def test_every_vendor_offers_what_the_shared_suites_need() -> None:
+    assert rigs.names() == _VENDORS
+
+
+@pytest.mark.parametrize("vendor", _VENDORS)
+def test_a_vendor_has_pairs_of_both_kinds(vendor: str) -> None:
+    assert rigs.rig(vendor).SAME
+    assert rigs.rig(vendor).DIFFERENT
+
+
+@pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
+def test_two_happenings_are_two(vendor: str, pair: Pair) -> None:
+    house = rigs.rig(vendor).house()
+    for delivery in (pair.first, pair.second):
+        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+
+    assert len(house.stored) == 2 * pair.events
+    assert house.published == house.stored
+
+
+@pytest.mark.parametrize(("vendor", "pair"), _pairs("SAME"), ids=_named)
+def test_one_happening_told_twice_is_one(vendor: str, pair: Pair) -> None:
+    house = rigs.rig(vendor).house()
+    for delivery in (pair.first, pair.second):
+        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+
+    assert len(house.stored) == pair.events
+    assert house.published == house.stored
+
+
+@pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
+def test_the_repetition_of_each_of_two_is_none_more(vendor: str, pair: Pair) -> None:
+    house = rigs.rig(vendor).house()
+    for delivery in (pair.first, pair.second, pair.second, pair.first):
+        house.send(delivery.request, NOW + seconds(delivery.after))
+
+    assert len(house.stored) == 2 * pair.events
+
+
+@pytest.mark.parametrize(
+    ("vendor", "shape"), [(vendor, shape) for vendor in rigs.names() for shape in rigs.rig(vendor).SHAPES]
+)
+def test_the_same_bytes_again_are_one(vendor: str, shape: str) -> None:
+    rig = rigs.rig(vendor)
+    house = rig.house()
+    request = rig.push(shape)
+    noisy = dataclasses.replace(request, headers={**request.headers, "user-agent": "retry/2", "x-amzn-trace-id": "2"})
+    for again in (request, request, noisy):
+        assert house.send(again).status == 200
+
+    assert len(house.stored) == rig.SHAPES[shape]
