@@ -29,9 +29,9 @@ class FakeStore:
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
         if self.down:
             raise Unavailable("fake")
-        there = self.records.setdefault(record.id, record)
-        if there is not record:
-            return there.deciding
+        if record.id in self.records:
+            return self.records[record.id].deciding
+        self.records[record.id] = record
         self.announce[record.id] = announce
         return None
 

@@ -71,7 +71,7 @@ class _Aws:
         sent = _SENT.search(record.body)
         assert sent is not None
         self.lags.append(time.time() - int(sent[1]) / 1e9)
-        return True
+        return None
 
     def mark_published(self, _record_id: str) -> None:
         time.sleep(_CALL)

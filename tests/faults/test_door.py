@@ -151,10 +151,10 @@ class TroubledStore(FakeStore):
         self._trouble = trouble
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
-        def write() -> bool:
-            new = super(TroubledStore, self).record(record, announce)
-            self.written[record.id] += new
-            return new
+        def write() -> Mapping[str, str] | None:
+            there = super(TroubledStore, self).record(record, announce)
+            self.written[record.id] += there is None
+            return there
 
         return self._trouble.through("store", write, Unavailable)
 

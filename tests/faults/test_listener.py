@@ -25,10 +25,10 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.server import ThreadedMotoServer
 
 from functions.relay.handler import Relay, handle
-from gatehouse.events import Record, Topic
+from gatehouse.events import Topic
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
-from gatehouse.spill import SpillQueue, Step
+from gatehouse.spill import SpillQueue, Step, event
 from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
 from ops.simulators.senselink import Fields, Server
@@ -152,7 +152,7 @@ class Rig:
         spilled = self.account.received(self.account.spill_url)
         gate = Gate(book, topics, spill, Announce.INLINE)
         for message in spilled:
-            gate.redo(Record(message["body"]), Step(message["attributes"]["step"]))
+            gate.redo(event(message["body"], message["attributes"]["deciding"]), Step(message["attributes"]["step"]))
         pending = [item for item in self.items() if item["delivery"]["S"] == "pending"]
         for start in range(0, len(pending), 100):
             handle(stream_event(*pending[start : start + 100]), Relay(book, topics, spill, grace=0))

@@ -425,7 +425,10 @@ def _message(record: Record, step: Step) -> Document:
         "receiptHandle": "1",
         "body": record.body,
         "attributes": {},
-        "messageAttributes": {"step": {"stringValue": step, "dataType": "String"}},
+        "messageAttributes": {
+            "step": {"stringValue": step, "dataType": "String"},
+            "deciding": {"stringValue": "{}", "dataType": "String"},
+        },
         "eventSource": "aws:sqs",
     }
 

@@ -9,8 +9,11 @@ from typing import Any, Final
 
 import pytest
 
+from gatehouse.events import UNREADABLE
 from gatehouse.settings import Settings
+from gatehouse.telemetry import Count
 from ops import translate
+from tests.contract.vendors import vendors
 from tests.template import driver
 from tests.template.stack import ROOT, TEMPLATE, Document, Function, Stack, plain, sam, translated
 
@@ -309,7 +312,7 @@ def test_whoever_comes_without_tls_is_turned_away(kind: str, policy_kind: str, f
         named = policy[field] if isinstance(policy[field], list) else [policy[field]]
         attached = {_STACK.logical_id(ref) for ref in named}
         for statement in policy["PolicyDocument"]["Statement"]:
-            if statement["Effect"] != "Deny":
+            if statement["Effect"] != "Deny" or statement["Sid"] != "TlsOnly":
                 continue
             assert statement["Principal"] == "*"
             assert statement["Action"] == action
@@ -320,6 +323,35 @@ def test_whoever_comes_without_tls_is_turned_away(kind: str, policy_kind: str, f
                 assert {resource.endswith("/*") for resource in resources} == {True, False}
             turned_away |= covered & attached
     assert turned_away == set(_STACK.of_type(kind))
+
+
+def test_what_nobody_could_read_is_kept_for_a_week_and_read_by_no_other_account() -> None:
+    ((name, bucket),) = _STACK.of_type("AWS::S3::Bucket").items()
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    (policy,) = _STACK.of_type("AWS::S3::BucketPolicy").values()
+    (denied,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "UnreadableStaysHere"]
+
+    assert rules["unreadable"] == {
+        "Id": "unreadable",
+        "Status": "Enabled",
+        "Prefix": UNREADABLE,
+        "ExpirationInDays": 7,
+    }
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:GetObject*")
+    assert _STACK.logical_id(denied["Resource"].removesuffix(f"/{UNREADABLE}*")) == name
+    assert list(denied["Condition"]) == ["StringNotEquals"]
+
+
+def test_a_conflict_of_any_vendor_is_heard_of() -> None:
+    (alarm,) = [
+        one
+        for one in _STACK.of_type("AWS::CloudWatch::Alarm").values()
+        if any(metric["Id"] == "all" for metric in one.get("Metrics", []))
+    ]
+    metrics = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+
+    assert {metric["MetricName"] for metric in metrics} == {Count.CONFLICT}
+    assert [metric["Dimensions"][0]["Value"] for metric in metrics] == vendors(ROOT)
 
 
 @pytest.mark.parametrize(("accounts", "statements"), [("", 1), ("111111111111,222222222222", 2)])

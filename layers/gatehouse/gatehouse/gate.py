@@ -24,8 +24,8 @@ from gatehouse.telemetry import Count, count, log
 if TYPE_CHECKING:
     from gatehouse.deadline import Deadline
 
-BODY_LIMIT = 64 * 1024
-"""Bytes. An `unmapped` notice at most doubles the body and must still fit through SNS."""
+BODY_LIMIT = 1024 * 1024
+"""Bytes. What is too large for an event lies in the media bucket, beside it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,19 @@ def _scrubbed(value: Any, depth: int) -> JsonValue:
 _CUT: Final = "gatehouse.cut"
 
 
+_SURROGATES: Final = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]|\xed[\xa0-\xbf][\x80-\xbf]")
+
+
 def _cut(error: UnicodeError) -> tuple[str, int]:
-    """Takes the beginning of a character that a string's end cuts off; what else is no UTF-8 is not taken."""
-    if isinstance(error, UnicodeDecodeError) and error.object[error.end : error.end + 1] == b'"':
-        return "\ufffd", error.end
+    """Takes the beginning of a character that a string's end cuts off, and UTF-16 that was written as if it were
+    UTF-8, as Java does; what else is no UTF-8 is not taken.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        if error.object[error.end : error.end + 1] == b'"':
+            return "\ufffd", error.end
+        if units := _SURROGATES.match(error.object, error.start):
+            utf16 = units[0].decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+            return utf16.decode("utf-16-le", "replace"), units.end()
     raise error
 
 

@@ -24,6 +24,7 @@ from gatehouse.topics import SnsTopics
 from ops.simulators import Request
 from ops.simulators import sensoro as sensoro_simulator
 from ops.simulators import sunmi as sunmi_simulator
+from tests import styles
 from tests.aws import Aws
 from tests.builders import (
     ENVIRONMENT,
@@ -62,7 +63,7 @@ def _event(**changes: Any) -> dict[str, Any]:
 def test_a_push_is_what_arrived() -> None:
     assert edge.push(_event()) == Push(
         method="POST",
-        url="https://push.example.com/v1/acme",
+        urls=("https://push.example.com/v1/acme",),
         headers={"x-name": "word", "content-type": "text/plain"},
         body=b"body",
         received_at=NOW,
@@ -100,11 +101,28 @@ def test_a_body_that_has_no_bytes_is_rejected() -> None:
 
 @pytest.mark.parametrize("base", ["https://gate.example.com", "https://gate.example.com/"])
 def test_the_address_is_the_one_that_the_vendor_was_given(base: str) -> None:
-    assert edge.push(_event(rawQueryString="a=%20&b"), base).url == "https://gate.example.com/v1/acme?a=%20&b"
+    assert edge.push(_event(rawQueryString="a=%20&b"), base).urls == ("https://gate.example.com/v1/acme?a=%20&b",)
 
 
 def test_without_one_it_is_the_gateways_own() -> None:
-    assert edge.push(_event(rawQueryString="a=1")).url == "https://push.example.com/v1/acme?a=1"
+    assert edge.push(_event(rawQueryString="a=1")).urls == ("https://push.example.com/v1/acme?a=1",)
+
+
+@pytest.mark.parametrize(
+    ("base", "raw", "told"),
+    [
+        ("", "/v1/acme", "/hooks/v1/acme"),
+        ("", "/hooks/v1/acme", "/v1/acme"),
+        ("https://push.example.com", "/v1/acme", "/hooks/v1/acme"),
+        ("https://push.example.com/hooks", "/v1/acme", "/v1/acme"),
+        ("https://push.example.com/hooks/", "/hooks/v1/acme", "/hooks/v1/acme"),
+    ],
+)
+def test_the_key_of_a_custom_domains_mapping_is_in_one_of_the_addresses(base: str, raw: str, told: str) -> None:
+    event = _event(rawPath=raw)
+    event["requestContext"]["http"]["path"] = told
+
+    assert "https://push.example.com/hooks/v1/acme" in edge.push(event, base).urls
 
 
 def test_the_time_of_arrival_is_the_gateways() -> None:
@@ -123,7 +141,23 @@ def test_a_header_that_has_no_bytes_does_not_stop_the_push() -> None:
     push = edge.push(_event(headers={"X-Odd": "a\ud800b"}, rawQueryString="\udfff"))
 
     assert push.headers == {"x-odd": "a?b"}
-    assert push.url.encode()
+    assert all(url.encode() for url in push.urls)
+
+
+@pytest.mark.parametrize("encoding", styles.ENCODINGS)
+def test_a_content_encoding_is_undone(encoding: str) -> None:
+    request = styles.encoded(Request(URL + "/v1/acme", b"body" * 100, {}), encoding)
+
+    assert edge.push(api_event(request)).body == b"body" * 100
+
+
+def test_a_body_that_is_too_large_when_it_is_decompressed_is_rejected() -> None:
+    request = styles.encoded(Request(URL + "/v1/acme", b"0" * 10_000_001, {}), "gzip")
+
+    with pytest.raises(Rejected, match="10000000 bytes") as caught:
+        edge.push(api_event(request), limit=10_000_000)
+    assert caught.value.reason is Reason.TOO_LARGE
+    assert edge.push(api_event(request), limit=10_000_001).body == b"0" * 10_000_001
 
 
 # ─── The answer ───────────────────────────────────────────────────────────────────────────────────────────────────────

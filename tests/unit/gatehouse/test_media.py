@@ -61,9 +61,7 @@ def test_a_picture_is_decoded_however_its_base64_is_written(text: str) -> None:
     assert (found.data, found.content_type) == (DATA, "image/jpeg")
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "=", "A", "/9j/4", "no picture", "/9j_4AAQ", "图片", "\ud800", "data:", "data:,"]
-)
+@pytest.mark.parametrize("text", ["", " ", "=", "A", "/9j/4", "no picture", "图片", "\ud800", "data:", "data:,"])
 def test_what_is_not_base64_is_no_picture(text: str) -> None:
     assert decode(text) is None
 

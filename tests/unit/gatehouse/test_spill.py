@@ -1,13 +1,15 @@
 """The spill queue on SQS: the event whole, and the step to go on from; or a picture."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import NotKept
+from gatehouse.events import Record
 from gatehouse.media import Upload
-from gatehouse.spill import SpillQueue, Step, picture
+from gatehouse.spill import SpillQueue, Step, event, picture
 from tests.aws import Aws
 from tests.builders import some_record
 
@@ -25,7 +27,31 @@ def test_an_event_is_kept_whole_with_its_step(account: Aws, step: Step) -> None:
 
     (message,) = account.received(account.spill_url)
     assert message["body"] == record.body
-    assert message["attributes"] == {"step": step}
+    assert message["attributes"] == {"step": step, "deciding": "{}"}
+
+
+def test_an_event_comes_back_from_the_queue_with_what_decides(account: Aws) -> None:
+    record = Record(some_record().body, {"person.id": "7"})
+
+    SpillQueue(lambda: account.sqs, account.spill_url).send(record, Step.RECORD)
+
+    (message,) = account.received(account.spill_url)
+    again = event(message["body"], message["attributes"]["deciding"])
+    assert (again.body, again.deciding) == (record.body, record.deciding)
+
+
+@pytest.mark.parametrize("deciding", ["", "[]", "null", "no json"])
+def test_what_is_no_message_of_ours_is_an_error(deciding: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        event(some_record().body, deciding)
+
+
+def test_what_could_not_be_read_waits_in_no_queue(account: Aws) -> None:
+    upload = replace(_upload(10), may_spill=False)
+
+    with pytest.raises(NotKept):
+        SpillQueue(lambda: account.sqs, account.spill_url).send_picture(upload)
+    assert account.received(account.spill_url) == []
 
 
 def test_the_client_is_made_when_it_is_needed(account: Aws) -> None:

@@ -9,6 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import Unavailable
+from gatehouse.events import Record
 from gatehouse.store import EventsTable
 from tests.aws import TABLE, Aws, calls
 from tests.builders import NOW, some_record
@@ -21,7 +22,7 @@ def _table(account: Aws, now: Callable[[], datetime] = lambda: NOW) -> EventsTab
 
 
 def test_a_record_is_written_whole(account: Aws) -> None:
-    assert _table(account).record(RECORD, "inline")
+    assert _table(account).record(RECORD, "inline") is None
 
     item = account.item(RECORD.id)
     assert item == {
@@ -31,7 +32,9 @@ def test_a_record_is_written_whole(account: Aws) -> None:
         "announce": {"S": "inline"},
         "by_device": {"S": "acme#D1"},
         "by_hour": {"S": RECORD.by_hour},
-        "occurred_at": {"S": "2026-07-01T12:00:00Z"},
+        "deciding": {"M": {}},
+        "id_rule": {"N": "1"},
+        "occurred_at": {"S": "2026-07-01T12:00:00.000000Z"},
         "recorded_at": {"S": "2026-07-01T12:00:00+00:00"},
         "expires_at": {"N": str(int((NOW + timedelta(days=90)).timestamp()))},
     }
@@ -40,19 +43,28 @@ def test_a_record_is_written_whole(account: Aws) -> None:
 
 def test_a_record_without_a_device_is_in_no_index_by_device(account: Aws) -> None:
     record = some_record(device=None)
-    assert _table(account).record(record, "inline")
+    assert _table(account).record(record, "inline") is None
 
     assert "by_device" not in account.item(record.id)
 
 
 def test_a_record_that_is_there_is_not_written_again(account: Aws) -> None:
     table = _table(account)
-    assert table.record(RECORD, "inline")
+    assert table.record(RECORD, "inline") is None
     table.mark_published(RECORD.id)
     before = account.item(RECORD.id)
 
-    assert not _table(account, lambda: NOW + timedelta(hours=1)).record(RECORD, "stream")
+    assert _table(account, lambda: NOW + timedelta(hours=1)).record(RECORD, "stream") == {}
     assert account.item(RECORD.id) == before
+
+
+def test_what_decides_about_a_record_that_is_there_is_told_in_the_same_call(account: Aws) -> None:
+    record = Record(RECORD.body, {"person.id": "7", "occurred_at": "2026-07-01T11:59:58"})
+    seen = calls(account.dynamodb, "dynamodb")
+    _table(account).record(record, "inline")
+
+    assert _table(account).record(Record(RECORD.body, {"person.id": "8"}), "inline") == record.deciding
+    assert len(seen) == 2
 
 
 def test_a_mark_says_when_by_the_clock_it_is_given(account: Aws) -> None:

@@ -1,20 +1,21 @@
 """The announcement on SNS: the right topic, the attributes, and batches that SNS takes."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import Unavailable
-from gatehouse.events import MAX_EVENT_BYTES, Alarm, AlarmKind, Measurement, Receipt, Record, Severity, Topic
+from gatehouse.events import MAX_EVENT_BYTES, Alarm, AlarmKind, Arrival, Measurement, Receipt, Record, Severity, Topic
 from gatehouse.topics import SnsTopics
 from tests.aws import Aws, calls
 from tests.builders import NOW, some_record
 
 
 def _topics(account: Aws) -> SnsTopics:
-    return SnsTopics(account.sns, account.topic_arns)
+    return SnsTopics(account.sns, account.topic_arns, now=lambda: NOW)
 
 
 def _alarm(name: str, *, device: str = "D1") -> Record:
@@ -36,6 +37,8 @@ def test_a_record_arrives_on_the_topic_of_its_type_with_its_attributes(account: 
         "device": "D1",
         "severity": "high",
         "kind": "leak",
+        "state": "raised",
+        "arrival": "live",
     }
     assert not account.received(account.queue_urls[Topic.NOTICE])
 
@@ -158,3 +161,33 @@ def test_the_body_is_json_that_is_not_escaped(account: Aws) -> None:
     (message,) = account.received(account.queue_urls[Topic.NOTICE])
     assert "设备 ☂" in message["body"]
     assert json.loads(message["body"])["data"]["payload"] == "设备 ☂"
+
+
+# ─── Freshness ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _arrivals(account: Aws, topics: SnsTopics) -> list[str]:
+    records = [some_record("1"), some_record("2")]
+    topics.publish(records[0])
+    topics.publish_all(records[1:])
+    return [message["attributes"]["arrival"] for message in account.received(account.queue_urls[Topic.NOTICE])]
+
+
+@pytest.mark.parametrize(("hours", "arrival"), [(0, "live"), (1, "late")])
+def test_a_message_says_how_fresh_it_is_at_this_moment(account: Aws, hours: int, arrival: str) -> None:
+    topics = SnsTopics(account.sns, account.topic_arns, now=lambda: NOW + timedelta(hours=hours))
+
+    assert _arrivals(account, topics) == [arrival, arrival]
+
+
+def test_the_age_up_to_which_it_is_live_is_a_setting(account: Aws) -> None:
+    topics = SnsTopics(account.sns, account.topic_arns, timedelta(hours=2), now=lambda: NOW + timedelta(hours=1))
+
+    assert _arrivals(account, topics) == ["live", "live"]
+
+
+@pytest.mark.parametrize("always", [Arrival.REDRIVEN, Arrival.REPLAYED])
+def test_what_waited_is_never_live(account: Aws, always: Arrival) -> None:
+    topics = SnsTopics(account.sns, account.topic_arns, always=always, now=lambda: NOW)
+
+    assert _arrivals(account, topics) == [always, always]

@@ -1,14 +1,14 @@
 """The lenient types: what is odd is absent, and never an exception."""
 
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatehouse.wire import Code, Mapping, Message, Number, Text, number, unix_time, whole
+from gatehouse.reading import number, whole
+from gatehouse.wire import UNREADABLE, Code, DecisiveCode, DecisiveTruth, Mapping, Message, Number, Text, truth
 
 
 class Lenient(Message):
@@ -40,7 +40,7 @@ def test_no_value_is_an_error(value: Any) -> None:
 
     assert message.number is None or math.isfinite(message.number)
     assert message.text is None or message.text == message.text.strip() != ""
-    assert unix_time(value) is None or whole(value) is not None
+    assert whole(value) is None or number(value) is not None
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,7 @@ def test_no_value_is_an_error(value: Any) -> None:
         (" ", None),
         (0, "0"),
         (1.5, "1.5"),
+        (100.0, "100"),
         (True, None),
         (None, None),
         ([], None),
@@ -73,8 +74,11 @@ def test_text(value: Any, expected: str | None) -> None:
         ("007", 7),
         ("-5", -5),
         ("", None),
-        ("3.0", None),
-        ("9" * 21, None),
+        ("3.0", 3),
+        ("3.5", None),
+        ("1_000", None),
+        ("NaN", None),
+        ("9" * 41, None),
         (True, None),
         (None, None),
         (math.inf, None),
@@ -98,7 +102,16 @@ def test_whole(value: Any, expected: int | None) -> None:
         (math.inf, None),
         (math.nan, None),
         (False, None),
-        ("1", None),
+        ("1", 1),
+        (" 23.5 ", 23.5),
+        ("-0.5", -0.5),
+        ("1e3", 1000.0),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1e999", None),
+        ("", None),
+        ("1_0", None),
+        ("12 V", None),
         (None, None),
     ],
 )
@@ -107,21 +120,52 @@ def test_number(value: Any, expected: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "per_second", "expected"),
+    ("value", "expected"),
     [
-        (0, 1, datetime(1970, 1, 1, tzinfo=UTC)),
-        ("1604567375", 1, datetime(2020, 11, 5, 9, 9, 35, tzinfo=UTC)),
-        (1467018792599, 1000, datetime(2016, 6, 27, 9, 13, 12, 599_000, tzinfo=UTC)),
-        (-1, 1000, datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
-        (10**400, 1, None),
-        (-(10**400), 1000, None),
-        (10**12, 1, None),
-        ("soon", 1, None),
-        (None, 1, None),
+        (True, True),
+        (False, False),
+        (1, True),
+        (0, False),
+        (1.0, True),
+        ("true", True),
+        (" FALSE ", False),
+        ("0", False),
+        ("on", True),
+        ("2", None),
+        ("granted", None),
+        (2, None),
+        (None, None),
+        ([True], None),
+        ({}, None),
     ],
 )
-def test_unix_time(value: Any, per_second: int, expected: datetime | None) -> None:
-    assert unix_time(value, per_second) == expected
+def test_truth(value: Any, expected: bool | None) -> None:
+    assert truth(value) is expected
+
+
+class Deciding(Message):
+    """A message whose fields decide something."""
+
+    code: DecisiveCode = None
+    truth: DecisiveTruth = None
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_deciding_field_that_is_empty_is_absent(value: Any) -> None:
+    assert Deciding(code=value, truth=value) == Deciding()
+
+
+@pytest.mark.parametrize("value", ["NaN", "yes!", [], {}, [1], 1.5, "Infinity", "\ufffd"])
+def test_a_deciding_field_that_cannot_be_read_is_not_absent(value: Any) -> None:
+    found = Deciding(code=value, truth=value)
+
+    assert found.code is UNREADABLE
+    assert found.truth is UNREADABLE
+
+
+@pytest.mark.parametrize("value", [1, "1", 1.0, "1.0", " 1 "])
+def test_a_deciding_field_is_read_however_its_type_is_written(value: Any) -> None:
+    assert Deciding(code=value, truth=value) == Deciding(code=1, truth=True)
 
 
 def test_a_message_takes_fields_that_it_does_not_know() -> None:

@@ -30,4 +30,4 @@ def test_only_what_is_old_and_pending_is_sent_in_the_form_that_redrive_reads(mon
 
         (message,) = aws.received(aws.spill_url)
     assert message["event"]["id"] == old.id
-    assert message["attributes"] == {"step": "publish"}
+    assert message["attributes"] == {"step": "publish", "deciding": "{}"}

@@ -18,7 +18,8 @@ from tests.unit.conftest import Output
 
 def _message(record: Record | str, step: str | None) -> dict[str, Any]:
     body = record if isinstance(record, str) else record.body
-    attributes = {} if step is None else {"step": {"stringValue": step, "dataType": "String"}}
+    words = {"deciding": "{}", **({} if step is None else {"step": step})}
+    attributes = {name: {"stringValue": word, "dataType": "String"} for name, word in words.items()}
     return {
         "messageId": "m-odd" if isinstance(record, str) else f"m-{record.id}",
         "receiptHandle": "r",

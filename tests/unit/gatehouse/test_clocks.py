@@ -1,0 +1,122 @@
+"""Devices whose clock is wrong are named, and nobody else."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from gatehouse.clocks import Clocks
+from gatehouse.events import Arrival, CloudEvent, Notice, NoticeKind, Receipt, Record
+from tests.builders import NOW
+
+
+def _seen(
+    clocks: Clocks,
+    lag: float,
+    *,
+    device: str | None = "D1",
+    at: datetime = NOW,
+    arrival: Arrival | None = None,
+    late: Arrival = Arrival.LATE,
+) -> CloudEvent | None:
+    """What is said when a push arrives whose device tells that it happened some seconds before."""
+    receipt = Receipt(
+        vendor="acme", account="A1", identity=[str(at)], received_at=at, payload={"secret": 1}, arrival=arrival
+    )
+    occurred_at = at - timedelta(seconds=lag)
+    common = receipt.common(device=device, occurred_at=occurred_at, device_name="Gate", site="S1", late=late)
+    return clocks.wrong([receipt.event(Notice(**common, kind=NoticeKind.TASK_FINISHED))], receipt)
+
+
+def _last(lags: Sequence[float], clocks: Clocks | None = None) -> CloudEvent | None:
+    known = clocks or Clocks()
+    said = [_seen(known, lag, at=NOW + timedelta(minutes=number)) for number, lag in enumerate(lags)]
+    return said[-1]
+
+
+@pytest.mark.parametrize(
+    ("lags", "offset", "zone"),
+    [
+        ([28_800, 28_801, 28_802], "-28800", "-08:00"),
+        ([-28_800, -28_799, -28_800], "28800", "+08:00"),
+        ([-20_700, -20_701, -20_700], "20701", "+05:45"),
+        ([600, 610, 605], "-600", None),
+        ([-61, -62, -61], "62", None),
+        ([7_000_000, 7_000_000, 7_000_001], "-7000000", None),
+    ],
+)
+def test_a_wrong_clock_is_named_with_its_offset_and_the_zone_it_looks_like(
+    lags: list[float], offset: str, zone: str | None
+) -> None:
+    event = _last(lags)
+
+    assert event is not None
+    data = json.loads(Record.of(event).body)["data"]
+    assert (data["kind"], data["device"], data["device_name"], data["site"]) == ("clock", "D1", "Gate", "S1")
+    assert data["reference"] == {"offset_seconds": offset} | ({"zone": zone} if zone else {})
+    assert "payload" not in data
+
+
+@pytest.mark.parametrize(
+    "lags",
+    [
+        [0, 0, 0],
+        [1, 20, 3],
+        [299, 299, 299],
+        [-59, -59, -59],
+        [28_800, 28_800],
+        [28_800, 28_800, 1],
+        [3_600, 7_200, 10_800],
+        [86_400, 3_600, 60],
+    ],
+)
+def test_a_right_clock_and_a_device_that_was_cut_off_are_not_named(lags: list[float]) -> None:
+    assert _last(lags) is None
+
+
+def test_it_is_said_once_a_day_whichever_process_sees_it() -> None:
+    clocks = Clocks()
+    first = _last([28_800] * 3, clocks)
+    assert first is not None
+    assert _last([28_800] * 5, clocks) is None
+    another = _last([28_801] * 4, Clocks())
+    assert another is None
+    same = _last([28_801] * 3, Clocks())
+    assert same is not None
+    assert same.id == first.id
+
+    tomorrow = [_seen(clocks, 28_800, at=NOW + timedelta(days=1)) for _ in range(3)]
+    said = [event for event in tomorrow if event]
+    assert len(said) == 1
+    assert said[0].id != first.id
+
+
+def test_another_offset_is_said_on_the_same_day() -> None:
+    clocks = Clocks()
+    assert _last([28_800] * 3, clocks)
+    assert _last([-3_600] * 3, clocks)
+
+
+@pytest.mark.parametrize("arrival", [Arrival.BACKFILL, Arrival.CACHED])
+def test_what_came_late_for_another_reason_tells_nothing_of_a_clock(arrival: Arrival) -> None:
+    clocks = Clocks()
+    if arrival is Arrival.CACHED:
+        assert not any(_seen(clocks, 28_800, late=arrival) for _ in range(5))
+    assert not any(_seen(clocks, 28_800, arrival=arrival) for _ in range(5))
+
+
+def test_a_push_that_tells_no_device_or_no_time_tells_nothing() -> None:
+    clocks = Clocks()
+    assert not any(_seen(clocks, 28_800, device=None) for _ in range(5))
+    assert not any(_seen(clocks, 0) for _ in range(5))
+    assert clocks.wrong([], Receipt(vendor="acme", account="A", identity=[], received_at=NOW, payload=None)) is None
+
+
+def test_a_device_that_is_long_unheard_of_is_forgotten_first() -> None:
+    clocks = Clocks()
+    _seen(clocks, 28_800, device="old")
+    _seen(clocks, 28_800, device="old")
+    for number in range(5000):
+        _seen(clocks, 1, device=str(number))
+    assert _seen(clocks, 28_800, device="old") is None
