@@ -1,0 +1,61 @@
+"""Pushes of all vendors in mixed odd forms, through the deployed template: none refused, lost or doubled.
+
+The thousands of `tests/contract/test_mixed.py` go through the handlers alone; these go through the gateway's own idea
+of a body, the functions as they are built, the table and the topics.
+"""
+
+import os
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests import vendors as rigs
+from tests.e2e.conftest import Site
+
+_HAPPENINGS = 20
+"""Of each vendor in each announce mode: 200 together."""
+
+
+@pytest.fixture
+def seed() -> int:
+    chosen = int(os.environ.get("SEED", Random().randrange(10**9)))  # noqa: S311 - no secret
+    print(f"seed {chosen}")  # noqa: T201 - shown where the test fails
+    return chosen
+
+
+@pytest.mark.parametrize("vendor", rigs.names())
+def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(site: Site, vendor: str, seed: int) -> None:
+    random = Random(f"{seed}/{site.announce}/{vendor}")
+    site.read_dry()
+    before = set(site.received)
+    expected = unmapped = 0
+    for number in range(_HAPPENINGS):
+        happening = rigs.rig(vendor).happening(
+            random, number, site.stack.vendors, site.stack.api_url, datetime.now(UTC)
+        )
+        for request in happening.requests:
+            answer = site.send(request)
+            assert answer.status in range(200, 300), (happening.what, answer.data)
+        expected += happening.events
+        unmapped += happening.events if happening.unmapped else 0
+
+    def new() -> list[dict[str, Any]]:
+        return site.events(lambda event: event["id"] not in before and _is_a_push(event, vendor))
+
+    site.until(lambda: len(new()) >= expected)
+    site.read_dry()
+    found = new()
+    assert len(found) == expected
+    assert sum(event["data"].get("kind") == "unmapped" for event in found) == unmapped
+    for event in found:
+        attributes = site.received[event["id"]][0]["attributes"]
+        assert len(attributes) <= 9
+        assert attributes["arrival"] in {"live", "late", "cached"}
+
+
+def _is_a_push(event: dict[str, Any], vendor: str) -> bool:
+    """Whether an event is of a push: neither what a flow made of it later, nor said of a clock besides."""
+    flows = event["type"] == "gatehouse.media.v1" or event["data"].get("kind") == "clock"
+    return event["data"]["vendor"] == vendor and not flows
