@@ -595,6 +595,11 @@ class Receipt:
             payload=self.payload,
         )
 
+    @cached_property
+    def written_payload(self) -> str:
+        """The JSON of the payload, which is written once for all events of the push."""
+        return encoded(self.payload)
+
     def event(self, data: Recognition | Alarm | Measurement | Media | Notice, *also: str) -> CloudEvent:
         """An event of this push, with an id that a repetition of the push gives again.
 
@@ -692,21 +697,34 @@ UNREADABLE = "unreadable/"
 _CONFLICT = "conflict"
 _SECONDS = len("2026-07-01T12:00:00")
 # What JSON leaves alone and SQS refuses: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_NOT_IN_SQS = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})
+_NOT_IN_SQS = ("\ufffe", "\uffff")
 _NOT_IN_ATTRIBUTE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOUR_SHARDS = 4
 _FILTERS = ("account", "device", "severity", "kind", "site", "state")
 
 
+def encoded(value: Any) -> str:
+    """The JSON of a value that was JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _for_sqs(body: str) -> str:
+    for character in _NOT_IN_SQS:
+        if character in body:
+            body = body.replace(character, f"\\u{ord(character):x}")
+    return body
+
+
 class Record:
     """An event as it is written in the book and announced: its JSON, and the few words people filter by."""
 
-    def __init__(self, body: str, deciding: Mapping[str, str] | None = None) -> None:
+    def __init__(self, body: str, deciding: Mapping[str, str] | None = None, head: str | None = None) -> None:
         """Reads the JSON of a CloudEvent of ours.
 
         Args:
             body: the JSON.
             deciding: what tells it from another happening with the same identity, by where it is in `data`.
+            head: the same without the payload, where it is at hand: nothing of the payload is asked for here.
 
         Raises:
             ValueError: it is not one.
@@ -714,8 +732,8 @@ class Record:
         self.body = body
         self.deciding = dict(deciding or {})
         try:
-            event = json.loads(body)
-            self._data: dict[str, Any] = event["data"]
+            event = json.loads(body if head is None else head)
+            self._data: dict[str, Any] = {name: value for name, value in event["data"].items() if name != "payload"}
             self.id: str = event["id"]
             self.type: str = event["type"]
             self.topic = Topic(self.type.split(".")[1])
@@ -729,14 +747,21 @@ class Record:
             raise ValueError(f"not an event of ours: {type(error).__name__}") from None
 
     @classmethod
-    def of(cls, event: CloudEvent, deciding: Sequence[str] = ()) -> Self:
+    def of(cls, event: CloudEvent, deciding: Sequence[str] = (), payload: str | None = None) -> Self:
         """The record of an event.
 
         Args:
             event: the event.
             deciding: where in its data that is what decides: `person.id`.
+            payload: the JSON of its payload, where it is at hand.
         """
-        record = cls(event.model_dump_json(exclude_none=True, by_alias=True).translate(_NOT_IN_SQS))
+        # The payload may be anything, of any size: it is written once, by an encoder that does not ask for types.
+        head = event.model_dump_json(exclude_none=True, by_alias=True, exclude={"data": {"payload"}})
+        body = head
+        if event.data.payload is not None:
+            text = encoded(event.data.payload) if payload is None else payload
+            body = f'{head.removesuffix("}}")},"payload":{text}}}}}'
+        record = cls(_for_sqs(body), head=head)
         record.deciding = {path: word for path in deciding if (word := record._decides(path))}
         return record
 
@@ -762,11 +787,9 @@ class Record:
         event = json.loads(self.body)
         event["id"] = f"{self.vendor}-{digest.hexdigest()[:32]}"
         event["data"]["conflicts_with"] = self.id
-        return Record(
-            json.dumps(event, ensure_ascii=False, separators=(",", ":")).translate(_NOT_IN_SQS), self.deciding
-        )
+        return Record(_for_sqs(encoded(event)), self.deciding)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes, as SNS and DynamoDB count them."""
         return len(self.body.encode())

@@ -447,11 +447,12 @@ def _fitting(event: CloudEvent, receipt: Receipt, deciding: Sequence[str] = ()) 
     Raises:
         NotUnderstood: it is larger without its payload too.
     """
-    record = Record.of(event, deciding)
-    if record.size <= MAX_EVENT_BYTES:
-        return record
-    payload = json.dumps(event.data.payload, ensure_ascii=False).encode()
-    lean = Record.of(receipt.lean(event, payload), deciding)
+    payload = receipt.written_payload
+    if len(payload) <= MAX_EVENT_BYTES:
+        record = Record.of(event, deciding, payload)
+        if record.size <= MAX_EVENT_BYTES:
+            return record
+    lean = Record.of(receipt.lean(event, payload.encode()), deciding)
     if lean.size > MAX_EVENT_BYTES:
         raise NotUnderstood("larger than SNS takes")
     return lean
