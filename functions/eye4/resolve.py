@@ -486,7 +486,7 @@ def _failure(wait: Mapping[str, Any] | None) -> str | None:
 
 def _resolver() -> Resolver:
     settings = Settings.read(os.environ)
-    secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts)
+    secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="eye4")
 
     def api(name: str) -> Client | None:
         known = {account.account: account.api for account in secret.accounts().accounts}

@@ -448,7 +448,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, end)
     try:
         settings = Settings.read(os.environ)
-        secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts)
+        secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
         listening = listeners(settings, secret.accounts().accounts, stop)
     except (WrongSetting, Unavailable) as error:
         log.error("cannot start", error=str(error))

@@ -69,4 +69,4 @@ def _rules(settings: Settings) -> Rules:
     return Rules(from_parameter(lambda: aws.client("ssm"), settings.rules_parameter))
 
 
-lambda_handler = edge.http(Settings, vendor, hurried=True)
+lambda_handler = edge.http(Settings, vendor, patience=lambda settings: settings.decision_deadline / 2)

@@ -5,9 +5,9 @@ Source: "Notification Center", chapters 2.3 and 8.3.1, of the SUNMI store open p
 
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from gatehouse.accounts import Credentials
+from gatehouse.accounts import Credentials, Key
 from gatehouse.wire import Code, Message, Text
 
 
@@ -15,7 +15,7 @@ class Account(Credentials):
     """An app on SUNMI's platform, with each of its keys that are live."""
 
     app_id: str = Field(min_length=1)
-    app_keys: tuple[SecretStr, ...] = Field(min_length=1)
+    app_keys: tuple[Key, ...] = Field(min_length=1)
 
 
 class Accounts(Credentials):

@@ -342,15 +342,12 @@ def test_what_nobody_could_read_is_kept_for_a_week_and_read_by_no_other_account(
     assert list(denied["Condition"]) == ["StringNotEquals"]
 
 
-def test_a_conflict_of_any_vendor_is_heard_of() -> None:
-    (alarm,) = [
-        one
-        for one in _STACK.of_type("AWS::CloudWatch::Alarm").values()
-        if any(metric["Id"] == "all" for metric in one.get("Metrics", []))
-    ]
+@pytest.mark.parametrize("what", [Count.CONFLICT, Count.SECRET_UNUSABLE])
+def test_what_may_befall_any_vendor_is_heard_of_whoever_it_is(what: Count) -> None:
+    alarm = _STACK.of_type("AWS::CloudWatch::Alarm")[f"{what}Alarm"]
     metrics = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
 
-    assert {metric["MetricName"] for metric in metrics} == {Count.CONFLICT}
+    assert {metric["MetricName"] for metric in metrics} == {what}
     assert [metric["Dimensions"][0]["Value"] for metric in metrics] == vendors(ROOT)
 
 

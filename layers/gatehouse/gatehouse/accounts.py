@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gatehouse.errors import Unavailable, WrongSetting
-from gatehouse.telemetry import log
+from gatehouse.telemetry import Count, count, log
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-MAX_AGE = 300.0
+MAX_AGE: Final = 300.0
 """Seconds after which the secret is read again: a withdrawn credential is refused from then on."""
-MIN_AGE = 10.0
+MIN_AGE: Final = 10.0
 """Seconds for which even a failed verification does not read it again: hostile pushes must not drive the bill."""
+GRACE: Final = 86_400.0
+"""Seconds for which what was read last is used on while nothing newer can be read, where no setting says otherwise."""
 
 
 class Credentials(BaseModel):
     """The base of the models of a vendor's secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _filled(key: SecretStr) -> SecretStr:
+    bare = key.get_secret_value().strip()
+    if not bare:
+        # An empty key signs as well as any: whoever knows that nobody filled it in could push.
+        raise ValueError("is empty")
+    return SecretStr(bare)
+
+
+type Key = Annotated[SecretStr, AfterValidator(_filled)]
+"""A credential that the vendor gave: without the blanks and line ends that came with it when it was copied."""
 
 
 def holder[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:
@@ -49,11 +64,88 @@ def holder[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | 
     return matching[0] if matching else None
 
 
+def usable[A: BaseModel](document: str, model: type[A]) -> tuple[A, list[str]]:
+    """The accounts in a secret's document, without those that cannot be used, and what is wrong with these.
+
+    One bad account does not spoil the document. An account is bad that does not fit its model, or that has the name
+    or a credential of one before it.
+
+    Args:
+        document: the secret's text.
+        model: with a field `accounts`.
+
+    Raises:
+        ValidationError: the document itself is not what it should be, or no account in it can be used.
+    """
+    content: Any = None
+    try:
+        content = json.loads(document)
+        found = model.model_validate(content)
+    except ValueError as error:
+        bad = _bad_accounts(error)
+        listed = content.get("accounts") if isinstance(content, dict) else None
+        if not bad or not isinstance(listed, list) or len(bad) == len(listed):
+            return model.model_validate_json(document), []  # which raises
+        faults = _faults(error)
+        found = model.model_validate(
+            {**content, "accounts": [account for place, account in enumerate(listed) if place not in bad]}
+        )
+    else:
+        faults = []
+    repeated = dict(_repeated(found))
+    if repeated:
+        faults += [f"accounts.{place}: {why}" for place, why in repeated.items()]
+        kept = tuple(account for place, account in enumerate(_accounts(found)) if place not in repeated)
+        found = found.model_copy(update={"accounts": kept})
+    return found, faults
+
+
+def _accounts(document: BaseModel) -> tuple[BaseModel, ...]:
+    accounts: tuple[BaseModel, ...] = getattr(document, "accounts", ())
+    return accounts
+
+
+def _bad_accounts(error: ValueError) -> set[int]:
+    """The places of the accounts that an error is about; none if it is about anything else besides."""
+    places = [fault["loc"] for fault in error.errors(include_input=False)] if isinstance(error, ValidationError) else []
+    if not all(len(place) > 1 and place[0] == "accounts" and isinstance(place[1], int) for place in places):
+        return set()
+    return {place[1] for place in places if isinstance(place[1], int)}
+
+
+def _repeated(document: BaseModel) -> Iterator[tuple[int, str]]:
+    """The accounts that have a name or a credential of another, by their place, and which field that is in."""
+    seen: dict[tuple[str, str], int] = {}
+    for place, account in enumerate(_accounts(document)):
+        for field, values in account:
+            # The first field of an account is its name.
+            if field == next(iter(type(account).model_fields)):
+                words = [str(values)]
+            elif isinstance(values, tuple):
+                words = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+            else:
+                words = []
+            for word in words:
+                first = seen.setdefault((field, word), place)
+                if first != place:
+                    yield place, f"its {field} stands in accounts.{first} as well"
+
+
+def _faults(error: ValueError) -> list[str]:
+    """What is wrong, field by field, and no value."""
+    if not isinstance(error, ValidationError):
+        return ["document: not JSON"]
+    return [
+        f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
+        for fault in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+
+
 class Secret[A: BaseModel]:
     """A vendor's secret in Secrets Manager.
 
-    What was read last is used on while Secrets Manager does not answer or holds something unusable: a secret
-    that somebody is just editing must not shut the gate.
+    What was read last is used on while Secrets Manager does not answer or holds something unusable, for a time: a
+    secret that somebody is just editing must not shut the gate, and one that was withdrawn must not stay open.
     """
 
     def __init__(
@@ -63,7 +155,10 @@ class Secret[A: BaseModel]:
         model: type[A],
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        meanwhile: bool = False,
+        vendor: str,
+        patience: float | None = None,
+        grace: float = GRACE,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """What is read, and how.
 
@@ -72,58 +167,103 @@ class Secret[A: BaseModel]:
             arn: of the secret.
             model: of the document in it.
             monotonic: a clock.
-            meanwhile: an old secret is read again beside the push, which goes on with the one at hand: for a vendor
-                that waits at a door.
+            vendor: whose it is, for the metric.
+            patience: seconds that a push waits for it at most, where somebody waits at a door; while the one at hand
+                is not much too old, it does not wait at all. None where a push waits as long as it takes.
+            grace: seconds for which the one at hand is used on.
+            wall: another clock: the first one may stand still with a sandbox that is frozen.
         """
         self._client = client
         self._arn = arn
         self._model = model
-        self._monotonic = monotonic
-        self._meanwhile = meanwhile
+        self._clocks = (monotonic, wall)
+        self._vendor = vendor
+        self._patience = patience
+        self._grace = grace
         self._accounts: A | None = None
-        self._read_at = 0.0
+        self._failure: Exception | None = None
+        self._read_at: tuple[float, ...] | None = None
+        self._tried_at: tuple[float, ...] | None = None
+        self._reading: threading.Event | None = None
+        self._lock = threading.Lock()
 
     def accounts(self) -> A:
         """The accounts, not older than `MAX_AGE` while Secrets Manager answers.
 
         Raises:
-            Unavailable: Secrets Manager does not answer, and nothing was read before.
+            Unavailable: Secrets Manager does not answer, and nothing was read before, or too long ago.
             WrongSetting: the secret does not hold what the vendor's README says, and nothing was read before.
         """
+        age = self._since(self._read_at)
+        if age >= MAX_AGE and (self._accounts is None or self._since(self._tried_at) >= MIN_AGE):
+            # Twice as old, it may be a sandbox that slept: what was withdrawn meanwhile opens no door.
+            self._refresh(waits=self._patience is None or age >= 2 * MAX_AGE)
         if self._accounts is None:
-            self._read()
-        elif self._monotonic() - self._read_at >= MAX_AGE:
-            if self._meanwhile:
-                self._read_at = self._monotonic()  # nobody else need start
-                threading.Thread(target=self._read, name="secret", daemon=True).start()
-            else:
-                self._read()
-        if self._accounts is None:
-            raise Unavailable("GetSecretValue: nothing read")
+            raise self._failure or Unavailable("GetSecretValue: not in time")
+        if self._since(self._read_at) >= self._grace:
+            raise Unavailable(f"the secret could not be read for {self._grace:.0f} s")
         return self._accounts
 
     def newer(self) -> A | None:
         """The accounts as they are now, if they differ from those in use; asked after a failed verification."""
-        if self._monotonic() - self._read_at < MIN_AGE:
+        if self._since(self._tried_at) < MIN_AGE:
             return None
         before = self._accounts
-        self._read()
+        self._refresh(waits=True)
         return self._accounts if self._accounts != before else None
+
+    def begin(self) -> None:
+        """Begins to read it, beside whatever else a start has to do."""
+        self._refresh(waits=False)
+
+    def _since(self, moment: tuple[float, ...] | None) -> float:
+        if moment is None:
+            return float("inf")
+        return max(clock() - then for clock, then in zip(self._clocks, moment, strict=True))
+
+    def _now(self) -> tuple[float, ...]:
+        return tuple(clock() for clock in self._clocks)
+
+    def _refresh(self, *, waits: bool) -> None:
+        """Reads it again: in line, or beside the push, which then waits for its patience or not at all."""
+        if self._patience is None and waits:
+            self._tried_at = self._now()
+            self._read()
+            return
+        with self._lock:
+            done = self._reading
+            if done is None:
+                done = self._reading = threading.Event()
+                self._tried_at = self._now()
+                threading.Thread(target=self._read_beside, args=(done,), name="secret", daemon=True).start()
+        if waits:
+            done.wait(self._patience)
+
+    def _read_beside(self, done: threading.Event) -> None:
+        try:
+            self._read()
+        finally:
+            self._reading = None
+            done.set()
 
     def _read(self) -> None:
         try:
             document = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
-            self._accounts = self._model.model_validate_json(document)
+            accounts, faults = usable(document, self._model)
         except (ClientError, BotoCoreError, KeyError) as error:
-            if self._accounts is None:
-                raise Unavailable(f"GetSecretValue: {type(error).__name__}") from error
-            log.error("the secret cannot be read; the one read before stays in use", secret=self._arn)
+            self._failure = Unavailable(f"GetSecretValue: {type(error).__name__}")
+            self._tell("the secret cannot be read", [type(error).__name__])
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'document'}: {fault['msg']}"
-                for fault in error.errors(include_input=False, include_url=False, include_context=False)
-            )
-            if self._accounts is None:
-                raise WrongSetting(f"secret {self._arn}: {faults}") from None
-            log.error("the secret is not usable; the one read before stays in use", secret=self._arn, faults=faults)
-        self._read_at = self._monotonic()
+            found = _faults(error)
+            self._failure = WrongSetting(f"secret {self._arn}: {'; '.join(found)}")
+            self._tell("the secret is not usable", found)
+        else:
+            self._accounts = accounts
+            self._read_at = self._now()
+            if faults:
+                self._tell("accounts in the secret are not usable", faults)
+
+    def _tell(self, what: str, faults: list[str]) -> None:
+        """Says what is wrong with the secret; never what is in it."""
+        count(Count.SECRET_UNUSABLE, self._vendor)
+        log.error(what, secret=self._arn, faults="; ".join(faults), in_use=self._accounts is not None)

@@ -63,20 +63,29 @@ def events_table(settings: GateSettings) -> EventsTable:
 
 
 def http[S: VendorSettings, A: BaseModel, V: Verified](
-    settings: type[S], vendor: Callable[[S], Vendor[A, V]], *, hurried: bool = False
+    settings: type[S], vendor: Callable[[S], Vendor[A, V]], *, patience: Callable[[S], float] | None = None
 ) -> LambdaHandler:
     """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0).
 
     Args:
         settings: the model of what the function is told.
         vendor: makes the vendor from it.
-        hurried: no push waits for an old secret to be read again.
+        patience: seconds that a push waits for the secret at most, where somebody waits for the answer.
     """
 
     def make() -> LambdaHandler:
         read = settings.read(os.environ)
         supplied = vendor(read)
-        secret = Secret(aws.client("secretsmanager"), read.secret_arn, supplied.accounts, meanwhile=hurried)
+        secret = Secret(
+            aws.client("secretsmanager"),
+            read.secret_arn,
+            supplied.accounts,
+            vendor=supplied.name,
+            patience=None if patience is None else patience(read),
+            grace=read.secret_grace,
+        )
+        if patience is not None:
+            secret.begin()
         return handler(supplied, gate(read), secret, read.public_base_url)
 
     return triggered(make, lambda event, made: made(event, None))

@@ -87,4 +87,6 @@ class VendorSettings(PictureSettings):
     """What a vendor's function needs besides: its secret, and the address the vendor was given."""
 
     secret_arn: str = Field(min_length=1)
+    secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)
+    """Seconds for which the accounts that were read last are used on while the secret cannot be read or used."""
     public_base_url: str = Field(default="", pattern=r"^(https?://[^/?#]+[^?#]*)?$")

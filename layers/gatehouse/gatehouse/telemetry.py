@@ -22,6 +22,8 @@ class Count(StrEnum):
     """Two events of one identity that are not one happening: both are kept."""
     PUBLISHED = "Published"
     REJECTED = "Rejected"
+    SECRET_UNUSABLE = "SecretUnusable"  # noqa: S105 - a metric
+    """The secret, or an account in it, could not be read as it should be."""
     UNMAPPED = "Unmapped"
     SPILLED = "Spilled"
     NOT_KEPT = "NotKept"

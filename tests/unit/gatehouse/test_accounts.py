@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from functions.sunmi.wire import Accounts
 from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret
 from gatehouse.errors import Unavailable, WrongSetting
+from gatehouse.telemetry import Count
 from tests.aws import Aws, calls
 from tests.unit.conftest import Output
 
@@ -49,8 +50,16 @@ def kept(account: Aws) -> Kept:
     arn = account.secretsmanager.create_secret(Name="sunmi", SecretString=json.dumps(ONE))["ARN"]
     clock = Clock()
     return Kept(
-        account, arn, clock, Secret(client, arn, Accounts, clock), calls(client, "secrets-manager.GetSecretValue")
+        account,
+        arn,
+        clock,
+        Secret(client, arn, Accounts, clock, wall=clock, vendor="sunmi"),
+        calls(client, "secrets-manager.GetSecretValue"),
     )
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait(60)
 
 
 def _keys(accounts: Accounts | None) -> list[str]:
@@ -80,13 +89,11 @@ def test_where_somebody_waits_an_old_secret_is_read_again_beside_the_push(accoun
     client = account.client("secretsmanager")
     arn = account.secretsmanager.create_secret(Name="door", SecretString=json.dumps(ONE))["ARN"]
     clock = Clock()
-    secret = Secret(client, arn, Accounts, clock, meanwhile=True)
+    secret = Secret(client, arn, Accounts, clock, patience=60, wall=clock, vendor="sunmi")
     assert _keys(secret.accounts()) == ["marker-key-1"]
     account.secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(TWO))
     answering = threading.Event()
-    client.meta.events.register(
-        "provide-client-params.secrets-manager.GetSecretValue", lambda **_: answering.wait(60) and None
-    )
+    client.meta.events.register("provide-client-params.secrets-manager.GetSecretValue", lambda **_: _wait(answering))
 
     clock.now += MAX_AGE
     assert _keys(secret.accounts()) == ["marker-key-1"]  # Secrets Manager has not answered yet
@@ -140,7 +147,7 @@ def test_a_secret_that_is_not_usable_leaves_the_one_before_in_use(kept: Kept, ou
 
 def test_a_secret_that_cannot_be_read_leaves_the_one_before_in_use(kept: Kept, output: Output) -> None:
     client = kept.account.secretsmanager
-    secret = Secret(client, kept.arn, Accounts, kept.clock)
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
     secret.accounts()
     kept.clock.now += MAX_AGE
     with Stubber(client) as stub:
@@ -153,7 +160,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_one_before_in_use(kept: Kept, o
 
 def test_a_secret_that_was_never_read_is_unavailable_until_it_can_be(kept: Kept) -> None:
     client = kept.account.secretsmanager
-    secret = Secret(client, kept.arn, Accounts, kept.clock)
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
     with Stubber(client) as stub:
         stub.add_client_error("get_secret_value", service_error_code="ResourceNotFoundException")
         with pytest.raises(Unavailable, match="GetSecretValue"):
@@ -180,3 +187,150 @@ def test_a_secret_that_is_binary_is_unavailable(kept: Kept) -> None:
 
 def test_the_credentials_do_not_show_in_a_repr(kept: Kept) -> None:
     assert "marker" not in repr(kept.secret.accounts())
+
+
+# ─── Withdrawn, and nobody can say so ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _hurried(kept: Kept, patience: float = 60, grace: float = 86_400, wall: Clock | None = None) -> Secret[Accounts]:
+    client = kept.account.client("secretsmanager")
+    return Secret(
+        client, kept.arn, Accounts, kept.clock, patience=patience, grace=grace, wall=wall or kept.clock, vendor="sunmi"
+    )
+
+
+def test_a_door_that_slept_for_an_hour_waits_for_the_secret(kept: Kept) -> None:
+    secret = _hurried(kept)
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+    kept.put(TWO)
+
+    kept.clock.now += 3600
+    assert _keys(secret.accounts()) == ["marker-key-2"]
+
+
+def test_a_sandbox_whose_clock_stood_still_waits_too(kept: Kept) -> None:
+    wall = Clock()
+    secret = _hurried(kept, wall=wall)
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+    kept.put(TWO)
+
+    wall.now += 3600
+    assert _keys(secret.accounts()) == ["marker-key-2"]
+
+
+def test_a_read_that_failed_does_not_count_as_one(kept: Kept) -> None:
+    client = kept.account.secretsmanager
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
+    secret.accounts()
+    kept.clock.now += MAX_AGE
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", service_error_code="InternalServiceError")
+        assert _keys(secret.accounts()) == ["marker-key-1"]
+    kept.put(TWO)
+
+    kept.clock.now += MIN_AGE
+    assert _keys(secret.accounts()) == ["marker-key-2"]
+
+
+def test_nobody_waits_longer_than_the_patience_and_never_for_two(kept: Kept) -> None:
+    secret = _hurried(kept, patience=0.01)
+    release = threading.Event()
+    secret._client.meta.events.register(  # noqa: SLF001 - the client that it reads with
+        "provide-client-params.secrets-manager.GetSecretValue", lambda **_: _wait(release)
+    )
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="not in time"):
+            secret.accounts()
+    assert [thread.name for thread in threading.enumerate()].count("secret") == 1
+
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "secret":
+            thread.join()
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+
+
+def test_what_is_begun_at_the_start_is_read_once(kept: Kept) -> None:
+    secret = _hurried(kept)
+    seen = calls(secret._client, "secrets-manager.GetSecretValue")  # noqa: SLF001 - as above
+    secret.begin()
+    assert _keys(secret.accounts()) == ["marker-key-1"]
+
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("document", ["no json", '{"accounts":[{"app_id":"1","app_keys":["stolen"],"typo":1}]}'])
+def test_what_was_read_long_ago_comes_to_an_end(kept: Kept, output: Output, document: str) -> None:
+    secret = Secret(
+        kept.account.secretsmanager, kept.arn, Accounts, kept.clock, grace=3600, wall=kept.clock, vendor="sunmi"
+    )
+    secret.accounts()
+    kept.put(document)
+    for _ in range(11):
+        kept.clock.now += MAX_AGE
+        assert _keys(secret.accounts()) == ["marker-key-1"]
+
+    kept.clock.now += MAX_AGE
+    with pytest.raises(Unavailable, match="3600 s"):
+        secret.accounts()
+    assert output.counted[Count.SECRET_UNUSABLE] == 12
+    kept.put(TWO)
+    kept.clock.now += MIN_AGE
+    assert _keys(secret.accounts()) == ["marker-key-2"]
+
+
+# ─── One bad account ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+GOOD = {"app_id": "good", "app_keys": ["marker-good"]}
+
+
+@pytest.mark.parametrize(
+    ("bad", "fault"),
+    [
+        ({"app_id": "2", "app_keys": [""]}, "accounts.0.app_keys.0: Value error, is empty"),
+        ({"app_id": "2", "app_keys": [" \n"]}, "accounts.0.app_keys.0: Value error, is empty"),
+        ({"app_id": "2", "app_keys": []}, "accounts.0.app_keys"),
+        ({"app_id": "2", "app_keys": ["marker-x"], "typo": 1}, "accounts.0.typo"),
+        ({"app_id": "", "app_keys": ["marker-x"]}, "accounts.0.app_id"),
+        ("marker", "accounts.0"),
+    ],
+)
+def test_one_bad_account_does_not_spoil_the_document(kept: Kept, output: Output, bad: object, fault: str) -> None:
+    kept.put({"accounts": [bad, GOOD]})
+
+    assert [account.app_id for account in kept.secret.accounts().accounts] == ["good"]
+    assert any(fault in line["faults"] for line in output.logged if "faults" in line)
+    assert output.counted[Count.SECRET_UNUSABLE] == 1
+    assert "marker" not in output.read()
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        ({"app_id": "good", "app_keys": ["marker-2"]}, "app_id"),
+        ({"app_id": "2", "app_keys": ["marker-good"]}, "app_keys"),
+    ],
+)
+def test_an_account_with_the_name_or_a_key_of_another_is_refused_by_name(
+    kept: Kept, output: Output, second: dict[str, Any], field: str
+) -> None:
+    kept.put({"accounts": [GOOD, second, {"app_id": "3", "app_keys": ["marker-3"]}]})
+
+    assert [account.app_id for account in kept.secret.accounts().accounts] == ["good", "3"]
+    assert any(
+        f"accounts.1: its {field} stands in accounts.0 as well" in line.get("faults", "") for line in output.logged
+    )
+    assert "marker" not in output.read()
+
+
+def test_a_key_is_taken_without_the_blanks_around_it(kept: Kept) -> None:
+    kept.put({"accounts": [{"app_id": "1", "app_keys": [" marker-1\n"]}]})
+
+    assert _keys(kept.secret.accounts()) == ["marker-1"]
+
+
+def test_where_no_account_is_usable_nothing_is(kept: Kept) -> None:
+    kept.put({"accounts": [{"app_id": "1", "app_keys": [""]}]})
+
+    with pytest.raises(WrongSetting, match=r"accounts\.0\.app_keys\.0"):
+        kept.secret.accounts()

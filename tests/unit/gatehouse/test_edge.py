@@ -344,9 +344,9 @@ def _on(account: Aws, vendor: str, arn: str) -> edge.LambdaHandler:
     )
     if vendor == "sunmi":
         sunmi = sunmi_handler.vendor(sunmi_handler.Settings.read(ENVIRONMENT))
-        return edge.handler(sunmi, gate, Secret(account.secretsmanager, arn, sunmi.accounts), "")
+        return edge.handler(sunmi, gate, Secret(account.secretsmanager, arn, sunmi.accounts, vendor="sunmi"), "")
     sensoro = sensoro_handler.vendor(sensoro_handler.Settings.read(ENVIRONMENT))
-    return edge.handler(sensoro, gate, Secret(account.secretsmanager, arn, sensoro.accounts), "")
+    return edge.handler(sensoro, gate, Secret(account.secretsmanager, arn, sensoro.accounts, vendor="sensoro"), "")
 
 
 # ─── What the operator does not read ──────────────────────────────────────────────────────────────────────────────────
