@@ -461,7 +461,7 @@ def spilled(spill: FakeSpill) -> dict[str, Any]:
                 "messageId": f"m-{number}",
                 "receiptHandle": "r",
                 "body": body,
-                "attributes": {},
+                "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
                 "messageAttributes": {
                     name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()
                 },

@@ -23,9 +23,14 @@ def handle(batch: Mapping[str, Any], gate: Gate) -> dict[str, Any]:
         try:
             told = _redo(record, gate)
         except Exception as error:
-            log.error("not redone: the queue keeps it", message_id=record.message_id, error=type(error).__name__)
+            log.error(
+                "not redone: the queue keeps it",
+                message_id=record.message_id,
+                sender=record.attributes.get("SenderId"),
+                error=type(error).__name__,
+            )
             raise
-        log.info("redone", extra=told)
+        log.info("redone", extra={**told, "sender": record.attributes.get("SenderId")})
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     response: Mapping[str, Any] = process_partial_response(event=dict(batch), record_handler=redo, processor=processor)

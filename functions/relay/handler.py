@@ -25,8 +25,13 @@ from gatehouse.telemetry import Count, count, log
 from gatehouse.topics import SnsTopics
 
 # A call takes 6 s at most (gatehouse.aws). A batch of 100 of all types is 14 publishes at most, 84 s, then 100 marks or
-# spills, 60 s; with ten looks into the table, 60 s, and the longest grace this stays below the function's 600 s.
+# spills, 60 s; with ten looks into the table, 60 s, the longest grace, 120 s, and the patience this stays below the
+# function's 600 s.
 _AT_ONCE = 10
+_PATIENCE = 240.0
+"""Seconds for which a table that is away is waited for within one invocation; then the stream sends the batch again."""
+_FIRST_TRY = 15.0
+"""Seconds after which a record has most likely been here before."""
 _FIRST_PAUSE = 0.25
 """Seconds before the second look; each further pause is twice as long. Most of the young are done within the first."""
 
@@ -95,7 +100,10 @@ class Relay:
         """
         by_gate = [entry for entry in batch if entry.announce == Announce.INLINE]
         forgotten = self._forgotten(by_gate)
-        records = [entry.record for entry in batch if entry.announce == Announce.STREAM or entry.record.id in forgotten]
+        by_relay = [entry for entry in batch if entry.announce == Announce.STREAM]
+        again = self._again(by_relay)
+        wanted = forgotten | {entry.record.id for entry in by_relay} - again
+        records = [entry.record for entry in batch if entry.record.id in wanted]
         taken = self._topics.publish_all(records)
         # Side by side: when the calls run into their time-outs, a hundred of them must still fit the function's time.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -105,19 +113,43 @@ class Relay:
         return {record.id for record, kept in zip(left, spilled, strict=True) if not kept}
 
     def _forgotten(self, entries: Sequence[Inserted]) -> set[str]:
-        pending = self._book.pending([entry.record.id for entry in entries]) if entries else set()
-        pause = _FIRST_PAUSE
+        pending = self._pending([entry.record.id for entry in entries]) if entries else set()
+        pause, waited = _FIRST_PAUSE, 0.0
         while pending:
             # One that is pending and young may be on its way at this very moment: it is given its time, so that a
             # push that arrives just before the batching window closes is not announced twice.
             youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
-            left = self._grace - (self._now() - youngest).total_seconds()
+            left = self._grace - max((self._now() - youngest).total_seconds(), waited)  # their clock may be ahead
             if left <= 0:
                 break
             self._sleep(min(pause, left))
+            waited += min(pause, left)
             pause *= 2
-            pending = self._book.pending(sorted(pending))
+            pending = self._pending(sorted(pending))
         return pending
+
+    def _again(self, entries: Sequence[Inserted]) -> set[str]:
+        """Those of a batch that were announced before, since the stream sends it again for the sake of others."""
+        old = [entry.record.id for entry in entries if (self._now() - entry.recorded_at).total_seconds() > _FIRST_TRY]
+        return set(old) - self._pending(old) if old else set()
+
+    def _pending(self, ids: Sequence[str]) -> set[str]:
+        """Those that have not been announced; a table that is away is waited for, as long as there is time.
+
+        Raises:
+            Unavailable: it is away for longer.
+        """
+        waited, pause = 0.0, 1.0
+        while True:
+            try:
+                return self._book.pending(ids)
+            except Unavailable as error:
+                if waited >= _PATIENCE:
+                    raise
+                log.warning("the table does not say what is pending: asked again", error=str(error))
+            self._sleep(pause)
+            waited += pause
+            pause = min(pause * 2, 30.0)
 
     def _mark(self, record: Record) -> None:
         count(Count.PUBLISHED, record.vendor)

@@ -1,6 +1,7 @@
 """Runs the functions' real handlers on a moto AWS with the template's own environment, and notes every AWS call."""
 
 import base64
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -424,7 +425,7 @@ def _message(record: Record, step: Step) -> Document:
         "messageId": record.id,
         "receiptHandle": "1",
         "body": record.body,
-        "attributes": {},
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
         "messageAttributes": {
             "step": {"stringValue": step, "dataType": "String"},
             "deciding": {"stringValue": "{}", "dataType": "String"},
@@ -434,12 +435,13 @@ def _message(record: Record, step: Step) -> Document:
 
 
 def _picture_message() -> Document:
-    attributes = {"step": Step.PICTURE, "key": "somebody/2026/01/01/1/face.jpg", "content_type": "image/jpeg"}
+    key = f"somebody/somebody-{'0' * 32}/face-{hashlib.sha256(b'a picture').hexdigest()}.jpg"
+    attributes = {"step": Step.PICTURE, "key": key, "content_type": "image/jpeg"}
     return {
         "messageId": "1",
         "receiptHandle": "1",
         "body": base64.b64encode(b"a picture").decode(),
-        "attributes": {},
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
         "messageAttributes": {name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()},
         "eventSource": "aws:sqs",
     }

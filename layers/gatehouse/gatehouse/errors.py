@@ -5,6 +5,7 @@ GatehouseError
 ├── NotUnderstood   nobody's: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
 │   └── NotReadable authentic, and not in a form that can be read: what it holds is kept where no subscriber looks
 ├── Unavailable     AWS did not take a call; the step that follows decides what that means
+├── TooOld          an event that waited longer than its id is remembered: nobody can say whether it is a repetition
 ├── NotKept         ours: neither the table nor the spill queue took the event; answered 503
 └── WrongSetting    ours: a setting that cannot work; raised at start and names itself
 """
@@ -83,6 +84,10 @@ class NotReadable(NotUnderstood):
 
 class Unavailable(GatehouseError):
     """An AWS call did not go through within its time and its attempts."""
+
+
+class TooOld(GatehouseError):
+    """An event that waited for longer than ids are remembered: its record may have been there, and have expired."""
 
 
 class NotKept(GatehouseError):

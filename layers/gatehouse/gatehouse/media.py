@@ -24,6 +24,8 @@ _MAGIC = (
     (b"BM", "image/bmp", "bmp"),
 )
 _UNKNOWN = ("application/octet-stream", "bin")
+CONTENT_TYPES = frozenset({_UNKNOWN[0], "image/webp", *(content_type for _, content_type, _ in _MAGIC)})
+"""The types that a picture can have here: none that a browser runs."""
 
 
 @dataclass(frozen=True, slots=True)

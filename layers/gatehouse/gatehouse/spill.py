@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -13,12 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import NotKept
 from gatehouse.events import Record
-from gatehouse.media import Upload
+from gatehouse.media import CONTENT_TYPES, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+_ID = re.compile(r"[a-z0-9]+-[0-9a-f]{32}")
+_KEY = re.compile(r"(?P<vendor>[a-z0-9]+)/(?P=vendor)-[0-9a-f]{32}/[a-z0-9_-]+-(?P<digest>[0-9a-f]{64})\.[a-z0-9]{1,4}")
 _MAX_BYTES = 1_048_576 - 4_096  # what SQS takes, less the attributes
 
 
@@ -74,22 +77,30 @@ class SpillQueue:
 
 
 def event(body: str, deciding: str) -> Record:
-    """The event in a message of `send`.
+    """The event in a message of `send`. Whoever may write into the queue must not get anything else in by it.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is none of ours: its id is not its vendor's, or it is in no form that the gate writes.
     """
     words = json.loads(deciding)
     if not isinstance(words, dict):
         raise ValueError("none of our messages: deciding is no object")  # noqa: TRY004 - one kind of error
-    return Record(body, {str(path): str(word) for path, word in words.items()})
+    record = Record(body, {str(path): str(word) for path, word in words.items()})
+    if not _ID.fullmatch(record.id) or record.id.rpartition("-")[0] != record.vendor:
+        raise ValueError("none of our events: the id is not its vendor's")
+    return record
 
 
 def picture(body: str, key: str, content_type: str) -> Upload:
     """The picture in a message of `send_picture`.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is none of ours: not under its event's id and its own digest, so that it could be written over
+            another, or of a type that is no picture's.
     """
     data = base64.b64decode(body, validate=True)
-    return Upload(key, data, hashlib.sha256(data).digest(), content_type)
+    digest = hashlib.sha256(data)
+    found = _KEY.fullmatch(key)
+    if found is None or found["digest"] != digest.hexdigest() or content_type not in CONTENT_TYPES:
+        raise ValueError("none of our pictures: its key or its type is not one that the gate makes")
+    return Upload(key, data, digest.digest(), content_type)

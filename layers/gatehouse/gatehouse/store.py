@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gatehouse.errors import Unavailable
+from gatehouse.errors import TooOld, Unavailable
 from gatehouse.events import ID_RULE, Record
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class EventsTable:
 
     An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
     written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (what tells it
-    from another happening with the same id), `id_rule` (by which rule the id was made), `by_device`, `by_hour` and
-    `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
+    from another happening with the same id), `id_rule` (by which rule the id was made), `attempt` (which call wrote
+    it), `by_device`, `by_hour` and `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
     """
 
     def __init__(self, client: DynamoDBClient, table: str, retention_days: int, now: Callable[[], datetime]) -> None:
@@ -51,7 +52,13 @@ class EventsTable:
 
         Raises:
             Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
+            TooOld: it arrived longer ago than records are kept.
         """
+        now = self._now()
+        if (now - record.received_at).total_seconds() > self._retention:
+            raise TooOld(f"it arrived more than {self._retention // 86_400} days ago")
+        # botocore tries again by itself, and a first try that timed out may have had its effect.
+        attempt = os.urandom(8).hex()
         item: dict[str, AttributeValueTypeDef] = {
             "id": {"S": record.id},
             "event": {"S": record.body},
@@ -61,8 +68,9 @@ class EventsTable:
             "deciding": {"M": {path: {"S": word} for path, word in record.deciding.items()}},
             "id_rule": {"N": str(ID_RULE)},
             "occurred_at": {"S": record.time},
-            "recorded_at": {"S": self._now().isoformat()},
-            "expires_at": {"N": str(int(self._now().timestamp()) + self._retention)},
+            "attempt": {"S": attempt},
+            "recorded_at": {"S": now.isoformat()},
+            "expires_at": {"N": str(int(now.timestamp()) + self._retention)},
         }
         if device := record.by_device:
             item["by_device"] = {"S": device}
@@ -77,6 +85,8 @@ class EventsTable:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 # It costs nothing: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
                 there: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
+                if there.get("attempt", {}).get("S") == attempt:
+                    return None
                 return {path: word["S"] for path, word in there.get("deciding", {}).get("M", {}).items()}
             raise Unavailable(f"PutItem: {error.response['Error']['Code']}") from error
         except BotoCoreError as error:

@@ -16,7 +16,9 @@ from tests.builders import some_record
 
 def _upload(size: int) -> Upload:
     data = bytes(number % 251 for number in range(size))
-    return Upload("acme/1/face.jpg", data, hashlib.sha256(data).digest(), "image/jpeg")
+    digest = hashlib.sha256(data)
+    key = f"acme/acme-{'0123456789abcdef' * 2}/face-{digest.hexdigest()}.jpg"
+    return Upload(key, data, digest.digest(), "image/jpeg")
 
 
 @pytest.mark.parametrize("step", [Step.RECORD, Step.PUBLISH])

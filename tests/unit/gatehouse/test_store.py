@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from gatehouse.errors import Unavailable
+from gatehouse.errors import TooOld, Unavailable
 from gatehouse.events import Record
 from gatehouse.store import EventsTable
 from tests.aws import TABLE, Aws, calls
@@ -25,6 +25,7 @@ def test_a_record_is_written_whole(account: Aws) -> None:
     assert _table(account).record(RECORD, "inline") is None
 
     item = account.item(RECORD.id)
+    assert len(item.pop("attempt")["S"]) == 16
     assert item == {
         "id": {"S": RECORD.id},
         "event": {"S": RECORD.body},
@@ -65,6 +66,36 @@ def test_what_decides_about_a_record_that_is_there_is_told_in_the_same_call(acco
 
     assert _table(account).record(Record(RECORD.body, {"person.id": "8"}), "inline") == record.deciding
     assert len(seen) == 2
+
+
+def test_a_put_whose_first_try_had_its_effect_is_known_to_be_ours(account: Aws) -> None:
+    """Botocore tries again by itself: what it finds there is what it wrote."""
+    client = account.client("dynamodb")
+    tries: list[str] = []
+
+    def lost(response: tuple[Any, dict[str, Any]] | None, **_more: object) -> int | None:
+        tries.append("try")
+        return 0 if len(tries) == 1 and response is not None else None
+
+    client.meta.events.register_first("needs-retry.dynamodb.PutItem", lost)
+    table = EventsTable(client, TABLE, 90, lambda: NOW)
+
+    assert table.record(RECORD, "inline") is None
+    assert len(tries) == 2
+    assert table.record(RECORD, "inline") == {}
+
+
+@pytest.mark.parametrize(("days", "is_taken"), [(89, True), (91, False)])
+def test_what_waited_for_longer_than_records_are_kept_is_not_written(account: Aws, days: int, is_taken: bool) -> None:
+    """Its record may have been there, and have expired: nobody can say whether it would be a second one."""
+    table = _table(account, lambda: NOW + timedelta(days=days))
+
+    if is_taken:
+        assert table.record(RECORD, "inline") is None
+        return
+    with pytest.raises(TooOld, match="90 days"):
+        table.record(RECORD, "inline")
+    assert account.items() == []
 
 
 def test_a_mark_says_when_by_the_clock_it_is_given(account: Aws) -> None:

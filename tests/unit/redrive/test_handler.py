@@ -1,6 +1,7 @@
 """Redrive: what was spilled goes the same way again, and what is not taken stays in the queue."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def _message(record: Record | str, step: str | None) -> dict[str, Any]:
         "messageId": "m-odd" if isinstance(record, str) else f"m-{record.id}",
         "receiptHandle": "r",
         "body": body,
-        "attributes": {},
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-SunmiFunction"},
         "messageAttributes": attributes,
         "md5OfBody": "",
         "eventSource": "aws:sqs",
@@ -95,6 +96,8 @@ def test_what_is_still_not_taken_stays_in_the_queue(step: Step, store: FakeStore
         ("[]", "publish"),
         ('{"id":"MARKER","type":"a","data":{}}', "record"),
         (some_record("3").body, "MARKER"),
+        (some_record("3").body.replace('"vendor":"acme"', '"vendor":"other"'), "publish"),
+        (some_record("3").body.replace('"id":"acme-', '"id":"MARKER-'), "record"),
         (some_record("3").body, None),
     ],
 )
@@ -123,7 +126,9 @@ def test_what_was_redone_is_told_without_what_it_holds(output: Output) -> None:
 # ─── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _DATA = b"\xff\xd8\xffMARKER"
-UPLOAD = Upload("acme/1/face.jpg", _DATA, hashlib.sha256(_DATA).digest(), "image/jpeg")
+_ID = f"acme-{'0123456789abcdef' * 2}"
+_KEY = f"acme/{_ID}/face-{hashlib.sha256(_DATA).hexdigest()}.jpg"
+UPLOAD = Upload(_KEY, _DATA, hashlib.sha256(_DATA).digest(), "image/jpeg")
 
 
 def _redo(event: dict[str, Any], album: FakeAlbum) -> dict[str, Any]:
@@ -159,3 +164,27 @@ def test_a_picture_that_is_none_stays_in_the_queue(field: str, value: str | None
     assert _redo(event, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
     assert not album.pictures
     assert "MARKER" not in output.read()
+
+
+@pytest.mark.parametrize(
+    ("key", "content_type"),
+    [
+        (_KEY, "image/svg+xml"),
+        (_KEY, "text/html"),
+        ("index.html", "image/jpeg"),
+        (f"unreadable/{_KEY}", "image/jpeg"),
+        (_KEY.replace("acme/", "other/"), "image/jpeg"),
+        (f"../{_KEY}", "image/jpeg"),
+        (_KEY.replace("/face-", "/../face-"), "image/jpeg"),
+        (f"{_KEY}\n", "image/jpeg"),
+        (f"acme/{_ID}/face-{'0' * 64}.jpg", "image/jpeg"),
+        (f"acme/{_ID}/face.jpg", "image/jpeg"),
+    ],
+)
+def test_whoever_writes_into_the_queue_puts_nothing_else_into_the_bucket(key: str, content_type: str) -> None:
+    """Neither over another object, whose name has another digest, nor anything that a browser runs."""
+    album = FakeAlbum()
+    forged = spilled(FakeSpill(pictures=[replace(UPLOAD, key=key, content_type=content_type)]))
+
+    assert _redo(forged, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert not album.pictures
