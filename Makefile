@@ -10,7 +10,7 @@ ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm bench build deploy image push-image diagram requirements
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy image push-image diagram requirements
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,8 @@ template: $(UV) ## what can be known of the template without an account
 	$(sam) validate --lint
 	$(run) pytest tests/template
 
-unit: $(UV) ## each part, and what happens when one dies
-	$(run) pytest tests/unit tests/faults -m "not storm"
+unit: $(UV) ## each part, what happens when one dies, and every schedule of faults up to a number
+	$(run) pytest tests/unit tests/faults tests/models -m "not storm"
 
 contract: $(UV) ## what every vendor has to keep
 	$(run) pytest tests/contract
@@ -48,6 +48,9 @@ e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
 storm: $(UV) ## two long nights, ten minutes and more; the last figures are in docs/bench.md
 	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py
 	$(run) pytest tests/faults -m storm
+
+odd-forms: $(UV) ## 50,000 pushes of all vendors in mixed odd forms, some minutes; the last figures are in docs/bench.md
+	PUSHES=50000 $(run) pytest tests/contract/test_mixed.py -s
 
 bench: $(UV) ## memory, the decision's time and a picture's processor time; the last figures are in docs/bench.md
 	$(run) pytest tests/bench -s

@@ -1,0 +1,48 @@
+"""Links that may stand in an event: addresses of the web, and none that leads a reader or its machine elsewhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from gatehouse.events import Link
+
+_NAME: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,62}", re.IGNORECASE)
+# https://www.iana.org/assignments/special-use-domain-names, and what networks call their own
+_OWN: Final = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa", "test", "invalid", "onion")
+_LONGEST: Final = 4_096
+_PLAIN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def public_link(role: str, url: str | None, expires_at: datetime | None = None) -> Link | None:
+    """A link, if it is one to a public host by http or https; None for anything else, which is in the payload only.
+
+    Whoever shows events makes links of these, and whoever follows them may sit in a network of its own: a script's
+    address or one inside that network, pushed by anybody with a token, must not get there by us.
+
+    Args:
+        role: of what it links.
+        url: the address.
+        expires_at: until when it holds.
+    """
+    return Link(role=role, url=url, expires_at=expires_at) if url and is_public(url) else None
+
+
+def is_public(url: str) -> bool:
+    """Whether an address is one of the web, by its look: its name is not resolved."""
+    if len(url) > _LONGEST or not _PLAIN.fullmatch(url) or "\\" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme.lower() not in {"http", "https"} or "@" in parts.netloc or port == 0:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return bool(_NAME.fullmatch(host)) and host.lower().rpartition(".")[2] not in _OWN

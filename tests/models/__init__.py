@@ -1,0 +1,1 @@
+"""Small models that drive the real code through every schedule of faults there is up to a number of them."""
