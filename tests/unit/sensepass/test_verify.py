@@ -134,7 +134,7 @@ def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) 
 
     event = sensepass.event
     digest = hashlib.sha256(SNAPSHOT).hexdigest()
-    key = f"sensepass/{event['id']}/rgb_image.jpg"
+    key = f"sensepass/{event['id']}/rgb_image-{digest}.jpg"
     assert event["data"]["pictures"] == [
         {
             "role": "rgb_image",
