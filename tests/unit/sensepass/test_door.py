@@ -344,24 +344,30 @@ def test_who_passes_by_one_field_and_not_by_another_is_in_doubt(
     """Protocol A9."""
     house = sensepass_house(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
 
-    assert _passes(house.send(_asks(firmware, **fields, **{"pass": True}))) is passed
+    assert _passes(house.send(_asks(firmware, **{**fields, "pass": True}))) is passed
     assert house.event["data"]["decision"]["by"] == "doubt"
     assert house.event["data"]["device_outcome"] == "unknown"
 
 
 @pytest.mark.parametrize("kind", [3, 5, 0])
 def test_a_question_that_names_a_stranger_and_says_pass_is_in_doubt(sensepass: House[Any], kind: int) -> None:
-    assert not _passes(sensepass.send(_asks("1.3", recognitionType=kind, **{"pass": True})))
+    fields: dict[str, Any] = {"recognitionType": kind, "pass": True}
+
+    assert not _passes(sensepass.send(_asks("1.3", **fields)))
     assert sensepass.event["data"]["decision"]["by"] == "doubt"
 
 
 def test_the_record_of_a_stranger_whom_we_let_in_is_no_contradiction(sensepass: House[Any]) -> None:
-    assert _passes(sensepass.send(terminal().upload(STRANGER, **{"pass": True})))
+    fields: dict[str, Any] = {"pass": True}
+
+    assert _passes(sensepass.send(terminal().upload(STRANGER, **fields)))
     assert (sensepass.event["data"]["kind"], sensepass.event["data"]["outcome"]) == ("stranger", "granted")
 
 
 def test_an_alarm_opens_nothing_whatever_is_in_it(sensepass: House[Any]) -> None:
-    assert not _passes(sensepass.send(terminal().alarm(recognitionType=1, **{"pass": True})))
+    fields = {"trace_id": "T1", "status": 1, "recognitionType": 1, "recognizeStatus": 2, "pass": True}
+
+    assert not _passes(sensepass.send(terminal().pushed(1, fields)))
 
 
 @each_that_waits
@@ -412,7 +418,9 @@ def test_what_the_terminal_concluded_stands_beside_what_the_rules_say() -> None:
 )
 def test_the_event_tells_recognised_from_passed(sensepass: House[Any], status: int, outcome: str) -> None:
     """Protocol B1: `recognizeStatus`."""
-    sensepass.send(_asks("1.0", recognizeStatus=status, **{"pass": None}))
+    fields: dict[str, Any] = {"recognizeStatus": status, "pass": None}
+
+    sensepass.send(_asks("1.0", **fields))
 
     assert sensepass.event["data"]["device_outcome"] == outcome
 
