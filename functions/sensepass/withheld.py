@@ -24,6 +24,8 @@ _OPENS_DOORS: Final = re.compile(
 _HEAD_OF_A_PICTURE: Final = re.compile(r"data:image/|[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/_-]{40}")
 """How a picture begins in base64: JPEG, PNG, GIF, WebP, BMP."""
 _TOO_LONG_FOR_WORDS: Final = 64
+_SHORTEST: Final = len('{"pin":1}')
+"""Characters of a text that may be a picture, or JSON with something in it."""
 _QUOTED_NAME: Final = re.compile(r"""\\*["']([\w-]+)\\*["']\s*:""")
 
 
@@ -39,16 +41,19 @@ def withhold(body: dict[str, Any]) -> dict[str, Image | None]:
     while places:
         place = places.popleft()
         named = isinstance(place, dict)
-        for key in list(place) if named else range(len(place)):
-            _look(place, key, _bare(key) if named else "", images, places)
+        # Whatever is neither named nor long enough to be anything is passed over: a body may have a million of them.
+        for key, value in list(place.items()) if named else enumerate(place):
+            if named or isinstance(value, dict | list) or (isinstance(value, str) and len(value) >= _SHORTEST):
+                _look(place, key, value, _bare(key) if named else "", images, places)
         if len(images) > _MOST_PICTURES:
             raise NotReadable("more pictures than a terminal sends")
     return images
 
 
-def _look(place: Any, key: Any, name: str, images: dict[str, Image | None], places: deque[Any]) -> None:
+def _look(
+    place: Any, key: Any, value: Any, name: str, images: dict[str, Image | None], places: deque[Any]
+) -> None:
     """Looks at one value of an object or a list."""
-    value = place[key]
     if name and _OPENS_DOORS.search(name):
         del place[key]
     elif name in _PICTURES:
@@ -58,7 +63,7 @@ def _look(place: Any, key: Any, name: str, images: dict[str, Image | None], plac
             images[_role(_PICTURES[name], images)] = decode(text) if isinstance(text, str) else None
     elif isinstance(value, dict | list):
         places.append(value)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and len(value) >= _SHORTEST:
         _look_at_text(place, key, value.strip(), images)
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from functions.sensepass import handler
 from functions.sensepass.door import DecidedBy
@@ -296,6 +298,34 @@ def test_what_is_in_no_envelope_that_we_know_reaches_neither_rules_nor_the_termi
 
     assert (_passes(answer), answer.body["code"]) == (passed, 200)
     assert house.event["data"]["kind"] == "unmapped"
+
+
+_WORDS: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-1, 7) | st.text(max_size=4) | st.floats() | st.just([])
+)
+_RECORDS = st.dictionaries(
+    st.sampled_from(["recognizeStatus", "recognitionType", "pass", "abnormal_type", "user", "type", "data", "uuid"]),
+    _WORDS | st.dictionaries(st.sampled_from(["type", "groups", "user_id"]), _WORDS, max_size=3),
+    max_size=6,
+)
+_BODIES = st.binary(max_size=40) | (
+    _RECORDS | st.builds(lambda kind, data: {"type": kind, "data": data}, _WORDS, _RECORDS) | st.lists(_RECORDS)
+).map(lambda body: json.dumps(body).encode())
+
+
+@given(_BODIES)
+def test_whatever_is_sent_only_an_understood_question_opens_a_door_by_rules_that_let_everybody_in(body: bytes) -> None:
+    house = sensepass_house(decision="rules", rules=rules_of(EVERYBODY))
+
+    passed = _passes(house.send(_raw(body)))
+
+    (event,) = house.stored
+    decision = event["data"].get("decision")
+    if decision is None:  # an upload says what the terminal said, and whatever was not understood is denied
+        assert not passed or event["data"]["outcome"] == "granted"
+    else:
+        assert passed is decision["allowed"]
+        assert event["type"] == "gatehouse.recognition.v1"
 
 
 def test_a_type_that_comes_as_text_is_a_type() -> None:
