@@ -50,9 +50,7 @@ def withhold(body: dict[str, Any]) -> dict[str, Image | None]:
     return images
 
 
-def _look(
-    place: Any, key: Any, value: Any, name: str, images: dict[str, Image | None], places: deque[Any]
-) -> None:
+def _look(place: Any, key: Any, value: Any, name: str, images: dict[str, Image | None], places: deque[Any]) -> None:
     """Looks at one value of an object or a list."""
     if name and _OPENS_DOORS.search(name):
         del place[key]
