@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import urllib3
 
 from gatehouse.errors import GatehouseError
+from gatehouse.reading import read_json, whole
 
 PORT: Final = 8000
 PAGE: Final = 200
@@ -21,10 +22,26 @@ PAGE: Final = 200
 _ADDRESS_BYTES: Final = 1024
 _SUBSCRIBE: Final = "/v1/event/subscribe"
 _FUNCTIONS: Final = "/v1/device/functions"
+_UNKNOWN_PATHS: Final = frozenset({400, 404, 405, 410, 501})
+"""How a path may be refused that the firmware does not have: as a status, or as a code inside a 200."""
 
 
 class CallFailed(GatehouseError):
     """A terminal did not do what it was asked."""
+
+
+class Refused(CallFailed):
+    """A terminal answered that it does not do what it was asked: by its status, or by a code inside a 200."""
+
+    def __init__(self, path: str, status: int, code: int | None = None) -> None:
+        meaning = ": the name or the password is wrong, or the login has run out" if 401 in {status, code} else ""
+        super().__init__(f"the terminal's {path} answered status {status}, code {code}{meaning}")
+        self.status = status
+        self.code = code
+
+
+class NotThere(CallFailed):
+    """The terminal's firmware is older than what it was asked."""
 
 
 class AskRemotely(IntEnum):
@@ -120,9 +137,10 @@ class Client:
         """Whom the terminal asks whether to open; empty if nobody.
 
         Raises:
+            NotThere: it is older than V1.1, and asks with its records.
             CallFailed: the terminal refused, or did not answer.
         """
-        functions = self._call("GET", _FUNCTIONS)
+        functions = self._functions()
         asks = isinstance(functions, dict) and functions.get("auth_mode") not in {None, AskRemotely.NOBODY}
         return _text(functions, "remote_authentication_address") if asks else ""
 
@@ -130,11 +148,12 @@ class Client:
         """Has the terminal ask an address whether to open; its other functions stay as they are.
 
         Raises:
-            CallFailed: the address is too long, or the terminal refused, or did not answer, or is older than V1.1.
+            NotThere: it is older than V1.1, and asks with its records.
+            CallFailed: the address is too long, or the terminal refused, or did not answer.
         """
-        functions = self._call("GET", _FUNCTIONS)
+        functions = self._functions()
         if not isinstance(functions, dict):
-            raise CallFailed(f"the terminal's {_FUNCTIONS} gave no functions: older than V1.1?")
+            raise NotThere(f"the terminal's {_FUNCTIONS} gave no functions: it is older than V1.1")
         # Some of them are required, and what is left out is not said to stay.
         asking = {"auth_mode": int(ask), "remote_authentication_address": _address(address)}
         self._call("POST", _FUNCTIONS, {**functions, **asking})
@@ -154,16 +173,21 @@ class Client:
         while True:
             wanted = {"begin_time": begin, "end_time": end, "offset": offset, "limit": min(page, PAGE), "sort": 0}
             data = self._call("POST", "/v1/event/records", wanted)
-            items = data.get("items") if isinstance(data, dict) else None
-            if data is not None and not isinstance(items, list):
-                raise CallFailed("the terminal's /v1/event/records gave no list")
+            items, total = _page(data)
             if not items:
                 return
             yield [_as_pushed(item) for item in items if isinstance(item, dict)]
             offset += len(items)
-            total = data.get("total")
-            if isinstance(total, int) and offset >= total:
+            if total is not None and offset >= total:
                 return
+
+    def _functions(self) -> Any:
+        try:
+            return self._call("GET", _FUNCTIONS)
+        except Refused as error:
+            if _UNKNOWN_PATHS.isdisjoint({error.status, error.code}):
+                raise
+            raise NotThere(f"the terminal has no {_FUNCTIONS}: it is older than V1.1") from error
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """`data` of the answer."""
@@ -180,17 +204,30 @@ class Client:
                 retries=False,
                 redirect=False,
             )
-            said: Any = answer.json()
-            code = said["code"]
+            if answer.status != 200:
+                raise Refused(path, answer.status)
+            said: Any = read_json(answer.data)
+            code = whole(said["code"])
             data = said.get("data")
         except urllib3.exceptions.SSLError as error:
             raise CallFailed(f"the terminal's certificate is not the one it should be: {path} not called") from error
         except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CallFailed(f"the terminal's {path} gave no usable answer: {type(error).__name__}") from error
-        if answer.status != 200 or code != 200:
-            meaning = ": the name or the password is wrong, or the login has run out" if answer.status == 401 else ""
-            raise CallFailed(f"the terminal's {path} answered status {answer.status}, code {str(code)[:20]}{meaning}")
+        if code != 200:
+            raise Refused(path, answer.status, code)
         return data
+
+
+def _page(data: Any) -> tuple[list[Any], int | None]:
+    """The items of a page, and how many there are in all if that is said; no list at all is a list of none."""
+    if data is None:
+        return [], None
+    items, total = (data.get("items"), whole(data.get("total"))) if isinstance(data, dict) else (None, None)
+    if isinstance(items, list):
+        return items, total
+    if isinstance(data, dict) and "items" in data and items is None and not total:
+        return [], total
+    raise CallFailed("the terminal's /v1/event/records gave no list")
 
 
 def _as_pushed(item: dict[str, Any]) -> dict[str, Any]:

@@ -11,24 +11,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import JsonValue
 
-from functions.sensepass import normalise, wire
+from functions.sensepass import normalise, verify, wire
 from functions.sensepass.verify import Verified
-from functions.sensepass.wire import AccessRecord, Generation
+from functions.sensepass.wire import AccessRecord, DeviceAlarm
 from gatehouse.deadline import Deadline
 from gatehouse.errors import NotKept
-from gatehouse.events import Decider, Decision
+from gatehouse.events import Arrival, Decider, Decision
 from gatehouse.gate import Answer, Keep, Push
-from gatehouse.telemetry import log
+from gatehouse.telemetry import Count, count, log
 
 if TYPE_CHECKING:
     from gatehouse.rules import Rules
 
+FETCHED: Final = "gatehouse-arrival"
+"""The header of an upload that we ourselves fetched from the terminal's list; it can make nothing look fresher."""
 _WAY_BACK: Final = 0.1
 """Seconds of the deadline that the answer itself takes, through Lambda and the gateway."""
 _LATE: Final = 0.5
 """Seconds that an event is still given to be kept when the deadline passed before anything could be done."""
 _TIP: Final = 10
 """Characters of `customtips`: "recommended content 0-10 characters"."""
+_VERIFY_CODE: Final = {True: 2, False: 3}
+"""`verify_code`: recognised; no permission."""
 
 
 class InDoubt(StrEnum):
@@ -69,44 +73,33 @@ class Door:
         """The answer to a push, a remote authentication or a heartbeat.
 
         Raises:
-            NotKept: an upload, for which nobody waits at a door, was not kept: the terminal sends it again.
+            NotKept: an upload, for which nobody waits at a door, was not kept: most terminals send it again.
         """
         if push.method == "GET":
             self._refresh()
-            return _answer(200, "success", {})
-        access = _question(payload)
-        if access is None:
-            keep()
+            return _answer({})
+        message = wire.message(payload)
+        meaning = partial(normalise.normalise, serial=verify.serial(payload, verified))
+        if isinstance(message, DeviceAlarm) or (message is not None and not message.waits):
+            keep(partial(meaning, fetched=push.headers.get(FETCHED) == Arrival.BACKFILL))
             self._refresh()
-            return _answer(200, "success", {"pass": _concluded(payload), "customtips": ""})
-        return self._open_or_not(push, verified, access, keep, asked=wire.record(payload) is payload)
+            return _answer({"pass": self._concluded(message), "customtips": ""})
+        decision, tip = self._decide(message, verified, payload, push.received_at)
+        self._keep(partial(meaning, decision=decision), keep, push.received_at)
+        return _answer({"pass": decision.allowed, "customtips": tip[:_TIP], **_names(message, decision)})
 
-    def _open_or_not(self, push: Push, verified: Verified, access: AccessRecord, keep: Keep, *, asked: bool) -> Answer:
-        decision, tip = self._decide(access, verified, push.received_at)
-        left = self._deadline - _WAY_BACK - self._age(push.received_at)
-        deadline = Deadline(left if left > 0 else _LATE, self._monotonic)
-        code, message = 200, "success"
-        try:
-            if self._rules is not None:
-                self._rules.refresh_meanwhile()
-            keep(partial(normalise.normalise, decision=decision), deadline)
-        except NotKept as error:
-            log.error("the door was answered, the event is lost unless the terminal sends it again", error=str(error))
-            code, message = 503, "not kept: please send it again"
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
-            log.error("the door was answered, the event is not kept", error=type(error).__name__)
-            code, message = 500, "not kept: please send it again"
-        data: dict[str, Any] = {"pass": decision.allowed, "customtips": tip[:_TIP]}
-        if asked:
-            data |= {"user_id": access.user.user_id or "", "user_name": access.user.name or ""}
-        return _answer(code, message, data)
+    def _decide(
+        self, access: AccessRecord | None, verified: Verified, payload: JsonValue, received_at: datetime
+    ) -> tuple[Decision, str]:
+        """The decision and its tip: the one place where it is decided whether a door opens.
 
-    def _decide(self, access: AccessRecord, verified: Verified, received_at: datetime) -> tuple[Decision, str]:
-        """The decision and its tip; whatever goes wrong, it is the one for when in doubt."""
+        Only a question that was understood gets to the rules, or to what the terminal concluded. Whatever is not, and
+        whatever goes wrong, is answered by the setting for when in doubt.
+        """
         doubt = Decision(
             allowed=self._in_doubt is InDoubt.ALLOW, by=Decider.DOUBT, milliseconds=self._milliseconds(received_at)
         )
-        if self._age(received_at) >= self._deadline:
+        if access is None or normalise.is_doubtful(access) or self._age(received_at) >= self._deadline:
             return doubt, ""
         try:
             if self._decided_by is DecidedBy.TERMINAL:
@@ -114,7 +107,8 @@ class Door:
                 if concluded is None:
                     return doubt, ""
                 return doubt.model_copy(update={"allowed": concluded, "by": Decider.TERMINAL}), ""
-            verdict = None if self._rules is None else self._rules.verdict(_context(access, verified))
+            context = _context(access, verify.serial(payload, verified), verified.account)
+            verdict = None if self._rules is None else self._rules.verdict(context)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
             log.error("no decision: the setting WhenInDoubt answers", error=type(error).__name__)
             return doubt, ""
@@ -128,6 +122,28 @@ class Door:
         }
         return doubt.model_copy(update=decided), verdict.tip
 
+    def _keep(self, meaning: partial[Any], keep: Keep, received_at: datetime) -> None:
+        """Keeps the event in the time that is left. The answer is no receipt: what comes of it changes nothing."""
+        left = self._deadline - _WAY_BACK - self._age(received_at)
+        deadline = Deadline(left if left > 0 else _LATE, self._monotonic)
+        try:
+            if self._rules is not None:
+                self._rules.refresh_meanwhile()
+            keep(meaning, deadline)
+        except NotKept as error:  # counted where it was raised
+            log.error("the door was answered, the event is lost", error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
+            log.error("the door was answered, the event is lost", error=type(error).__name__)
+            count(Count.NOT_KEPT, "sensepass")
+
+    def _concluded(self, message: AccessRecord | DeviceAlarm) -> bool:
+        """What an upload is answered with: nobody waits for it, so that it is the terminal's own word."""
+        if isinstance(message, DeviceAlarm):
+            return False
+        if normalise.is_doubtful(message):
+            return self._in_doubt is InDoubt.ALLOW
+        return bool(normalise.conclusion(message))
+
     def _refresh(self) -> None:
         """Looks for new rules in a call that nobody at a door waits for."""
         if self._rules is not None:
@@ -140,37 +156,17 @@ class Door:
         return max(int(self._age(received_at) * 1000), 0)
 
 
-def _question(payload: JsonValue) -> AccessRecord | None:
-    """The record of a terminal that waits: a remote authentication, or any record of V1.0. None if none waits."""
-    record = wire.record(payload)
-    if record is None or (isinstance(payload, dict) and record is not payload and payload.get("type") != 0):
-        return None
-    try:
-        access = AccessRecord.model_validate(record)
-    except ValueError:
-        access = AccessRecord()
-    return access if record is payload or access.generation is Generation.V1_0 else None
-
-
-def _concluded(payload: JsonValue) -> bool:
-    record = wire.record(payload)
-    try:
-        return bool(normalise.conclusion(AccessRecord.model_validate(record or {})))
-    except ValueError:
-        return False
-
-
-def _context(access: AccessRecord, verified: Verified) -> dict[str, object]:
+def _context(access: AccessRecord, terminal: str | None, site: str) -> dict[str, object]:
     """What rules can ask for; what is not known is left out, so that no condition on it matches."""
     who = normalise.person(access)
     known = {
         "kind": who.kind.value,
         "user_id": who.id,
         "group": who.group_id,
-        "groups": list(access.user.group_ids) or None,
-        "card": access.user.ic_number,
-        "terminal": access.device_sn,
-        "site": verified.account,
+        "groups": [group.id for group in who.groups if group.id] or None,
+        "card": who.card,
+        "terminal": terminal,
+        "site": site,
         "method": normalise.method(access).value,
         "mask": normalise.mask(access).value,
         "temperature": access.body_temperature or None,
@@ -180,7 +176,23 @@ def _context(access: AccessRecord, verified: Verified) -> dict[str, object]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _answer(code: int, message: str, data: dict[str, Any]) -> Answer:
+def _names(access: AccessRecord | None, decision: Decision) -> dict[str, Any]:
+    """What the answer to a remote authentication has besides: who it is, and how the terminal is to call it."""
+    if access is None:
+        return {"verify_code": _VERIFY_CODE[decision.allowed]}
+    if not access.asked:
+        return {}
+    user = access.user
+    names: dict[str, Any] = {
+        "user_id": user.user_id or "",
+        "user_name": user.name or "",
+        "verify_code": _VERIFY_CODE[decision.allowed],
+    }
+    known = {"ic_number": user.ic_number, "verify_score": access.recognize_score}
+    return names | {name: value for name, value in known.items() if value is not None}
+
+
+def _answer(data: dict[str, Any]) -> Answer:
     # The push's answer has its text in `message`, the remote authentication's in `msg`: both get both.
-    body = {"code": code, "msg": message, "message": message, "data": data}
+    body = {"code": 200, "msg": "success", "message": "success", "data": data}
     return Answer(200, json.dumps(body, ensure_ascii=False))

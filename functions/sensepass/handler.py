@@ -57,6 +57,7 @@ def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accoun
         normalise=normalise.normalise,
         images=verify.images,
         respond=door.respond,
+        deciding=("occurred_at", "device", "kind", "person.id", "recognition_score", "code"),
         acknowledgement=None,
         body_limit=_BODY_LIMIT,
     )

@@ -1,6 +1,5 @@
 """SensePass's words in ours ("Event Push Protocol", V1.0, and the pages of V1.1 to V1.3)."""
 
-from datetime import datetime
 from typing import Final
 
 from pydantic import JsonValue
@@ -13,8 +12,10 @@ from gatehouse.events import (
     AlarmKind,
     AlarmState,
     Anomaly,
+    Arrival,
     CloudEvent,
     Decision,
+    Group,
     Mask,
     Method,
     Outcome,
@@ -26,21 +27,24 @@ from gatehouse.events import (
     Topic,
 )
 from gatehouse.reading import read_time
+from gatehouse.wire import Unreadable
 
-_USER: Final[dict[int | None, PersonKind]] = {
+type _Code = int | Unreadable | None
+
+_USER: Final[dict[_Code, PersonKind]] = {
     1: PersonKind.STAFF,
     2: PersonKind.VISITOR,
     3: PersonKind.BLOCKLISTED,  # until V1.3 made it 5
     5: PersonKind.BLOCKLISTED,
 }
-_TYPE: Final[dict[int | None, PersonKind]] = {
+_TYPE: Final[dict[_Code, PersonKind]] = {
     1: PersonKind.STAFF,
     2: PersonKind.VISITOR,
     3: PersonKind.STRANGER,
     # 4 is "not live": nobody can say who
     5: PersonKind.BLOCKLISTED,
 }
-_STATUS: Final[dict[int | None, Outcome]] = {
+_STATUS: Final[dict[_Code, Outcome]] = {
     1: Outcome.NOT_RECOGNISED,
     2: Outcome.RECOGNISED,
     3: Outcome.NOT_RECOGNISED,
@@ -48,11 +52,15 @@ _STATUS: Final[dict[int | None, Outcome]] = {
     5: Outcome.GRANTED,
     6: Outcome.DENIED,
 }
+_NO_PASS: Final[tuple[_Code, ...]] = (0, 3, 6)
+"""`recognizeStatus`: unknown, a stranger, failed. Who is that does not pass, whatever `pass` says."""
+_NOT_IN: Final[tuple[_Code, ...]] = (0, 3, 5)
+"""`recognitionType` of a question: nobody, a stranger, barred. (In a record, we may have let a stranger in.)"""
 _MASK: Final[dict[int | None, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}  # 0 is "not enabled"
-# V1.0's mode is what the terminal accepts; only where it is one thing does it tell what was shown.
+# V1.0's mode is what the terminal accepts; only where it is one thing does it tell what was shown. Its pages gave 2
+# and 3 the other way round, and were corrected: neither tells anything.
 _V1_0_MODE: Final[dict[int | None, Method]] = {
     0: Method.FACE,
-    3: Method.MULTIPLE,
     4: Method.CARD,
     6: Method.MULTIPLE,
 }
@@ -70,7 +78,7 @@ _ENTRY_MODE: Final[dict[int | None, Method]] = {
     11: Method.BUTTON,
     12: Method.PIN,
 }
-_ABNORMAL: Final = {
+_ABNORMAL: Final[dict[_Code, Anomaly]] = {
     10001: Anomaly.ID_CARD_MISMATCH,
     10002: Anomaly.CARD_MISMATCH,
     10003: Anomaly.CODE_MISMATCH,
@@ -84,7 +92,8 @@ _ABNORMAL: Final = {
     70001: Anomaly.WRONG_PIN,
     70002: Anomaly.TOO_MANY_WRONG_PINS,
 }
-_LIBRARY: Final[dict[int | None, bool]] = {1: True, 2: True, 3: False, 5: False}
+_LIBRARY: Final = {PersonKind.STAFF: True, PersonKind.VISITOR: True, PersonKind.BLOCKLISTED: False}
+_CONCLUDED: Final[dict[_Code, bool]] = {3: False, 4: True, 5: True, 6: False}
 _NOT_LIVE: Final = {Generation.V1_0: 1, Generation.LATER: 4}
 _ALARM: Final[dict[int | None, tuple[AlarmKind, Severity]]] = {
     10001: (AlarmKind.TAMPERED, Severity.HIGH),
@@ -100,39 +109,65 @@ _STATE: Final[dict[int | None, AlarmState]] = {
 }
 
 
-def normalise(payload: JsonValue, receipt: Receipt, decision: Decision | None = None) -> list[CloudEvent]:
+def normalise(
+    payload: JsonValue,
+    receipt: Receipt,
+    *,
+    serial: str | None = None,
+    decision: Decision | None = None,
+    fetched: bool = False,
+) -> list[CloudEvent]:
     """The event of a push.
 
     Args:
         payload: the body without pictures.
         receipt: what the gate knows of the push.
+        serial: of the terminal.
         decision: what we answered, where the terminal asked.
+        fetched: whether we fetched it from the terminal's list.
 
     Raises:
         NotUnderstood: neither a record nor an alarm.
         pydantic.ValidationError: a field of it cannot be read at all.
     """
-    record = wire.record(payload)
-    if record is None:
-        raise NotUnderstood("the body is no object")
-    kind = payload.get("type") if isinstance(payload, dict) and record is not payload else 0
-    if kind == 1:
-        return [_alarm(DeviceAlarm.model_validate(record), receipt)]
-    access = AccessRecord.model_validate(record)
-    if kind != 0 or (access.recognize_status is None and access.recognition_type is None):
+    message = wire.message(payload)
+    if message is None:
         raise NotUnderstood("neither a record (type 0) nor an alarm (type 1)")
-    return [_recognition(access, receipt, decision, asked=record is payload)]
+    if isinstance(message, DeviceAlarm):
+        return [_alarm(message, receipt, serial)]
+    return [_recognition(message, receipt, serial, decision, fetched=fetched)]
 
 
 def person(access: AccessRecord) -> Person:
     """Who was seen."""
-    kind = _USER.get(access.user.type, PersonKind.UNKNOWN)
-    if access.generation is Generation.LATER:
-        kind = _TYPE.get(access.recognition_type, PersonKind.UNKNOWN)
-    elif access.recognize_status == 3:
-        kind = PersonKind.STRANGER
     user = access.user
-    return Person(kind=kind, id=user.user_id, name=user.name, group_id=user.group_id, group_name=user.group_name)
+    groups = tuple(
+        Group(id=group.id, name=group.name, kind=_USER.get(group.type, PersonKind.UNKNOWN)) for group in user.all_groups
+    )
+    first = groups[0] if groups else Group()
+    return Person(
+        kind=PersonKind.BLOCKLISTED if _is_barred(user.type, groups) else _kind(access),
+        id=user.user_id,
+        name=user.name,
+        job_number=user.job_number,
+        card=user.ic_number,
+        group_id=first.id,
+        group_name=first.name,
+        groups=groups,
+    )
+
+
+def _is_barred(user_type: _Code, groups: tuple[Group, ...]) -> bool:
+    kinds = (_USER.get(user_type), *(group.kind for group in groups))
+    return PersonKind.BLOCKLISTED in kinds
+
+
+def _kind(access: AccessRecord) -> PersonKind:
+    if access.generation is Generation.LATER:
+        return _TYPE.get(access.recognition_type, PersonKind.UNKNOWN)
+    if access.recognize_status == 3:
+        return PersonKind.STRANGER
+    return _USER.get(access.user.type, PersonKind.UNKNOWN)
 
 
 def method(access: AccessRecord) -> Method:
@@ -155,57 +190,74 @@ def mask(access: AccessRecord) -> Mask:
     return _MASK.get(access.mask, Mask.UNKNOWN)
 
 
+def is_doubtful(access: AccessRecord) -> bool:
+    """Whether a field that decides cannot be read, or two of them contradict each other."""
+    if access.is_unreadable:
+        return True
+    if access.passed is not True:
+        return False
+    barred = access.recognition_type in _NOT_IN or person(access).kind is PersonKind.BLOCKLISTED
+    return access.recognize_status in _NO_PASS or (access.waits and barred)
+
+
 def conclusion(access: AccessRecord) -> bool | None:
-    """What the terminal itself concluded about opening; None if it does not say."""
+    """What the terminal itself concluded about opening; None if it does not say, or says two things."""
     if anomaly(access) is not None:
         return False
+    if is_doubtful(access):
+        return None
     if access.passed is not None:
-        return access.passed
-    if access.generation is Generation.V1_0:
-        if access.recognize_status == 2:
-            # A remote authentication says so without `pass`; who is in the library may still be barred.
-            return _LIBRARY.get(access.user.type)
-        return {3: False, 4: True, 5: True, 6: False}.get(access.recognize_status or 0)
-    return {1: True, 2: True, 3: False, 5: False}.get(access.recognition_type or 0)
+        return access.passed is True
+    # Without `pass`: who is known is let in, unless barred; and V1.0 may say how it ended.
+    kind = person(access).kind
+    if access.generation is Generation.LATER:
+        return False if kind is PersonKind.STRANGER else _LIBRARY.get(kind)
+    return _LIBRARY.get(kind) if access.recognize_status == 2 else _CONCLUDED.get(access.recognize_status)
 
 
-def _recognition(access: AccessRecord, receipt: Receipt, decision: Decision | None, *, asked: bool) -> CloudEvent:
+def _recognition(
+    access: AccessRecord, receipt: Receipt, serial: str | None, decision: Decision | None, *, fetched: bool
+) -> CloudEvent:
     who = person(access)
-    common = receipt.common(device=access.device_sn, site=receipt.account, occurred_at=read_time(access.timestamp))
+    own = _own_outcome(access)
+    # What nobody waits for may have waited in the terminal; a terminal that asks has nobody to ask about but now.
+    late = Arrival.LATE if access.waits else Arrival.CACHED
+    common = receipt.common(device=serial, site=receipt.account, occurred_at=read_time(access.timestamp), late=late)
+    if fetched:
+        common["arrival"] = Arrival.BACKFILL
     return receipt.event(
         Recognition(
             **common,
             kind=who.kind,
             person=who,
             method=method(access),
-            outcome=_outcome(access, decision),
+            outcome=own if decision is None else _GRANTED[decision.allowed],
+            device_outcome=None if decision is None else own,
             recognition_score=access.recognize_score,
             liveness_score=access.liveness_score,
             mask=mask(access),
             temperature=access.body_temperature or None,  # 0.0 is "not measured"
             anomaly=anomaly(access),
-            stage="asked" if asked else "recorded",
+            stage="asked" if access.asked else "recorded",
             decision=decision,
             pictures=receipt.pictures(Topic.RECOGNITION),
         )
     )
 
 
-def _outcome(access: AccessRecord, decision: Decision | None) -> Outcome:
-    if decision is not None:
-        return Outcome.GRANTED if decision.allowed else Outcome.DENIED
-    if access.generation is Generation.V1_0:
+_GRANTED: Final[dict[bool | None, Outcome]] = {True: Outcome.GRANTED, False: Outcome.DENIED, None: Outcome.UNKNOWN}
+
+
+def _own_outcome(access: AccessRecord) -> Outcome:
+    """What came of it by the terminal's own word; V1.0's status says more than yes and no."""
+    if access.generation is Generation.V1_0 and access.passed is None and not access.is_unreadable:
         return _STATUS.get(access.recognize_status, Outcome.UNKNOWN)
-    concluded = conclusion(access)
-    if concluded is None:
-        return Outcome.UNKNOWN
-    return Outcome.GRANTED if concluded else Outcome.DENIED
+    return _GRANTED[conclusion(access)]
 
 
-def _alarm(alarm: DeviceAlarm, receipt: Receipt) -> CloudEvent:
+def _alarm(alarm: DeviceAlarm, receipt: Receipt, serial: str | None) -> CloudEvent:
     kind, severity = _ALARM.get(alarm.code, (AlarmKind.UNKNOWN, Severity.UNKNOWN))
-    occurred_at: datetime | None = read_time(alarm.event_time)
-    common = receipt.common(device=alarm.device_sn, site=receipt.account, occurred_at=occurred_at)
+    common = receipt.common(device=serial, site=receipt.account, occurred_at=read_time(alarm.event_time))
     return receipt.event(
         Alarm(
             **common,
@@ -213,6 +265,9 @@ def _alarm(alarm: DeviceAlarm, receipt: Receipt) -> CloudEvent:
             severity=severity,
             state=_STATE.get(alarm.status, AlarmState.UNKNOWN),
             trace_id=alarm.trace_id,
+            code=alarm.code,
+            description=alarm.description,
+            person=Person(id=alarm.user_id) if alarm.user_id else None,
             pictures=receipt.pictures(Topic.ALARM),
         )
     )

@@ -1,21 +1,21 @@
 """SensePass's authenticity: a token in the path. The terminal signs nothing ("does not require authentication")."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
 
 from pydantic import JsonValue
 
 from functions.sensepass import wire
-from functions.sensepass.wire import Account, Accounts
+from functions.sensepass.wire import AccessRecord, Account, Accounts, DeviceAlarm
+from functions.sensepass.withheld import withhold
 from gatehouse.accounts import holder
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
-from gatehouse.media import Image, decode
-from gatehouse.reading import read_json
+from gatehouse.media import Image
+from gatehouse.reading import read_json, read_time
+from gatehouse.wire import text
 
-_PICTURES: Final = ("rgb_image", "alarm_photo")
+_NO_ID = frozenset({"null", "none", "nil", "undefined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Verified:
     """A push with a token of ours, the site that the token is for, and the pictures of the push."""
 
     site: Account
+    sn: str | None = None
+    """The serial number in the headers."""
     images: dict[str, Image | None] = field(default_factory=dict)
 
     @property
@@ -40,7 +42,7 @@ def verify(push: Push, accounts: Accounts) -> Verified:
     found = holder(push.path_parameters.get("token", ""), ((site, site.tokens) for site in accounts.accounts))
     if found is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensepass: no site in the secret has this token")
-    return Verified(found)
+    return Verified(found, _spelled(push.headers.get("sn")))
 
 
 def decrypt(push: Push, verified: Verified) -> JsonValue:
@@ -48,30 +50,35 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
 
     Raises:
         Rejected: the token may not speak for this terminal.
+        NotReadable: nobody can tell what is to be taken out.
     """
     try:
         body = read_json(push.body)
     except ValueError:
-        raise NotReadable("the body is not JSON") from None
-    record = wire.record(body)
-    if record is None:
-        return body
-    serial = record.get("deviceSN") or push.headers.get("sn")
-    if verified.site.serials and serial not in verified.site.serials:
-        raise Rejected(Reason.UNKNOWN_DEVICE, "sensepass: the site's token is not for this serial number")
-    if isinstance(serial, str):
-        record.setdefault("deviceSN", serial)  # an alarm has it in the headers only
-    for name in _PICTURES:
-        picture = record.pop(name, None)
-        text = picture.strip() if isinstance(picture, str) else picture
-        # A blank stands for none.
-        if text:
-            verified.images[name] = decode(text) if isinstance(text, str) else None
-    user = record.get("user")
-    if isinstance(user, dict):
-        user.pop("pin", None)
-    record.pop("qrcode_content", None)
+        body = None
+    # Of a body that cannot be read the headers may still tell whose it is; where they do not, the token has to do.
+    if isinstance(body, dict) or (verified.sn and push.method != "GET"):
+        _check_serial(body, verified)
+    if not isinstance(body, dict):
+        raise NotReadable("the body is no JSON object")
+    verified.images.update(withhold(body))
     return body
+
+
+def _check_serial(body: JsonValue, verified: Verified) -> None:
+    allowed = {_spelled(known) for known in verified.site.serials}
+    if allowed and serial(body, verified) not in allowed:
+        raise Rejected(Reason.UNKNOWN_DEVICE, "sensepass: the site's token is not for this serial number")
+
+
+def serial(payload: JsonValue, verified: Verified) -> str | None:
+    """The terminal's serial number, in one spelling; an alarm has it in the headers only."""
+    return _spelled(wire.fields(payload).get("deviceSN")) or verified.sn
+
+
+def _spelled(value: object) -> str | None:
+    """A serial number as it is printed on the terminal: in capitals, without blanks."""
+    return "".join((text(value) or "").split()).upper() or None
 
 
 def images(verified: Verified) -> Mapping[str, Image | None]:
@@ -79,21 +86,34 @@ def images(verified: Verified) -> Mapping[str, Image | None]:
     return verified.images
 
 
-def identity(payload: JsonValue, verified: Verified) -> list[str]:
+def identity(payload: JsonValue, verified: Verified) -> list[str] | None:
     """The record's uuid where the firmware has one, else what tells two records apart; an alarm's states are news."""
-    record = wire.record(payload)
-    if record is None:
-        return [json.dumps(payload, sort_keys=True)]
-    envelope: dict[str, Any] = payload if isinstance(payload, dict) else {}
-    if envelope.get("type") == 1:
-        parts = [record.get(name) for name in ("trace_id", "status", "event_time")]
-        return ["alarm", *map(str, parts)] if record.get("trace_id") else [json.dumps(payload, sort_keys=True)]
-    stage = "asked" if record is payload else "recorded"
-    if record.get("uuid"):
-        return [stage, str(record["uuid"])]
-    user = record.get("user")
-    user_id = user.get("user_id") if isinstance(user, dict) else None
-    kind = record.get("recognizeStatus", record.get("recognitionType"))
-    parts = [record.get("deviceSN"), record.get("timestamp"), user_id, record.get("mode"), kind]
+    message = wire.message(payload)
+    if isinstance(message, DeviceAlarm):
+        return _alarm_identity(message)
+    return None if message is None else _record_identity(message, serial(payload, verified), verified)
+
+
+def _alarm_identity(alarm: DeviceAlarm) -> list[str] | None:
+    trace = _id(alarm.trace_id)
+    return None if trace is None else ["alarm", trace, str(alarm.status), str(text(alarm.event_time))]
+
+
+def _record_identity(access: AccessRecord, device: str | None, verified: Verified) -> list[str] | None:
+    stage = "asked" if access.asked else "recorded"
+    moment = read_time(access.timestamp)
+    if uuid := _id(access.uuid):
+        # Without a time a record has little to be told by, and must not take the id of one that has.
+        return [stage, uuid, *([] if moment else ["at no time"])]
+    if moment is None:
+        return None
     image = verified.images.get("rgb_image")
+    kind = access.recognize_status if access.recognition_type is None else access.recognition_type
+    parts = [device, moment.isoformat(), access.user.user_id, access.mode, kind]
     return [stage, *map(str, parts), image.digest.hex() if image else ""]
+
+
+def _id(word: str | None) -> str | None:
+    """An id in one spelling; None for the words and the zeros that stand for none."""
+    bare = (word or "").strip("{}() ").casefold()
+    return None if not bare.strip("0-") or bare in _NO_ID else bare

@@ -1,6 +1,7 @@
 """Tells a SensePass terminal where to push and whom to ask, and fetches the records of a gap from it."""
 
 import argparse
+import contextlib
 import getpass
 import json
 import os
@@ -11,8 +12,10 @@ from typing import Any, Final
 import boto3
 import urllib3
 
-from functions.sensepass.client import PAGE, PORT, AskRemotely, Client
+from functions.sensepass.client import PAGE, PORT, AskRemotely, Client, NotThere
+from functions.sensepass.door import FETCHED
 from functions.sensepass.wire import Accounts
+from gatehouse.events import Arrival
 
 PASSWORD: Final = "GATEHOUSE_TERMINAL_PASSWORD"  # noqa: S105 - the name of an environment variable
 _PATH: Final = "/v1/sensepass"
@@ -84,13 +87,19 @@ def _address(arguments: argparse.Namespace) -> str:
 
 def _subscribe(terminal: Client, address: str, ask: AskRemotely) -> None:
     terminal.set_event_destination(address)
-    if ask is not AskRemotely.NOBODY or terminal.remote_authentication_address():
-        terminal.set_remote_authentication(f"{address}/authorize", ask)
+    # Firmware that cannot be told whom to ask asks with its records, whoever is to be asked about.
+    with contextlib.suppress(NotThere):
+        if ask is not AskRemotely.NOBODY or terminal.remote_authentication_address():
+            terminal.set_remote_authentication(f"{address}/authorize", ask)
 
 
 def _show(terminal: Client) -> None:
     print(f"pushes to   {_masked(terminal.event_destination()) or 'nowhere'}")
-    print(f"asks        {_masked(terminal.remote_authentication_address()) or 'nobody'}")
+    try:
+        asks = _masked(terminal.remote_authentication_address()) or "nobody"
+    except NotThere:
+        asks = "with its records (older than V1.1)"
+    print(f"asks        {asks}")
 
 
 def _masked(address: str) -> str:
@@ -117,7 +126,8 @@ def _backfill(terminal: Client, address: str, arguments: argparse.Namespace) -> 
 def _is_taken(http: urllib3.PoolManager, address: str, record: dict[str, Any]) -> bool:
     upload = json.dumps({"type": 0, "data": record}).encode()
     try:
-        answer = http.request("POST", address, body=upload, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json", FETCHED: Arrival.BACKFILL}
+        answer = http.request("POST", address, body=upload, headers=headers)
         return answer.status == 200 and bool(answer.json()["code"] == 200)
     except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
         return False

@@ -5,14 +5,16 @@ Written after "Event Push Protocol" (V1.0) and the vendor's web API guide for wh
 """
 
 import base64
+import itertools
 import json
 import random
+import re
 import secrets
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import urllib3
@@ -28,8 +30,8 @@ type Send = Callable[[Request], tuple[int, bytes]]
 
 _JPEG_HEAD: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _JPEG_END: Final = b"\xff\xd9"
-PICTURE_BYTES: Final = 60_000
-"""A small one: terminals send 50 to 300 KB."""
+PICTURE_BYTES: Final = 60_001
+"""A small one: terminals send 50 to 300 KB. Its base64 needs padding."""
 CACHE: Final = 50_000
 """Records that a terminal keeps while nobody takes them."""
 
@@ -264,6 +266,36 @@ class Terminal:
         return self._now() if at is None else at
 
 
+def _numbers_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _numbers_as_text(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers_as_text(inner) for inner in value]
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _picture_in_lines(body: bytes) -> bytes:
+    """Base64 as Java's MIME encoder breaks it, every 76 characters."""
+    return re.sub(rb"[A-Za-z0-9+/]{76}", rb"\g<0>\\r\\n", body)
+
+
+ODD: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "a byte order mark": lambda body: b"\xef\xbb\xbf" + body,
+    "C's closing zero": lambda body: body + b"\0",
+    "a temperature that is no number": lambda body: body.replace(b'"mask": 1', b'"mask": 1, "bodyTemperature": NaN'),
+    "half of a character": lambda body: body.replace(b'"name": "Mira Holt', rb'"name": "Mira Holt \ud842'),
+    "numbers as text": lambda body: json.dumps(_numbers_as_text(json.loads(body))).encode(),
+    "base64 in lines": _picture_in_lines,
+    "base64 without its end": lambda body: body.replace(b"==", b""),
+    "the serial number in small letters": lambda body: re.sub(rb'(?<="deviceSN": )"\w+"', _small, body),
+}
+"""The odd forms in which devices write the same message."""
+
+
+def _small(match: re.Match[bytes]) -> bytes:
+    return match[0].lower()
+
+
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
@@ -278,19 +310,33 @@ def _is_taken(push: Request, send: Send) -> bool:
 
 
 def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
-    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes."""
+    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes.
+
+    Terminals of each generation send side by side, every other time in one of the odd forms.
+    """
     app = apps["sensepass"]
     doors = {
         firmware: Terminal(serial, app["token"], api_url, firmware)
         for firmware, serial in _fleet(app["serial"]).items()
     }
-    while True:
+    for write in itertools.cycle(ODD.values()):
+        trace = f"SPX-{secrets.token_hex(6)}"
         yield doors["1.0"].upload(_somebody())
         yield doors["1.3"].question(_somebody())
         yield doors["1.1"].upload(_somebody())
         yield doors["1.2.1"].upload(_somebody())
-        yield doors["1.3"].alarm()
+        yield doors["1.3"].alarm(trace_id=trace, description="Door open for 30 s")
         yield doors["1.3"].heartbeat()
+        yield written(doors["1.0"].upload(_somebody()), write)
+        yield written(doors["1.1"].question(_somebody()), write)
+        # What it kept while nobody took it.
+        yield written(doors["1.3"].upload(_somebody(), at=time.time() - 3_600), write)
+        yield written(doors["1.3"].alarm(status=3, trace_id=trace), write)
+
+
+def written(push: Request, write: Callable[[bytes], bytes]) -> Request:
+    """The same push, written otherwise."""
+    return replace(push, body=write(push.body))
 
 
 def _somebody() -> Person:

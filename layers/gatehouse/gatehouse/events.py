@@ -414,6 +414,8 @@ class Alarm(Data):
     """The vendor's id of the alarm, the same through its states."""
     code: int | None = None
     """The vendor's own, for what has one `kind` of several."""
+    person: Person | None = None
+    """Whom the device names with it."""
     description: str | None = None
     """In the vendor's words."""
     release: Release | None = None

@@ -109,6 +109,23 @@ def test_a_terminal_of_the_first_generation_is_told_of_events_alone(place: Place
     assert place.device.functions == FUNCTIONS
 
 
+@pytest.mark.parametrize("ask", [(), ("--ask", "nobody"), ("--ask", "strangers")])
+@pytest.mark.parametrize("answer", [(404, b""), (200, b'{"code":404,"data":null}'), (200, b'{"code":200,"data":null}')])
+def test_a_terminal_of_v1_0_is_subscribed_and_shown_without_an_error(
+    place: Place, answer: tuple[int, bytes], ask: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Protocol A10: it knows `/v1/auth/login` and `/v1/event/subscribe`, and no more."""
+    place.device.instead["/v1/device/functions"] = answer
+
+    place.call("subscribe", *ask)
+    place.call("show")
+
+    assert place.device.event_dest == f"{place.api_url}/v1/sensepass/{_TOKEN}"
+    shown = capsys.readouterr().out
+    assert shown.count(f"pushes to   {place.api_url}/v1/sensepass/the-…") == 2
+    assert "POST" not in {method for method, path, _ in place.device.calls if path == "/v1/device/functions"}
+
+
 def test_what_is_shown_names_the_addresses_and_not_the_token(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.call("show")
     assert capsys.readouterr().out.split() == ["pushes", "to", "nowhere", "asks", "nobody"]
@@ -134,6 +151,7 @@ def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys:
     }
     assert len(place.house.stored) == len(place.house.published) == len(place.house.album.pictures) == 5
     assert "5 records taken, 0 not" in capsys.readouterr().out
+    assert [event["data"]["arrival"] for event in place.house.stored].count("backfill") == 4
 
 
 def test_records_that_are_not_taken_are_told_of(place: Place) -> None:

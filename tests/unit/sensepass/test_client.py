@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.sensepass.client import AskRemotely, CallFailed, Client
+from functions.sensepass.client import AskRemotely, CallFailed, Client, NotThere
 from ops.simulators.sensepass import STAFF, Terminal
 from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, Identity, identity, running, said
 
@@ -224,10 +224,64 @@ def test_a_terminal_that_does_not_count_its_records_is_asked_until_a_page_is_emp
     assert list(pages) == []
 
 
-def test_a_terminal_without_records_says_null(device: Device, client: Client) -> None:
-    device.instead["/v1/event/records"] = said(None)
+@pytest.mark.parametrize("data", [None, {"items": None}, {"items": None, "total": 0}, {"items": []}])
+def test_a_terminal_without_records_says_null(device: Device, client: Client, data: Any) -> None:
+    device.instead["/v1/event/records"] = said(data)
 
     assert list(client.records(0, 2000)) == []
+
+
+# ─── As terminals write, and what they do not have ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda answer: b"\xef\xbb\xbf" + answer,
+        lambda answer: answer + b"\n\0",
+        lambda answer: answer.replace(b"200", b'"200"'),
+        lambda answer: answer.replace(b"}}", b', "load": NaN}}'),
+    ],
+)
+def test_an_answer_may_be_written_as_devices_write(device: Device, client: Client, write: Any) -> None:
+    status, answer = said({"event_dest": "https://push.example.com"})
+    device.instead["/v1/event/subscribe"] = (status, write(answer))
+
+    assert client.event_destination() == "https://push.example.com"
+
+
+_UNKNOWN_PATH = [
+    (404, b""),
+    (404, b"<html>not found</html>"),
+    (405, b""),
+    (400, b'{"code":400,"msg":"not supported"}'),
+    (501, b""),
+    (200, b'{"code":404,"msg":"not found","data":null}'),
+    (200, b'{"code":"404","msg":"not found"}'),
+]
+
+
+@pytest.mark.parametrize("answer", _UNKNOWN_PATH)
+def test_a_terminal_that_knows_nothing_of_asking_is_older_than_v1_1(
+    device: Device, client: Client, answer: tuple[int, bytes]
+) -> None:
+    device.instead["/v1/device/functions"] = answer
+
+    with pytest.raises(NotThere, match=r"older than V1\.1"):
+        client.remote_authentication_address()
+    with pytest.raises(NotThere, match=r"older than V1\.1"):
+        client.set_remote_authentication(_AUTHORIZE)
+
+
+@pytest.mark.parametrize("answer", [(401, b""), (403, b""), (500, b""), (200, b'{"code":500}'), (200, b"")])
+def test_a_terminal_that_refuses_or_fails_is_not_taken_for_an_old_one(
+    device: Device, client: Client, answer: tuple[int, bytes]
+) -> None:
+    device.instead["/v1/device/functions"] = answer
+
+    with pytest.raises(CallFailed) as failure:
+        client.remote_authentication_address()
+    assert not isinstance(failure.value, NotThere)
 
 
 # ─── What goes wrong ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +299,9 @@ def test_a_terminal_without_records_says_null(device: Device, client: Client) ->
         ((200, b'{"code":4001,"msg":"parameter"}'), "code 4001"),
         ((200, b'{"code":{"a":[1]},"msg":""}'), "code"),
         ((500, b'{"code":200,"msg":"OK","data":null}'), "status 500"),
-        ((502, b""), "no usable answer"),
+        ((502, b""), "status 502"),
+        ((502, b"<html>"), "status 502"),
+        ((200, b'{"code":"5000","msg":"database"}'), "code 5000"),
     ],
 )
 def test_an_answer_that_is_not_usable_is_a_failed_call(
@@ -274,7 +330,7 @@ def test_a_login_that_gives_no_token_is_a_failed_call(device: Device, own: Ident
         client.log_in("admin", PASSWORD)
 
 
-@pytest.mark.parametrize("data", [{}, {"items": None}, {"items": {"a": 1}}, [], "x"])
+@pytest.mark.parametrize("data", [{}, {"items": None, "total": 2}, {"items": {"a": 1}}, [], "x"])
 def test_a_list_of_records_that_is_none_is_a_failed_call(device: Device, client: Client, data: Any) -> None:
     device.instead["/v1/event/records"] = said(data)
 

@@ -1,11 +1,14 @@
 """The simulated terminal: what it keeps while nobody takes it, and what each firmware does not have."""
 
 import json
+from datetime import UTC, datetime
+from itertools import islice
 
 import pytest
 
 from ops.simulators import Request
-from ops.simulators.sensepass import STAFF, Firmware, Terminal, picture
+from ops.simulators.sensepass import ODD, STAFF, Firmware, Terminal, day, new_accounts, picture, written
+from tests.builders import URL, sensepass_house
 
 _TAKEN = (200, b'{"code": 200}')
 
@@ -94,3 +97,27 @@ def test_a_picture_is_as_large_as_it_is_to_be_and_begins_as_a_jpeg() -> None:
     assert len(picture(200_000)) == 200_000
     assert picture(100, seed=1) == picture(100, seed=1) != picture(100, seed=2)
     assert picture(100).startswith(b"\xff\xd8\xff\xe0")
+
+
+def test_a_day_has_each_message_and_each_odd_form_and_all_of_it_is_understood() -> None:
+    accounts = new_accounts()
+    pushes = list(islice(day(accounts.apps, URL), 10 * len(ODD)))
+    house = sensepass_house(accounts.secret)
+
+    for push in pushes:
+        assert house.send(push, datetime.now(UTC)).status == 200
+
+    events = [event for event in house.stored if event["data"]["kind"] != "clock"]
+    assert len(events) == len([push for push in pushes if push.method == "POST"])
+    assert {event["type"] for event in events} == {"gatehouse.recognition.v1", "gatehouse.alarm.v1"}
+    assert {event["data"].get("stage") for event in events} == {"asked", "recorded", None}
+    assert {event["data"].get("state") for event in events} >= {"raised", "released"}
+    assert {event["data"]["arrival"] for event in events} == {"live", "cached"}
+    assert not [picture for event in events for picture in event["data"]["pictures"] if "error" in picture]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_form_is_odd(odd: str) -> None:
+    push = _terminal("1.1").upload()
+
+    assert written(push, ODD[odd]).body != push.body

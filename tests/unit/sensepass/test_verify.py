@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) 
 
     event = sensepass.event
     digest = hashlib.sha256(SNAPSHOT).hexdigest()
-    key = f"sensepass/{event['id']}/rgb_image.jpg"
+    key = f"sensepass/{event['id']}/rgb_image-{digest}.jpg"
     assert event["data"]["pictures"] == [
         {
             "role": "rgb_image",
@@ -179,18 +180,210 @@ def test_a_picture_that_does_not_decode_is_recorded_as_such(sensepass: House[Any
     assert not sensepass.album.pictures
 
 
+_HIDDEN = {
+    "pin": "MARKER",
+    "PIN": 4711,
+    "Pin": ["MARKER"],
+    "userPin": "MARKER",
+    "user_pin": "MARKER",
+    "pin_code": "MARKER",
+    "pinCode": {"is": "MARKER"},
+    "password": "MARKER",
+    "doorPassword": "MARKER",
+    "passwd": "MARKER",
+    "qrcode_content": "MARKER",
+    "qrcodeContent": "MARKER",
+    "QRCodeContent": "MARKER",
+    "QRCODE_CONTENT": "MARKER",
+    "qr_code": "MARKER",
+}
+_PLACES: dict[str, Callable[[Any], Any]] = {
+    "in a record": lambda found: {"type": 0, "data": {"recognizeStatus": 2, "deviceSN": SERIAL, **found}},
+    "in the user": lambda found: {"type": 0, "data": {"recognizeStatus": 2, "user": found}},
+    "in a question": lambda found: {"recognizeStatus": 2, **found},
+    "beside the record": lambda found: {"type": 0, "data": {"recognizeStatus": 2}, **found},
+    "in an alarm": lambda found: {"type": 1, "data": {"trace_id": "T1", **found}},
+    "in a list": lambda found: {"type": 0, "data": {"recognizeStatus": 2, "users": [[{"user": found}]]}},
+    "in an envelope of no known type": lambda found: {"type": 7, "data": {"a": {"b": found}}},
+    "in an envelope without a type": lambda found: {"data": found},
+    "in an envelope of a list": lambda found: {"type": 0, "data": [found]},
+    "in a text": lambda found: {"type": 0, "data": json.dumps({"user": found})},
+    "in a text in a text": lambda found: {"type": 0, "data": json.dumps({"user": json.dumps([found])})},
+    "in half a text": lambda found: {"type": 0, "data": json.dumps({"user": found})[:-1]},
+    "in a list of all": lambda found: [found],
+    "in half a body": lambda found: json.dumps({"type": 0, "data": found})[:-1].encode(),
+}
+
+
+def _anywhere(house: House[Any]) -> str:
+    """All that any subscriber may read."""
+    return json.dumps([house.stored, house.published]) + "".join(record.body for record in house.store.records.values())
+
+
+@pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES)
+@pytest.mark.parametrize("name", _HIDDEN)
+def test_what_opens_doors_is_kept_in_no_form(sensepass: House[Any], name: str, place: Callable[[Any], Any]) -> None:
+    """Reports 2: also where the body is not one that the vendor documents."""
+    body = place({name: _HIDDEN[name], "name": "Mira Holt"})
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    for url in (terminal().event_dest, terminal().remote_authentication_address):
+        assert sensepass.send(Request(url, content)).status == 200
+
+    assert "MARKER" not in _anywhere(sensepass)
+    assert "4711" not in _anywhere(sensepass)
+    assert all(key.startswith("unreadable/sensepass/") for key in sensepass.album.pictures)
+
+
+def test_words_that_only_look_like_it_stay(sensepass: House[Any]) -> None:
+    remark = "{PIN: see desk} [passwords]"
+
+    sensepass.send(terminal().upload(user={"name": "Crispin", "remark": remark, "mapping": 1, "passage": 2}))
+
+    user = sensepass.event["data"]["payload"]["data"]["user"]
+    assert user == {"name": "Crispin", "remark": remark, "mapping": 1, "passage": 2}
+
+
+def test_json_in_a_text_stays_as_it_was_where_there_is_nothing_to_hide(sensepass: House[Any]) -> None:
+    remark = '{ "since" : 2019 }'
+
+    sensepass.send(terminal().upload(user={"remark": remark}))
+
+    assert sensepass.event["data"]["payload"]["data"]["user"]["remark"] == remark
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SNAPSHOT, b"\x89PNG\r\n\x1a\n" + bytes(90), b"GIF89a" + bytes(90), b"RIFF\0\0\0\0WEBP" + bytes(90),
+     b"BM" + (100).to_bytes(4, "little") + bytes(94)],
+    ids=["jpeg", "png", "gif", "webp", "bmp"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", [name for name in _PLACES if "half" not in name and "of all" not in name])
+@pytest.mark.parametrize("write", [base64.b64encode, base64.encodebytes, base64.urlsafe_b64encode])
+def test_a_picture_is_in_the_bucket_wherever_it_stands(
+    sensepass: House[Any], content: bytes, place: str, write: Callable[[bytes], bytes]
+) -> None:
+    text = write(content).decode()
+
+    for name in ("rgbImage", "faceOfTheDay"):
+        body = json.dumps(_PLACES[place]({name: text, "of": name})).encode()
+        assert sensepass.send(Request(terminal().event_dest, body)).status == 200
+
+    assert text[:60] not in _anywhere(sensepass)
+    assert [upload.data for upload in sensepass.album.pictures.values()] == [content, content]
+
+
+def test_base64_that_is_no_picture_stays(sensepass: House[Any]) -> None:
+    number = base64.b64encode(b"BM" + bytes(60)).decode()
+
+    sensepass.send(terminal().upload(rgb_image=" ", user={"id_number": number}))
+
+    assert sensepass.event["data"]["payload"]["data"]["user"]["id_number"] == number
+    assert not sensepass.album.pictures
+
+
+def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensepass: House[Any]) -> None:
+    photos = [base64.b64encode(picture(100, seed=number)).decode() for number in range(9)]
+
+    sensepass.send(terminal().upload(photos=photos))
+
+    assert photos[0] not in _anywhere(sensepass)
+    assert [key.split("/")[0] for key in sensepass.album.pictures] == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        base64.encodebytes,
+        base64.urlsafe_b64encode,
+        lambda data: base64.b64encode(data).rstrip(b"="),
+        lambda data: b"data:image/jpeg;base64," + base64.b64encode(data),
+        lambda data: base64.encodebytes(data).replace(b"\n", b"\r\n"),
+    ],
+)
+def test_base64_of_any_kind_is_a_picture(sensepass: House[Any], write: Callable[[bytes], bytes]) -> None:
+    """Reports 9."""
+    sensepass.send(terminal().upload(rgb_image=write(SNAPSHOT).decode()))
+
+    (stored,) = sensepass.album.pictures.values()
+    assert stored.data == SNAPSHOT
+
+
+@pytest.mark.parametrize("body", [b"MARKER", b'{"type":0,"data":{"user":{"pin":"MARKER', b"[1]", b'"a"', b"7", b"null"])
+def test_a_body_that_is_no_object_lies_where_no_subscriber_looks(sensepass: House[Any], body: bytes) -> None:
+    """Reports 1 and 2."""
+    for content in (body, body + b" "):
+        assert sensepass.send(Request(terminal().event_dest, content)).status == 200
+
+    assert len(sensepass.stored) == 2
+    for event in sensepass.stored:
+        assert "payload" not in event["data"]
+        assert event["data"]["body"]["key"].startswith(f"unreadable/sensepass/{event['id']}/")
+    assert "MARKER" not in _anywhere(sensepass)
+
+
+# ─── In which spelling ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("sent", [SERIAL.lower(), f" {SERIAL}\t", "ps71 hd01 mc22 c00014"])
+@pytest.mark.parametrize("listed", [SERIAL, SERIAL.lower(), f" {SERIAL} "])
+def test_a_serial_number_in_another_spelling_is_the_same(sent: str, listed: str) -> None:
+    """Reports, "decide": serials in another case or with a blank."""
+    house = sensepass_house({"accounts": [{**SITE, "serials": [listed]}]})
+
+    for push in (terminal("1.0").upload(deviceSN=sent), terminal(serial=sent).alarm()):
+        assert house.send(push).status == 200
+
+    assert {event["data"]["device"] for event in house.stored} == {SERIAL}
+
+
+def test_a_blank_serial_number_is_none_and_the_headers_tell(sensepass: House[Any]) -> None:
+    sensepass.send(terminal().upload(deviceSN=" "))
+
+    assert sensepass.event["data"]["device"] == SERIAL
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"half", b""])
+def test_a_body_that_cannot_be_read_is_refused_where_its_headers_name_another_terminal(body: bytes) -> None:
+    """Security S17."""
+    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    url = terminal().event_dest
+
+    assert house.send(Request(url, body, {"sn": "PS71HD01MC22C99999"})).reason == "unknown_device"
+    assert house.send(Request(url, body, {"sn": SERIAL.lower()})).status == 200
+    assert house.send(Request(url, body)).status == 200
+
+
 # ─── Which happening ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_record_is_known_by_its_uuid_whatever_else_changes(sensepass: House[Any]) -> None:
+def test_a_record_is_known_by_its_uuid(sensepass: House[Any]) -> None:
     ids = _ids(
         sensepass,
-        terminal().upload(uuid="U1", image=SNAPSHOT),
-        terminal().upload(uuid="U1", image=picture(3_000, seed=2), at=AT + 5),
-        terminal().upload(uuid="U2", image=SNAPSHOT),
+        terminal().upload(uuid="U1", image=SNAPSHOT, at=AT - 5),
+        terminal().upload(uuid="U1", image=picture(3_000, seed=2), at=AT - 5),
+        terminal().upload(uuid="U2", image=SNAPSHOT, at=AT - 5),
     )
 
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    "other", [{"timestamp": int(AT) - 9}, {"user": {"user_id": "18"}}, {"deviceSN": "PS71HD01MC22C99999"}]
+)
+def test_a_uuid_of_two_happenings_is_two_events_and_the_second_names_the_first(
+    sensepass: House[Any], other: dict[str, Any], output: Output
+) -> None:
+    """Security S8: whoever has a token could take ids in advance."""
+    first, second = (terminal().upload(uuid="U1", at=AT - 5, **more) for more in ({}, other))
+
+    first_id, *_ = _ids(sensepass, first)
+    _ids(sensepass, second, second, first)
+
+    events = {event["id"]: event["data"] for event in sensepass.stored}
+    (conflict,) = [data["conflicts_with"] for data in events.values() if "conflicts_with" in data]
+    assert (len(events), conflict) == (2, first_id)
+    assert output.counted[Count.CONFLICT] == 1
 
 
 @pytest.mark.parametrize("firmware", ["1.0", "1.1"])
