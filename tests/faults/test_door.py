@@ -25,7 +25,7 @@ from functions.relay.handler import Relay
 from functions.relay.handler import handle as relay
 from functions.sensepass.handler import Settings, vendor
 from functions.sensepass.wire import Accounts
-from gatehouse import edge
+from gatehouse import edge, telemetry
 from gatehouse.edge import LambdaHandler
 from gatehouse.errors import NotKept, Unavailable
 from gatehouse.events import Record
@@ -33,6 +33,7 @@ from gatehouse.gate import Gate
 from gatehouse.media import Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
+from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person, picture
 from tests.builders import (
@@ -237,7 +238,9 @@ def _cases(number: int) -> Iterator[Case]:
         ask = door.upload if firmware == "1.0" else door.question
         # Nobody, not even the terminal, knows what to think of some.
         doubtful: dict[str, Any] = {} if person else {"recognizeStatus": 0, "pass": None, "user": {}}
-        question = ask(person or STAFF, image=picture(2_000, seed=position), at=NOW.timestamp() + position, **doubtful)
+        question = ask(
+            person or STAFF, image=picture(2_000, seed=position), at=NOW.timestamp() - 200 * position, **doubtful
+        )
         yield Case(question, chance.choice(["terminal", "rules"]), opens=person in {STAFF, VISITOR})
 
 
@@ -273,18 +276,18 @@ def test_every_answer_is_in_time_and_right_and_every_event_is_stored_once(faults
     assert max(answer.seconds for answer in answers) < DEADLINE + NOISE
     assert median(answer.seconds for answer in answers) < DEADLINE
     assert all(answer.is_right for answer in answers), f"seed {SEED}"
-    assert {answer.code for answer in answers} <= {200, 503}
+    # A door's answer is a decision and no receipt, whatever became of the event.
+    assert {answer.code for answer in answers} == {200}
+    kept = {*services.store.records, *(record.id for record, _ in services.spill.messages)}
     if "spill" not in faults:
-        # A machine so busy that even a healthy queue was not in time may say so, now and then, and then only late.
-        unkept = [answer for answer in answers if answer.code != 200]
-        assert all(answer.seconds >= DEADLINE - WAY_BACK for answer in unkept)
-        assert len(unkept) <= DECISIONS // 10
+        # On a machine so busy that even a healthy queue was not in time a few may be in neither.
+        assert DECISIONS - len(kept) <= DECISIONS // 10
 
-    # All is well again: the queue is worked off, and terminals send again what they were told is not kept.
-    lost = [answer.case for answer in answers if answer.code != 200]
+    # All is well again: the queue is worked off, and whoever was not let in asks again.
     for batch in batched(spilled(services.spill)["Records"], 10, strict=False):
         assert redrive({"Records": list(batch)}, services.gate) == {"batchItemFailures": []}
-    for case in lost:
+    assert kept <= set(services.store.records)
+    for case in cases:
         assert services.answer(case).code == 200
 
     assert len(services.store.records) == DECISIONS
@@ -300,11 +303,16 @@ def test_every_answer_is_in_time_and_right_and_every_event_is_stored_once(faults
     assert {record.id for record in services.topics.messages} == set(services.store.records)
 
 
-def test_what_nobody_took_is_told_to_the_terminal_and_nothing_else_is() -> None:
+def test_what_nobody_took_is_answered_all_the_same_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     trouble = Trouble(dict.fromkeys(("store", "spill"), Fault.FAILS))
     services = Services(trouble)
+    telemetry.flush()
+    capsys.readouterr()
 
     with _ended(trouble):
-        assert {services.answer(case).code for case in _cases(20)} == {503}
+        assert {services.answer(case).code for case in _cases(20)} == {200}
 
+    telemetry.flush()
+    counted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if Count.NOT_KEPT in line]
+    assert sum(sum(line.get(Count.NOT_KEPT, [])) for line in counted) >= 20
     assert not services.store.records
