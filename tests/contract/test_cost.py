@@ -1,0 +1,109 @@
+"""No accepted push costs more than a few times what it takes to read it: for every vendor, at its limit.
+
+The table of the worst is in docs/reliability.md; `pytest tests/contract/test_cost.py -s` prints it anew.
+"""
+
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from ops.simulators import Request
+from tests import vendors as rigs
+from tests.builders import House
+from tests.styles import compact
+
+_TIMES: Final = 8
+"""As often as json.loads of the same body; 0.5 s on one idle core is what is meant."""
+_LEAST: Final = 0.05
+"""Seconds of a processor that no ratio is taken of: there the fixed costs are most of it."""
+_MEMORY: Final = 250_000_000
+
+
+def _nested(size: int) -> Any:
+    levels: Any = 0
+    for _ in range(90):
+        levels = [levels]
+    return [levels] * (size // 190)
+
+
+_WORST: Final[dict[str, Callable[[int], Any]]] = {
+    "nested": _nested,
+    "empty objects": lambda size: [{"": 0}] * (size // 8),
+    "empty lists": lambda size: [[]] * (size // 4),
+    "names": lambda size: {f"n{number:07}": 0 for number in range(size // 14)},
+    "numbers": lambda size: [1.5] * (size // 5),
+    "text": lambda size: "x" * size,
+    "text to escape": lambda size: "\x01" * (size // 8),
+    "Chinese text": lambda size: "设" * (size // 8),
+    "JSON in a text": lambda size: json.dumps([{"a": 1}] * (size // 16)),
+    "base64": lambda size: "/9j/" * (size // 5),
+}
+
+
+def _limit(vendor: str) -> int:
+    """Bytes of a body that the vendor's function takes."""
+    house = rigs.rig(vendor).house()
+    low, high = 1, 8 * 1024 * 1024
+    push = rigs.rig(vendor).push(next(iter(rigs.rig(vendor).SHAPES)))
+    while low < high:
+        middle = (low + high + 1) // 2
+        answer = house.send(Request(push.url, b"x" * middle, {"content-type": "application/json"}))
+        low, high = (low, middle - 1) if answer.status == 413 else (middle, high)
+    return low
+
+
+@pytest.fixture(scope="module")
+def limits() -> dict[str, int]:
+    return {vendor: _limit(vendor) for vendor in rigs.names()}
+
+
+def _spent(act: Callable[[], object]) -> float:
+    """Seconds of a processor: the least of three, since somebody else is on this machine too."""
+    found = []
+    for _ in range(3):
+        start = time.process_time()
+        act()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def _fitting(vendor: str, shape: str, make: Callable[[int], Any], limit: int) -> Request:
+    """The largest such push that the vendor's function takes."""
+    rig = rigs.rig(vendor)
+    path = f"{rig.INSIDE}.notDocumented" if rig.INSIDE else "notDocumented"
+    size = limit
+    while True:
+        request = rig.push(shape, {path: make(size)}, compact)
+        if len(request.body) <= limit:
+            return request
+        size = int(size * min(0.95, limit / len(request.body)))
+
+
+@pytest.mark.parametrize("vendor", rigs.names())
+@pytest.mark.parametrize("worst", _WORST)
+def test_the_worst_push_costs_a_few_times_its_reading(vendor: str, worst: str, limits: dict[str, int]) -> None:
+    shape = next(iter(rigs.rig(vendor).SHAPES))
+    request = _fitting(vendor, shape, _WORST[worst], limits[vendor])
+    text = json.dumps(_WORST[worst](len(request.body)))
+    houses: list[House[Any]] = []
+
+    def send() -> None:
+        houses.append(rigs.rig(vendor).house())
+        assert houses[-1].send(request).status == 200
+
+    reading, answering = _spent(lambda: json.loads(text)), _spent(send)
+    tracemalloc.start()
+    send()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    print(  # noqa: T201 - the table
+        f"{vendor} | {worst} | {len(request.body)} | {answering:.3f} | {answering / reading:.1f} | {peak / 1e6:.0f}"
+    )
+    assert len(houses[-1].stored) >= 1
+    assert answering <= max(_TIMES * reading, _LEAST * 4)
+    assert peak <= _MEMORY
