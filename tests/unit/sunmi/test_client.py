@@ -85,6 +85,10 @@ def test_a_hook_is_deleted(platform: Platform) -> None:
     [
         (200, b'{"code":5090,"msg":"sign"}', "check the app's key"),
         (200, b'{"code":5013,"msg":""}', "no such shop"),
+        (200, b'{"code":5032,"msg":""}', "not a valid shop"),
+        (200, b'{"code":5042,"msg":""}', "bound already"),
+        (200, b'{"code":5043,"msg":""}', "the shop's key is wrong"),
+        (200, b'{"code":5047,"msg":""}', "code 5047: not in SUNMI's table"),
         (200, b'{"code":12,"msg":""}', "code 12"),
         (401, b'{"code":5090,"msg":"sign"}', "status 401"),
         (200, b"<html>", "no usable answer"),
