@@ -204,6 +204,14 @@ def test_a_form_that_ends_in_an_ampersand_is_read(sunmi: House[Any]) -> None:
     assert sunmi.event["data"]["device"] == "928"
 
 
+def test_a_content_type_with_parameters_is_a_form(sunmi: House[Any]) -> None:
+    push = face_push()
+    content_type = "application/x-www-form-urlencoded;param=value;charset=UTF-8"
+
+    assert sunmi.send(replace(push, headers={"content-type": content_type})).status == 200
+    assert sunmi.event["data"]["device"] == "928"
+
+
 def test_a_name_without_an_equals_sign_is_an_empty_field(sunmi: House[Any]) -> None:
     fields = {**FIELDS, "shop_id": ""}
     push = sunmi_form(fields, simulator.sign(fields, KEY))
@@ -492,7 +500,9 @@ def test_a_retry_of_the_same_push_is_answered_200_and_stored_once(sunmi: House[A
 
 
 @pytest.mark.parametrize("change", [{"nonce": "N2"}, {"at": NOW.timestamp() + 1}, {"shop_id": "2"}, {"event": 1100}])
-def test_a_push_that_differs_in_one_field_is_another_event(sunmi: House[Any], change: dict[str, Any]) -> None:
+def test_a_push_that_differs_in_one_field_is_another_event_and_so_is_a_retry_signed_anew(
+    sunmi: House[Any], change: dict[str, Any]
+) -> None:
     sunmi.send(face_push())
 
     assert sunmi.send(face_push(**change)).status == 200
