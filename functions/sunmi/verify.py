@@ -22,6 +22,8 @@ BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes. SUNMI's own limit is 1 MB a push, without saying of what; of a text that is not in Latin letters every byte is
 three in a form. In base64, as Lambda gets it, that is 4 MiB of the 6 that it takes."""
 _MAX_FIELDS: Final = 64
+_MAX_SITE: Final = 1000
+"""Letters. What is longer is no shop, and might not fit into the notice that is to say where it was."""
 _PICTURE: Final = "base64_image"
 
 # Bytes that are no UTF-8 (a name that was cut in the middle of a character) are signed as they are.
@@ -114,8 +116,9 @@ def evidence(_push: Push, verified: Verified) -> bytes:
 
 def known(verified: Verified) -> Known:
     """Where and when it was."""
-    fields = Fields.model_validate({name: _clean(value) for name, value in verified.fields.items()})
-    return Known(site=fields.site, occurred_at=verified.signed_at)
+    names = ("shop_id", "sunmi_shop_no")
+    site = Fields.model_validate({name: _clean(verified.fields.get(name, "")) for name in names}).site
+    return Known(site=site if site and len(site) <= _MAX_SITE else None, occurred_at=verified.signed_at)
 
 
 def images(verified: Verified) -> Mapping[str, Image | None]:

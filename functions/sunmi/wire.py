@@ -6,7 +6,7 @@ docs.sunmi.com/store/hook/cp-api and chapters 4.3 and 4.4 of docs.sunmi.com/zh-C
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, Field, JsonValue, SecretStr, SkipValidation
 
 from gatehouse.accounts import Credentials
 from gatehouse.wire import Code, Message, Text
@@ -54,7 +54,7 @@ class Fields(Message):
 class Push(Fields):
     """The whole form; `payload` is JSON in a string on the wire."""
 
-    payload: JsonValue = None
+    payload: SkipValidation[JsonValue] = None
 
 
 class Motion(Message):

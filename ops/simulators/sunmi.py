@@ -7,7 +7,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -37,9 +37,10 @@ def sign(fields: Mapping[str, str], app_key: str) -> str:
     return digest.hexdigest().upper()
 
 
-def form(fields: Mapping[str, str]) -> bytes:
+def form(fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> bytes:
     """The fields as a form, in their order."""
-    return b"&".join(b"%s=%s" % (_quoted(name), _quoted(value)) for name, value in fields.items())
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    return b"&".join(b"%s=%s" % (_quoted(name), _quoted(value)) for name, value in pairs)
 
 
 def _quoted(text: str) -> bytes:

@@ -43,7 +43,7 @@ def platform() -> Iterator[Platform]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     there = Platform(f"http://127.0.0.1:{server.server_port}/openapi")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield there
     server.shutdown()

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
-from tests.builders import FACE, SUNMI, House, face_push, sunmi_form
+from tests.builders import FACE, SUNMI, House, face_push, sunmi_form, sunmi_house
 from tests.unit.conftest import Output
 
 MOTION = {
@@ -425,6 +427,47 @@ def test_a_payload_that_cannot_be_read_is_kept_where_no_subscriber_looks(
     assert data["body"]["key"].startswith("unreadable/sunmi/")
     assert sunmi.album.pictures[data["body"]["key"]].data == push.body
     assert output.counted == {Count.UNMAPPED: 1, Count.RECORDED: 1, Count.PUBLISHED: 1}
+
+
+@pytest.mark.parametrize("payload", ["{ no JSON", FACE])
+@pytest.mark.parametrize("event", [2001, 9999])
+def test_what_is_too_large_for_an_event_is_kept_all_the_same(sunmi: House[Any], payload: Any, event: int) -> None:
+    push = face_push(payload, event=event, shop_id="x" * 500_000)
+    assert sunmi.send(push).status == 200
+
+    data = sunmi.event["data"]
+    assert (data["kind"], "site" in data, data["occurred_at"]) == ("unmapped", False, "2026-07-01T12:00:00.000000Z")
+
+
+@pytest.mark.parametrize("depth", [150, 198, 199, 200, 201, 250, 1000, 100_000])
+@pytest.mark.parametrize("event", [2001, 4100, 9999])
+def test_a_payload_of_any_depth_is_kept(sunmi: House[Any], depth: int, event: int) -> None:
+    assert sunmi.send(face_push('{"a":' * depth + "0" + "}" * depth, event=event)).status == 200
+
+    assert len(sunmi.stored) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(["event", "payload", "shop_id", "sunmi_shop_no", "x"]), st.binary(max_size=30)
+    ),
+    payload=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from([*FACE, *MOTION, "id", "seq", "code", "base64_image"]), inner, max_size=5)
+        ),
+    ),
+    event=st.sampled_from(["1010", "1100", "2001", "4100", "6001", "6002", "9999"]),
+)
+def test_whatever_is_signed_is_one_event(fields: dict[str, bytes], payload: Any, event: str) -> None:
+    house = sunmi_house()
+    odd = {name: value.decode(errors="surrogateescape") for name, value in fields.items()}
+    for more in ({"event": event, "payload": json.dumps(payload), **odd}, {"event": event, **odd}):
+        assert house.send(_signed(more)).status == 200
+
+    assert len(house.stored) == len(house.published) == (1 if "payload" in odd else 2)
 
 
 def test_a_push_without_a_payload_is_kept_as_unmapped(sunmi: House[Any]) -> None:

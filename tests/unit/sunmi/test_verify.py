@@ -322,7 +322,7 @@ signed_fields = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(more=signed_fields, draw=st.data())
 def test_one_signed_text_is_one_event_however_it_is_cut(more: dict[str, str], draw: st.DataObject) -> None:
     fields = {"app_id": APP, "timestamp": FIELDS["timestamp"], **more}
