@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from Crypto.Cipher import AES
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -393,7 +393,7 @@ def sunmi_form(fields: Mapping[str, str] | Sequence[tuple[str, str]], sign: str 
     pairs = [*(fields.items() if isinstance(fields, Mapping) else fields), *([("sign", sign)] if sign else [])]
     return Request(
         url=URL + sunmi.PATH,
-        body="&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs).encode(),
+        body=sunmi.form(pairs),
         headers={"content-type": "application/x-www-form-urlencoded"},
     )
 

@@ -1,16 +1,17 @@
-"""SUNMI's words in ours ("Notification Center", chapter 8.3.1)."""
+"""SUNMI's words in ours ("Notification Center", chapter 8.3.1, and the events of its receipt printers)."""
 
 from collections.abc import Callable
 from typing import Final
 
 from pydantic import JsonValue
 
-from functions.sunmi.wire import FaceAdded, FaceRecognised, Motion, Push
+from functions.sunmi.wire import PRICE_CHANGED, FaceAdded, FaceRecognised, Motion, PrintedReceipt, Push
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import (
     Alarm,
     AlarmKind,
     CloudEvent,
+    Common,
     Gender,
     Link,
     Method,
@@ -23,6 +24,7 @@ from gatehouse.events import (
     Recognition,
     Result,
     Severity,
+    Topic,
 )
 from gatehouse.reading import read_time
 
@@ -60,19 +62,36 @@ def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
 
     Raises:
         NotUnderstood: the event is in no table of SUNMI's.
-        pydantic.ValidationError: the payload is not an object.
     """
     push = Push.model_validate(payload)
     to_event = _EVENTS.get(push.event)
     if to_event is None:
-        raise NotUnderstood("event is not one of 1010, 1100, 2001, 4100")
+        raise NotUnderstood(f"event is not one of {', '.join(map(str, _EVENTS))}")
     return [to_event(push, receipt)]
+
+
+def _common(
+    push: Push,
+    receipt: Receipt,
+    device: str | None = None,
+    device_name: str | None = None,
+    serial: str | None = None,
+) -> Common:
+    return receipt.common(
+        device=device,
+        device_name=device_name,
+        serial=serial,
+        site=push.site,
+        occurred_at=read_time(push.timestamp),
+    )
 
 
 def _motion(push: Push, receipt: Receipt) -> CloudEvent:
     motion = Motion.model_validate(push.payload)
     kind = _MOTION.get(motion.motion_type, AlarmKind.UNKNOWN)
-    common = receipt.common(device=motion.sn or motion.ipc_id, site=push.shop_id, occurred_at=read_time(push.timestamp))
+    # A camera is its ipc_id, which is in its other events too; better its serial number than an alarm of no device.
+    device = motion.ipc_id or motion.sn
+    common = _common(push, receipt, device, device_name=motion.name, serial=motion.sn)
     links = (Link(role="video", url=motion.video_url),) if motion.video_url else ()
     return receipt.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=links))
 
@@ -80,16 +99,17 @@ def _motion(push: Push, receipt: Receipt) -> CloudEvent:
 def _face_added(push: Push, receipt: Receipt) -> CloudEvent:
     added = FaceAdded.model_validate(push.payload)
     result, reason = _FACE_ADDED.get(added.code, (Result.FAILURE, None))
-    common = receipt.common(device=None, site=push.shop_id, occurred_at=read_time(push.timestamp))
+    # Where no face was added, 0 is the id of none.
+    face_id = None if added.face_id == "0" and result is not Result.SUCCESS else added.face_id
     return receipt.event(
         Notice(
-            **common,
+            **_common(push, receipt),
             kind=NoticeKind.FACE_REGISTERED,
             result=result,
             code=added.code,
             reason=reason,
             message=added.msg,
-            reference={"face_id": added.face_id} if added.face_id else {},
+            reference={"face_id": face_id} if face_id else {},
         )
     )
 
@@ -98,7 +118,7 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
     face = FaceRecognised.model_validate(push.payload)
     kind, outcome = _GROUP.get(face.group_type, (PersonKind.UNKNOWN, Outcome.UNKNOWN))
     age_from, age_to = _AGE.get(face.age_range, (None, None))
-    common = receipt.common(device=face.ipc_id, site=push.shop_id, occurred_at=read_time(push.timestamp))
+    common = _common(push, receipt, face.ipc_id)
     person = Person(
         kind=kind,
         id=face.face_id,
@@ -113,13 +133,30 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
 
 def _price_changed(push: Push, receipt: Receipt) -> CloudEvent:
     # "currently unavailable": the payload is documented nowhere and travels as it is.
-    common = receipt.common(device=None, site=push.shop_id, occurred_at=read_time(push.timestamp))
-    return receipt.event(Notice(**common, kind=NoticeKind.PRICE_CHANGED))
+    return receipt.event(Notice(**_common(push, receipt), kind=NoticeKind.PRICE_CHANGED))
+
+
+def _receipt(push: Push, receipt: Receipt) -> CloudEvent:
+    printed = PrintedReceipt.model_validate(push.payload)
+    reference = {"receipt_id": printed.id, "seq": printed.seq}
+    return receipt.event(
+        Notice(
+            **_common(push, receipt, printed.sn),
+            kind=NoticeKind.RECEIPT,
+            code=push.event,
+            reference={name: value for name, value in reference.items() if value},
+            pictures=receipt.pictures(Topic.NOTICE),
+        )
+    )
 
 
 _EVENTS: Final[dict[int | None, Callable[[Push, Receipt], CloudEvent]]] = {
     1010: _motion,
     1100: _face_added,
     2001: _face_recognised,
-    4100: _price_changed,
+    PRICE_CHANGED: _price_changed,
+    6001: _receipt,  # its text
+    6002: _receipt,  # its picture
+    6003: _receipt,  # its order, as SUNMI reads it
+    6004: _receipt,  # the same with what was paid
 }

@@ -3,20 +3,31 @@
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
 from pydantic import JsonValue
 
-from functions.sunmi.wire import Accounts
-from gatehouse.errors import Reason, Rejected
+from functions.sunmi.wire import PRICE_CHANGED, Account, Accounts, Fields
+from gatehouse.errors import NotReadable, Reason, Rejected
+from gatehouse.events import Known
 from gatehouse.gate import Push
-from gatehouse.reading import read_json, read_time
+from gatehouse.media import Image, decode
+from gatehouse.reading import read_form, read_json, read_time, whole
 
-_PLAIN = ("app_id", "event", "random", "shop_id", "timestamp")
-_MAX_FIELDS = 64
-_JSON = json.JSONDecoder()
+BODY_LIMIT: Final = 3 * 1024 * 1024
+"""Bytes. SUNMI's own limit is 1 MB a push, without saying of what; of a text that is not in Latin letters every byte is
+three in a form. In base64, as Lambda gets it, that is 4 MiB of the 6 that it takes."""
+_MAX_FIELDS: Final = 64
+_MAX_SITE: Final = 1000
+"""Letters. What is longer is no shop, and might not fit into the notice that is to say where it was."""
+_PICTURE: Final = "base64_image"
+
+# Bytes that are no UTF-8 (a name that was cut in the middle of a character) are signed as they are.
+_AS_SIGNED: Final = "surrogateescape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +36,12 @@ class Verified:
 
     account: str
     fields: Mapping[str, str]
+    """As the form is cut, which nobody signed."""
     signed: str
     """The text that the signature is over, without the key."""
+    signed_at: datetime
+    images: dict[str, Image | None] = field(default_factory=dict)
+    """The push's picture, once `decrypt` has found it."""
 
 
 def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
@@ -34,16 +49,17 @@ def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
 
     The values are the raw ones, not URL-encoded, and whatever fields there are count: newer platforms add some.
     """
-    return _digest(_signed_text(fields), app_key)
+    return _signatures(_signed_text(fields), [app_key])[0]
 
 
-def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
+def verify(push: Push, accounts: Accounts, *, past: int, ahead: int) -> Verified:
     """Whether the push is SUNMI's.
 
     Args:
         push: the raw push.
         accounts: the apps that are known.
-        window: seconds that the timestamp may lie in the past or in the future.
+        past: seconds that the timestamp may lie in the past.
+        ahead: seconds that it may lie in the future.
 
     Raises:
         Rejected: it is not, or it is not a form.
@@ -52,114 +68,197 @@ def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
     account = next((known for known in accounts.accounts if known.app_id == fields.get("app_id")), None)
     if account is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sunmi: no app with this app_id is in the secret")
-    sign = fields.get("sign")
+    sign = fields.pop("sign", None)
     if not sign:
         raise Rejected(Reason.MISSING_SIGNATURE, "sunmi: the field sign is missing")
-    # Whether empty values are signed is not documented: either form is taken.
-    texts = (_signed_text(fields.items()), _signed_text((name, value) for name, value in fields.items() if value))
-    signed = [
-        text
-        for key in account.app_keys
-        for text in texts
-        if hmac.compare_digest(_digest(text, key.get_secret_value()).encode(), sign.lower().encode())
-    ]
-    if not signed:
+    signed = _signed(fields, sign, account)
+    if signed is None:
         raise Rejected(Reason.WRONG_SIGNATURE, "sunmi: the signature is wrong")
-    _check_form(fields, signed[0])
-    _check_age(fields, push, window)
-    del fields["sign"]
-    return Verified(account.app_id, fields, signed[0])
+    return Verified(account.app_id, fields, signed, _signed_at(signed, push, past, ahead))
 
 
 def decrypt(_push: Push, verified: Verified) -> JsonValue:
-    """The fields with `payload` as the JSON it holds; nothing is encrypted here."""
-    fields: dict[str, JsonValue] = dict(verified.fields)
-    try:
-        fields["payload"] = read_json(verified.fields.get("payload", ""))
-    except ValueError:
-        return fields
-    return fields
+    """The fields with `payload` as the JSON it holds, and without the picture in it; nothing is encrypted here.
+
+    The fields that decide what the push is are those of the signed text, however the form is cut.
+
+    Raises:
+        NotReadable: the payload is no JSON object, so that nobody knows what is in it.
+    """
+    cut = verified.fields.get("payload")
+    said: dict[str, JsonValue] = {
+        name: _clean(value) for name, value in verified.fields.items() if name not in _DECISIVE
+    }
+    event, timestamp = _event(verified.signed), _timestamp(verified.signed)
+    said |= {name: _clean(value) for name, value in (("event", event), ("timestamp", timestamp)) if value is not None}
+    if whole(event) == PRICE_CHANGED:
+        # Its payload is documented nowhere: it is the same event whatever it is, so that it stays as the form has it.
+        return said if cut is None else {**said, "payload": _json_or_text(cut)}
+    payload = _payload(verified.signed, cut or "")
+    if payload is None:
+        raise NotReadable("payload is no JSON object")
+    return {**said, "payload": _without_picture(payload, verified.images)}
 
 
-def identity(_payload: JsonValue, verified: Verified) -> list[str]:
-    """No event carries an id. This is the signed text, whole.
+def identity(_payload: JsonValue, _verified: Verified) -> None:
+    """No event carries an id, and a receipt's comes again with each of its events: see `evidence`."""
+
+
+def evidence(_push: Push, verified: Verified) -> bytes:
+    """The signed text, whole, without what is empty in it.
 
     The text has no quoting, so one signature covers many ways to cut it into fields (`a=1&b=2` may be one field or
-    two), and fields that are empty may be added to some: however it is cut, it is one push.
+    two): however it is cut, it is one push. And it is the same push whether its empty fields are signed or left out.
     """
-    return [verified.signed]
+    pieces = verified.signed.split("&")
+    return "&".join(piece for piece in pieces if piece.partition("=")[1:] != ("=", "")).encode(errors=_AS_SIGNED)
 
 
-def _signed_text(fields: Iterable[tuple[str, str]]) -> str:
-    return "&".join(f"{name}={value}" for name, value in sorted(fields) if name != "sign")
+def known(verified: Verified) -> Known:
+    """Where and when it was."""
+    names = ("shop_id", "sunmi_shop_no")
+    site = Fields.model_validate({name: _clean(verified.fields.get(name, "")) for name in names}).site
+    return Known(site=site if site and len(site) <= _MAX_SITE else None, occurred_at=verified.signed_at)
 
 
-def _digest(text: str, app_key: str) -> str:
-    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest()
+def images(verified: Verified) -> Mapping[str, Image | None]:
+    """The push's picture."""
+    return verified.images
+
+
+# ─── The signature ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _fields(body: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
-        )
+        pairs = read_form(body, _MAX_FIELDS, _AS_SIGNED)
     except ValueError:
-        raise Rejected(Reason.MALFORMED, "sunmi: the body is not a form in UTF-8") from None
+        raise Rejected(Reason.MALFORMED, f"sunmi: the body is not a form of at most {_MAX_FIELDS} fields") from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Rejected(Reason.MALFORMED, "sunmi: a field comes twice")
     return fields
 
 
-def _check_form(fields: Mapping[str, str], signed: str) -> None:
-    """The signed text has no quoting, so `random=1&shop_id=2` may be one field or two.
-
-    One that was cut otherwise than SUNMI cuts it would be an event of another type, and so a second one of one push.
-
-    Raises:
-        Rejected: a plain field holds an ampersand, a field stands inside another, or the payload goes on in the next.
-    """
-    payload = fields.get("payload", "")
-    plain = any("&" in fields.get(name, "") for name in _PLAIN)
-    # What stands in a payload that is JSON to its end is the payload's own, as the query of an address in it.
-    around = signed.replace(f"payload={payload}", "", 1) if _is_json(payload) else signed
-    inside = any(f"&{name}=" in around for name in (*_PLAIN, "payload") if name not in fields)
-    if plain or inside or not _is_whole(payload, signed):
-        raise Rejected(Reason.MALFORMED, "sunmi: the fields are not cut as they were signed")
+def _signed(fields: Mapping[str, str], sign: str, account: Account) -> str | None:
+    """The text that one of the app's keys signs so."""
+    # Whether empty values are signed is not documented: either form is taken.
+    texts = {_signed_text(fields.items()): None, _signed_text((name, it) for name, it in fields.items() if it): None}
+    keys = [key.get_secret_value() for key in account.app_keys]
+    sent = sign.lower().encode(errors=_AS_SIGNED)
+    signed = [text for text in texts for right in _signatures(text, keys) if hmac.compare_digest(right.encode(), sent)]
+    return signed[0] if signed else None
 
 
-def _is_json(payload: str) -> bool:
-    try:
-        read_json(payload)
-    except ValueError:
-        return False
-    return True
+def _signed_text(fields: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"{name}={value}" for name, value in sorted(fields) if name != "sign")
 
 
-def _is_whole(payload: str, signed: str) -> bool:
-    _, _, rest = signed.partition("&payload=")
-    rest = rest.lstrip()
-    if not rest.startswith("{"):
-        return True
-    try:
-        _, end = _JSON.raw_decode(rest)
-    except (ValueError, RecursionError):
-        return True  # not JSON, however it is cut
-    follows = rest[end:].lstrip()
-    return payload.strip() == rest[:end] or not (follows == "" or follows.startswith("&"))
+def _signatures(text: str, app_keys: Iterable[str]) -> list[str]:
+    """The signature by each key; what is the same in all of them, up to a megabyte, is hashed once."""
+    begun = hashlib.md5(text.encode(errors=_AS_SIGNED), usedforsecurity=False)
+    found = []
+    for key in app_keys:
+        digest = begun.copy()
+        digest.update(f"&key={key}".encode())
+        found.append(digest.hexdigest())
+    return found
 
 
-def _check_age(fields: Mapping[str, str], push: Push, window: int) -> None:
-    signed_at = read_time(fields.get("timestamp"))
+def _signed_at(signed: str, push: Push, past: int, ahead: int) -> datetime:
+    signed_at = read_time(_timestamp(signed))
     if signed_at is None:
-        raise Rejected(Reason.MALFORMED, "sunmi: timestamp is not a Unix time in seconds")
+        raise Rejected(Reason.MALFORMED, "sunmi: timestamp is not a Unix time")
     age = int((push.received_at - signed_at).total_seconds())
-    if age > window:
+    if age > past:
         raise Rejected(
-            Reason.STALE, f"sunmi: timestamp is {age} s old, the limit is {window} s (setting SunmiTimestampWindow)"
+            Reason.STALE, f"sunmi: timestamp is {age} s old, the limit is {past} s (setting SunmiTimestampWindow)"
         )
-    if age < -window:
+    if age < -ahead:
         raise Rejected(
-            Reason.FUTURE,
-            f"sunmi: timestamp is {-age} s ahead, the limit is {window} s (setting SunmiTimestampWindow)",
+            Reason.FUTURE, f"sunmi: timestamp is {-age} s ahead, the limit is {ahead} s (setting SunmiTimestampAhead)"
         )
+    return signed_at
+
+
+# ─── What was signed ──────────────────────────────────────────────────────────────────────────────────────────────────
+# The form is not signed, only its text: `random=1&shop_id=2` may be one field or two. What decides the type of the
+# event, and its age, is therefore read from the text, by a rule that asks nothing of how the form is cut. The text is
+# sorted by the fields' names, so that app_id and event come before the payload, and the timestamp behind it.
+
+_DECISIVE: Final = ("event", "payload", "timestamp")
+_PAYLOAD: Final = "&payload="
+_BLANKS: Final = re.compile(r"[\ufeff\s]*")
+_END: Final = re.compile(r"[\s\0]*(?=&|\Z)")
+_JSON: Final = json.JSONDecoder(strict=False, parse_constant=str)
+
+
+def _event(signed: str) -> str | None:
+    head = signed.partition(_PAYLOAD)[0]
+    return _value(head.partition("&event="))
+
+
+def _timestamp(signed: str) -> str | None:
+    before, found, after = signed.rpartition("&timestamp=")
+    return _value((before, found, after))
+
+
+def _value(parts: tuple[str, str, str]) -> str | None:
+    """What follows a field's name, up to the next field."""
+    _, found, after = parts
+    return after.partition("&")[0] if found else None
+
+
+def _payload(signed: str, cut: str) -> dict[str, JsonValue] | None:
+    """The JSON object that the payload is; None where it is none.
+
+    Args:
+        signed: the signed text.
+        cut: the payload as the form is cut: nearly always that is how SUNMI cut it, which saves a look for its end.
+    """
+    _, _, rest = signed.partition(_PAYLOAD)
+    if rest.startswith(cut) and rest[len(cut) : len(cut) + 1] in {"", "&"}:
+        # No two ways to cut it are both JSON: what goes on behind the end of the one is none.
+        found = _object(cut)
+        if found is not None:
+            return found
+    begin = _BLANKS.match(rest)
+    try:
+        _, end = _JSON.raw_decode(rest, begin.end() if begin else 0)
+    except (ValueError, RecursionError):
+        return None
+    blanks = _END.match(rest, end)
+    return _object(rest[: blanks.end()]) if blanks else None
+
+
+def _object(text: str) -> dict[str, JsonValue] | None:
+    found = _json_or_text(text)
+    return found if isinstance(found, dict) else None
+
+
+def _json_or_text(text: str) -> JsonValue:
+    """The JSON in a text, or in the text that is in it, if it was written twice; the text, if there is none."""
+    try:
+        found = read_json(text.encode(errors=_AS_SIGNED))
+    except ValueError:
+        return _clean(text)
+    if not isinstance(found, str):
+        return found
+    try:
+        inner = read_json(found)
+    except ValueError:
+        return found
+    return inner if isinstance(inner, dict | list) else found
+
+
+def _clean(text: str) -> str:
+    """The text with what is no UTF-8 as U+FFFD."""
+    return text.encode(errors=_AS_SIGNED).decode(errors="replace")
+
+
+def _without_picture(payload: dict[str, JsonValue], found: dict[str, Image | None]) -> dict[str, JsonValue]:
+    """The payload without a printer's picture, which is decoded here, once."""
+    text = payload.get(_PICTURE)
+    if text is not None and text != "":
+        found["receipt"] = decode(text) if isinstance(text, str) else None
+    return {name: value for name, value in payload.items() if name != _PICTURE}

@@ -1,14 +1,17 @@
 """SUNMI's messages, and what its secret holds.
 
-Source: "Notification Center", chapters 2.3 and 8.3.1, of the SUNMI store open platform.
+Sources: "Notification Center", chapters 2.3 and 8.3.1, of the SUNMI store open platform; for a printer's receipts
+docs.sunmi.com/store/hook/cp-api and chapters 4.3 and 4.4 of docs.sunmi.com/zh-CN/cdixeghjk491/xfxieghjk579.
 """
 
-from typing import Any
+from typing import Final
 
-from pydantic import Field
+from pydantic import Field, JsonValue, SkipValidation
 
 from gatehouse.accounts import Credentials, Key
 from gatehouse.wire import Code, Message, Text
+
+PRICE_CHANGED: Final = 4100
 
 
 class Account(Credentials):
@@ -24,13 +27,27 @@ class Accounts(Credentials):
     accounts: tuple[Account, ...] = ()
 
 
-class Push(Message):
-    """The form's fields, chapter 2.3 and 8.3.1; `payload` is JSON in a string on the wire."""
+class Fields(Message):
+    """The form's fields but `payload`, chapters 2.3 and 8.3.1."""
 
     event: Code = None
     shop_id: Text = None
-    timestamp: Code = None
-    payload: dict[str, Any]
+    sunmi_shop_no: Text = None
+    timestamp: Text = None
+
+    @property
+    def site(self) -> str | None:
+        """The shop, by the id that the operator's software has for it, else by SUNMI's own number.
+
+        Either may be empty; from version 2.0 on SUNMI prefers the number.
+        """
+        return self.shop_id or self.sunmi_shop_no
+
+
+class Push(Fields):
+    """The whole form; `payload` is JSON in a string on the wire."""
+
+    payload: SkipValidation[JsonValue] = None
 
 
 class Motion(Message):
@@ -38,6 +55,7 @@ class Motion(Message):
 
     ipc_id: Text = None
     sn: Text = None
+    name: Text = None
     motion_type: Code = None
     video_url: Text = None
 
@@ -60,3 +78,14 @@ class FaceRecognised(Message):
     group_id: Text = None
     group_name: Text = None
     group_type: Code = None
+
+
+class PrintedReceipt(Message):
+    """Payload of events 6001 to 6004: what tells the receipt. Its words and figures stay in the payload."""
+
+    id: Text = None
+    """SUNMI's, of the receipt."""
+    sn: Text = None
+    """The printer's."""
+    seq: Text = None
+    """The printer's own, of the upload; older platforms have none."""

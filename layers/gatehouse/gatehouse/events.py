@@ -7,10 +7,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypedDict
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, SkipValidation
@@ -521,6 +522,18 @@ class CloudEvent(_Model):
     data: Recognition | Alarm | Measurement | Media | Notice
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a push before anybody reads what it says: its `unmapped` notice has that."""
+
+    device: str | None = None
+    site: str | None = None
+    occurred_at: datetime | None = None
+
+
+NOTHING: Final = Known()
+
+
 class Receipt:
     """What the gate knows of a push that passed: the part of its events that is the same for every vendor."""
 
@@ -637,14 +650,15 @@ class Receipt:
         """
         return f"{self.vendor}/{self._id(topic, *also)}/{name}"
 
-    def unmapped(self, why: str, body: bytes | None = None) -> CloudEvent:
+    def unmapped(self, why: str, body: bytes | None = None, known: Known = NOTHING) -> CloudEvent:
         """The notice that keeps a push which was verified and not understood.
 
         Args:
             why: goes into the notice.
             body: what could not be read, or is too large for an event: it goes where no subscriber looks.
+            known: of the push all the same.
         """
-        common = self.common(device=None, occurred_at=None)
+        common = self.common(device=known.device, occurred_at=known.occurred_at, site=known.site)
         notice = Notice(
             **common, kind=NoticeKind.UNMAPPED, reason=why, pictures=self.pictures(Topic.NOTICE, "unmapped")
         )

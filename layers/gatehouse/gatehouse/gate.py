@@ -15,7 +15,7 @@ from pydantic import BaseModel, JsonValue
 
 from gatehouse.clocks import Clocks
 from gatehouse.errors import NotKept, NotReadable, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
-from gatehouse.events import LIVE, MAX_EVENT_BYTES, UNREADABLE, Arrival, CloudEvent, Receipt, Record
+from gatehouse.events import LIVE, MAX_EVENT_BYTES, NOTHING, UNREADABLE, Arrival, CloudEvent, Known, Receipt, Record
 from gatehouse.media import Image, Upload
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
@@ -86,6 +86,8 @@ class Vendor[A: BaseModel, V: Verified]:
     every channel of the vendor carries alike; `occurred_at` counts to the second."""
     evidence: Callable[[Push, V], bytes] = lambda push, _: push.body
     """What a push without identity is told by: what was signed, else its body."""
+    known: Callable[[V], Known] = lambda _: NOTHING
+    """What is known of a push that nobody understands, or can read: where and when. It raises nothing."""
     images: Callable[[V], Mapping[str, Image | None]] = lambda _: {}
     """The push's pictures by their role; None for one that cannot be decoded. Asked after `decrypt`."""
     respond: Callable[[Push, V, JsonValue, Keep], Answer] | None = None
@@ -364,10 +366,11 @@ class Gate:
         log.warning("unmapped", vendor=vendor.name, why=why)
         count(Count.UNMAPPED, vendor.name)
         unmapped = self._receipt(push, vendor, opened, identity)
+        known = vendor.known(opened.verified)
         if opened.unreadable is not None:
             body = push.body if opened.unreadable.content is None else opened.unreadable.content
-            return [Record.of(unmapped.unmapped(why, body))], list(unmapped.uploads.values())
-        return [_fitting(unmapped.unmapped(why), unmapped)], list(unmapped.uploads.values())
+            return [Record.of(unmapped.unmapped(why, body, known))], list(unmapped.uploads.values())
+        return [_fitting(unmapped.unmapped(why, known=known), unmapped)], list(unmapped.uploads.values())
 
     def _receipt[A: BaseModel, V: Verified](
         self, push: Push, vendor: Vendor[A, V], opened: _Opened[V], identity: Sequence[str] | None

@@ -101,7 +101,7 @@ codecs.register_error(_CUT, _cut)
 # ─── Forms, base64, content encodings ─────────────────────────────────────────────────────────────────────────────────
 
 
-def read_form(content: bytes, most: int) -> list[tuple[str, str]]:
+def read_form(content: bytes, most: int, errors: str = "strict") -> list[tuple[str, str]]:
     """The fields of a form in their order, as browsers read it.
 
     Empty pieces are nothing, a name without `=` has an empty value, a percent sign that quotes nothing is one.
@@ -110,6 +110,7 @@ def read_form(content: bytes, most: int) -> list[tuple[str, str]]:
     Args:
         content: the body.
         most: fields that are read.
+        errors: as for `bytes.decode`; `surrogateescape` where a signature is over the very bytes.
 
     Raises:
         ValueError: it is not in UTF-8, or has more fields.
@@ -118,11 +119,11 @@ def read_form(content: bytes, most: int) -> list[tuple[str, str]]:
     if len(pieces) > most:
         raise ValueError("too many fields")
     pairs = (piece.partition(b"=") for piece in pieces)
-    return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
+    return [(_unquoted(name, errors), _unquoted(value, errors)) for name, _, value in pairs]
 
 
-def _unquoted(text: bytes) -> str:
-    return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+def _unquoted(text: bytes, errors: str) -> str:
+    return unquote_to_bytes(text.replace(b"+", b" ")).decode(errors=errors)
 
 
 _STANDARD: Final = str.maketrans("-_", "+/")

@@ -43,7 +43,7 @@ def platform() -> Iterator[Platform]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     there = Platform(f"http://127.0.0.1:{server.server_port}/openapi")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield there
     server.shutdown()
@@ -85,6 +85,10 @@ def test_a_hook_is_deleted(platform: Platform) -> None:
     [
         (200, b'{"code":5090,"msg":"sign"}', "check the app's key"),
         (200, b'{"code":5013,"msg":""}', "no such shop"),
+        (200, b'{"code":5032,"msg":""}', "not a valid shop"),
+        (200, b'{"code":5042,"msg":""}', "bound already"),
+        (200, b'{"code":5043,"msg":""}', "the shop's key is wrong"),
+        (200, b'{"code":5047,"msg":""}', "code 5047: not in SUNMI's table"),
         (200, b'{"code":12,"msg":""}', "code 12"),
         (401, b'{"code":5090,"msg":"sign"}', "status 401"),
         (200, b"<html>", "no usable answer"),
