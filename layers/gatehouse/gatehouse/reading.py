@@ -20,6 +20,8 @@ from urllib.parse import unquote_to_bytes
 import pydantic_core
 from pydantic import JsonValue
 
+PARTS: Final = 50_000
+"""Values of a document; a list of a thousand records has half as many, a push some fifty."""
 _DEPTH: Final = 200
 """Levels of nesting; a document of a device has five."""
 _TOO_LARGE: Final = re.compile(rb"[0-9]{300}|[eE]\+?[0-9]{3}")
@@ -31,7 +33,7 @@ _NOT_NUMBERS: Final = frozenset({"nan", "infinity", "-infinity", "inf", "-inf"})
 # ─── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_json(content: bytes | str) -> JsonValue:
+def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
     """JSON as devices write it.
 
     Taken besides what RFC 8259 allows: a byte order mark before it and zeros behind it (C's strings end in one), raw
@@ -39,10 +41,17 @@ def read_json(content: bytes | str) -> JsonValue:
     was cut), which become U+FFFD, and NaN, infinities and numbers beyond a double. These become their own words, as
     text: no number, but not nothing either.
 
+    Args:
+        content: the text.
+        parts: that it may have, by its commas and brackets: what somebody looks at value by value costs as many steps.
+
     Raises:
-        ValueError: it is not JSON, or not in UTF-8, or nested deeper than anything that means something.
+        ValueError: it is not JSON, or not in UTF-8, or has more parts than anything that means something, or is nested
+            deeper.
     """
     body = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    if len(body) > parts and sum(map(body.count, (b",", b"[", b"{"))) > parts:
+        raise ValueError("more parts than anything that means something")
     if not _TOO_LARGE.search(body):
         try:
             value: JsonValue = pydantic_core.from_json(body, allow_inf_nan=False)

@@ -102,6 +102,8 @@ def test_what_a_strict_parser_throws_away_is_read(content: bytes | str, value: A
         "[" * 500 + "]" * 500,
         "[NaN," * 250 + "0" + "]" * 250,
         "[" * 100_000,
+        "[" + "0," * 50_000 + "0]",
+        "[" + ",".join(["{}"] * 30_000) + "]",
         "9" * 5000,
         "{}{}",
         "{a:1}",
