@@ -102,12 +102,9 @@ def test_every_entry_mode_of_the_table(mode: object, method: Method) -> None:
         (30001, Anomaly.INVALID_ID_CARD),
         (30002, Anomaly.INVALID_CARD),
         (30003, Anomaly.INVALID_CODE),
-        (40001, Anomaly.TEMPERATURE),
-        (50001, Anomaly.NO_MASK),
-        (99999, Anomaly.UNKNOWN),
     ],
 )
-def test_every_abnormal_type_of_the_table_is_a_denial(code: int, anomaly: Anomaly) -> None:
+def test_an_abnormal_type_that_refuses_what_was_shown_is_a_denial(code: int, anomaly: Anomaly) -> None:
     seen = _recognition(abnormalType=code)
 
     assert (seen.anomaly, seen.outcome) == (anomaly, Outcome.DENIED)
@@ -159,7 +156,7 @@ def test_odd_groups_are_no_groups(groups: object) -> None:
     assert _recognition(groups=groups).person.group_name is None
 
 
-@pytest.mark.parametrize(("told", "temperature"), [(36.4, 36.4), (0, None), (0.0, None), (None, None), ("36", None)])
+@pytest.mark.parametrize(("told", "temperature"), [(36.4, 36.4), (0, None), (0.0, None), (None, None), ("36", 36.0)])
 def test_a_temperature_of_zero_was_not_measured(told: object, temperature: float | None) -> None:
     assert _recognition(bodyTemperature=told).temperature == temperature
 
@@ -169,7 +166,7 @@ def test_a_record_is_of_the_second_it_was_signed_in_whatever_the_zone(told: obje
     assert _recognition(signTime=told).occurred_at == NOW - timedelta(seconds=2)
 
 
-@pytest.mark.parametrize("told", [None, "", "yesterday", 10**18, -(10**18), True])
+@pytest.mark.parametrize("told", [None, "", "yesterday", 0, "0", 10**25, -(10**18), "2262-04-11 00:00:00", True])
 def test_a_record_without_a_usable_time_is_of_when_it_came(told: object) -> None:
     assert _recognition(signTime=told).occurred_at == NOW
 
