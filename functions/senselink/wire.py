@@ -179,7 +179,7 @@ class Group(Told):
 
     id: Identifier = _called("id", "groupId")
     name: Text = _called("name", "groupName")
-    type: Code = _called("type", "groupType")
+    type: Code = _called("type")
 
 
 def _groups(value: object) -> object:
