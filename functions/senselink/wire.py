@@ -26,16 +26,25 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _not_blank(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("is empty: whoever sends nothing would have it")
+    return secret
+
+
+type _Secret = Annotated[SecretStr, AfterValidator(_not_blank)]
+
+
 class Server(Credentials):
     """A SenseLink server: the tokens of its subscription, and how the listener reaches it."""
 
     server: str = Field(min_length=1)
-    tokens: tuple[SecretStr, ...] = ()
+    tokens: tuple[_Secret, ...] = ()
     """What its event subscription has in its path, each that is live."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
     """Where the listener connects to: `wss://HOST:9000`."""
-    app_key: str | None = Field(default=None, min_length=1)
-    app_secret: SecretStr | None = None
+    app_key: str | None = Field(default=None, pattern=r"\S")
+    app_secret: _Secret | None = None
     api_url: str | None = Field(default=None, pattern=r"^https?://[^?#@]+$")
     """Where the record list and the pictures are, `https://HOST`; without it, gaps are reported and not filled."""
     time_zone: Annotated[
@@ -394,10 +403,19 @@ def read(payload: JsonValue) -> AccessRecord | AlarmRecord | None:
 
 def held(payload: JsonValue) -> dict[str, Any]:
     """All that the record in a message says but its id, however it is spelled: numbers and their text are one."""
-    model, found = RECORDS.get(kind(payload) or 0), record(payload) or {}
-    own = {} if model is None else {_bare(name): field for field, names in _choices(model).items() for name in names}
-    said = {own.get(_bare(name), _bare(name)): _said(value) for name, value in found.items()}
-    return {name: value for name, value in said.items() if value is not None and name != "id"}
+    told = read(payload)
+    if told is None:
+        return {}
+    own = {_bare(name): field for field, names in _choices(type(told)).items() for name in names}
+    said = {own.get(_bare(name), _bare(name)): _said(value) for name, value in (record(payload) or {}).items()}
+    # Versions differ in which of several fields they have for these.
+    said |= {"device": told.device, "serial": told.serial}
+    if isinstance(told, AccessRecord):
+        said["groups"] = [[group.id, group.name, group.type] for group in told.groups] or None
+    return {name: value for name, value in said.items() if value is not None and name not in _TOLD_OTHERWISE}
+
+
+_TOLD_OTHERWISE: Final = frozenset({"id", "sn", "device_sn", "device_ldid", "listed_groups", "group_id", "group_name"})
 
 
 def _said(value: Any) -> Any:

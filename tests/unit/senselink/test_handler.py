@@ -32,7 +32,15 @@ def test_a_repetition_is_acknowledged_and_nothing_more(senselink: House[Any], ou
     assert output.counted[Count.DUPLICATE] == 2
 
 
-@pytest.mark.parametrize(("zone", "occurred"), [("+09:00", "2026-07-01T11:59:58.000000Z"), ("-03:30", "2026-07-02T00:29:58.000000Z")])
+@pytest.mark.parametrize(
+    ("zone", "occurred"),
+    [
+        ("+09:00", "2026-07-01T11:59:58.000000Z"),
+        ("-03:30", "2026-07-02T00:29:58.000000Z"),
+        ("Europe/Berlin", "2026-07-01T18:59:58.000000Z"),
+        ("Asia/Tokyo", "2026-07-01T11:59:58.000000Z"),
+    ],
+)
 def test_an_alarms_times_are_in_its_servers_zone(zone: str, occurred: str) -> None:
     house = senselink_house({"accounts": [{**SENSELINK, "time_zone": zone}]})
 
