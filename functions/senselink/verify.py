@@ -78,7 +78,7 @@ def identity(payload: JsonValue, verified: Verified) -> list[str]:
     """
     record, zone = wire.read(payload), verified.server.zone
     if record is None:
-        return ["message", json.dumps(payload, sort_keys=True)]
+        return ["message", json.dumps(_lasting(payload), sort_keys=True)]
     kind = "record" if isinstance(record, AccessRecord) else "alarm"
     if record.id is None:
         return [kind, "", _digest(payload, _message(payload) if record.second(zone) is None else "")]
@@ -86,6 +86,13 @@ def identity(payload: JsonValue, verified: Verified) -> list[str]:
     if isinstance(record, AlarmRecord):
         parts = [str(record.status), record.trace_id or "", *parts]
     return [kind, record.id, *parts]
+
+
+def _lasting(payload: JsonValue) -> JsonValue:
+    """What is the same in a message that is sent again: all but when it is sent, where it has an id of its own."""
+    if not isinstance(payload, dict) or wire.envelope(payload).message_id is None:
+        return payload
+    return {name: value for name, value in payload.items() if name not in {"sendTime", "send_time"}}
 
 
 def _when(record: AccessRecord | AlarmRecord, zone: tzinfo) -> str | None:

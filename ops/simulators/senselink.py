@@ -274,7 +274,7 @@ def older(told: Fields) -> Fields:
 
 def row(told: Fields, *, camel: bool = False) -> Fields:
     """A record as the record list has it, with its fields in snake or camel case."""
-    listed = {_LISTED.get(name) or _snake({name: 0}).popitem()[0]: value for name, value in told.items()}
+    listed = {_LISTED.get(name) or _underscored(name): value for name, value in told.items()}
     listed.update(_one_group(told, "group_id", "group_name"))
     return {_camel(name): value for name, value in listed.items()} if camel else listed
 
@@ -282,6 +282,15 @@ def row(told: Fields, *, camel: bool = False) -> Fields:
 def _one_group(told: Fields, number: str, name: str) -> Fields:
     first = next(iter(told.get("groups") or ()), None)
     return {} if first is None else {number: first["id"], name: first["name"]}
+
+
+def alarm_row(told: Fields, *, camel: bool = False) -> Fields:
+    """An alarm as the alarm list may have it: nobody has seen a row, so it is like the record list's."""
+    return dict(told) if camel else {_underscored(name): value for name, value in told.items()}
+
+
+def _underscored(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def _camel(name: str) -> str:
@@ -360,7 +369,13 @@ def day(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Iterat
             app, api_url, 30000, row(record(next(numbers), abnormalType=40001, bodyTemperature=38.4), camel=True)
         )
         yield push(app, api_url, 10000, {}, message_id="00000000-0000-0000-0000-000000000000")
-        yield push(app, api_url, 30000, {**record(0), "id": None}, message_id="00000000-0000-0000-0000-000000000000")
+        yield push(
+            app,
+            api_url,
+            30000,
+            {**record(0, userId=next(numbers)), "id": None},
+            message_id="00000000-0000-0000-0000-000000000000",
+        )
         yield push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}})
 
 

@@ -37,8 +37,7 @@ def _alarm(number: int = 7001, status: int = 1, at: float = AT - 2, **more: Any)
 
 def _listed_alarm(told: Message) -> Message:
     """As the alarm list may have it, whose fields nobody has seen: in snake case, as the record list's."""
-    named = {name: value for name, value in told.items() if name != "resloveOption"}
-    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): value for name, value in named.items()}
+    return senselink.alarm_row({name: value for name, value in told.items() if name != "resloveOption"})
 
 
 def _pushed(kind: int, data: Message, **more: Any) -> Message:

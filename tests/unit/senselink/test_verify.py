@@ -374,6 +374,18 @@ def test_what_is_no_message_is_known_by_what_it_holds(message: object) -> None:
     assert _identity(message) == ["message", json.dumps(message, sort_keys=True)]
 
 
+def test_a_message_that_nobody_knows_is_the_same_when_it_is_sent_again_and_else_another() -> None:
+    def message(**around: Any) -> list[str]:
+        return _identity({"eventType": 30200, "messageId": "M1", "sendTime": 1, "data": {"id": 7}, **around})
+
+    assert message() == message(sendTime=2)
+    assert (
+        len({tuple(message(**more)) for more in ({}, {"messageId": "M2"}, {"data": {"id": 8}}, {"eventType": 30300})})
+        == 4
+    )
+    assert message(messageId="") != message(messageId="", sendTime=2)
+
+
 def test_camel_case_goes_all_the_way_down() -> None:
     assert camel({"sign_time": [{"user_id": 1, "a_1b": {"x_y": None}}], "signTime2": 0}) == {
         "signTime": [{"userId": 1, "a1b": {"xY": None}}],
