@@ -25,7 +25,7 @@ _AT_LEAST: Final = 1.0
 
 
 class Settings(VendorSettings):
-    """What this function is told: nothing besides what every vendor's is."""
+    """The function's settings: none besides every vendor's."""
 
 
 def vendor(

@@ -183,8 +183,9 @@ def _kind(record: AccessRecord, groups: Iterable[Group]) -> PersonKind:
         return PersonKind.BLOCKLISTED
     if record.type is UNREADABLE:
         return PersonKind.UNKNOWN
-    told = _PERSON.get(record.type)
-    return told or next((kind for kind in kinds if kind is not PersonKind.UNKNOWN), PersonKind.UNKNOWN)
+    return _PERSON.get(record.type) or next(
+        (kind for kind in kinds if kind is not PersonKind.UNKNOWN), PersonKind.UNKNOWN
+    )
 
 
 def _outcome(kind: PersonKind, anomaly: Anomaly | None) -> Outcome:
@@ -194,7 +195,7 @@ def _outcome(kind: PersonKind, anomaly: Anomaly | None) -> Outcome:
 
 
 def _occurred_at(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> datetime | None:
-    """When it was; where only the day is told: the beginning of a day that is over, and of today what came when."""
+    """The time of a record; where only the day is told, its beginning if it is over, and else that of arrival."""
     moment = record.moment(zone)
     if moment is not None:
         return moment

@@ -18,8 +18,8 @@ from gatehouse.media import Image
 from gatehouse.reading import read_json
 
 DECIDING: Final = ("person.id", "code", "released_at")
-"""What tells two happenings of one identity apart: who it was, which alarm it is, when that was released. All ways in
-carry them, and nothing else alike: a device's or a group's name, a picture or a kind are not in every version."""
+"""Fields that tell two happenings of one identity apart: who it was, which alarm it is, when that was released. All
+ways in carry them, and nothing else alike: a device's or a group's name, a picture or a kind are not in every version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Verified:
 
 
 def signature(timestamp: int, app_secret: str) -> str:
-    """What a connection and a call are signed with: lower-case hex MD5.
+    """The signature of a connection and of a call: lower-case hex MD5.
 
     Args:
         timestamp: Unix time in milliseconds.
@@ -46,7 +46,7 @@ def signature(timestamp: int, app_secret: str) -> str:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Whether a push of the event subscription has a token of ours; the vendor does not authenticate it otherwise.
+    """The server whose token a push of the event subscription has; the vendor does not authenticate it otherwise.
 
     Raises:
         Rejected: it has none.
@@ -82,14 +82,16 @@ def identity(payload: JsonValue, verified: Verified) -> list[str]:
     kind = "record" if isinstance(record, AccessRecord) else "alarm"
     if record.id is None:
         return [kind, "", _digest(payload, _message(payload) if record.second(zone) is None else "")]
-    parts = [_when(record, zone) or _digest(payload)]
-    if isinstance(record, AlarmRecord):
-        parts = [str(record.status), record.trace_id or "", *parts]
-    return [kind, record.id, *parts]
+    when = _when(record, zone)
+    if isinstance(record, AlarmRecord) and record.trace_id is not None:
+        # A device makes it for this one alarm.
+        return [kind, record.id, str(record.status), record.trace_id, when or ""]
+    state = [str(record.status), ""] if isinstance(record, AlarmRecord) else []
+    return [kind, record.id, *state, when or _digest(payload)]
 
 
 def _lasting(payload: JsonValue) -> JsonValue:
-    """What is the same in a message that is sent again: all but when it is sent, where it has an id of its own."""
+    """The part of a message that is the same when it is sent again: not when it was sent, where it has an id."""
     if not isinstance(payload, dict) or wire.envelope(payload).message_id is None:
         return payload
     return {name: value for name, value in payload.items() if name not in {"sendTime", "send_time"}}

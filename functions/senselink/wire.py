@@ -40,13 +40,13 @@ class Server(Credentials):
 
     server: str = Field(min_length=1)
     tokens: tuple[_Secret, ...] = ()
-    """What its event subscription has in its path, each that is live."""
+    """Those in the path of its event subscription, each that is live."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
-    """Where the listener connects to: `wss://HOST:9000`."""
+    """The address that the listener connects to: `wss://HOST:9000`."""
     app_key: str | None = Field(default=None, pattern=r"\S")
     app_secret: _Secret | None = None
     api_url: str | None = Field(default=None, pattern=r"^https?://[^?#@]+$")
-    """Where the record list and the pictures are, `https://HOST`; without it, gaps are reported and not filled."""
+    """The address of the lists and the pictures, `https://HOST`; without it, gaps are reported and not filled."""
     time_zone: Annotated[
         str, Field(pattern=r"^([+-][01]\d:[0-5]\d|[A-Za-z][A-Za-z0-9_+/-]{1,39})$"), AfterValidator(_known_zone)
     ] = "+09:00"
@@ -54,7 +54,7 @@ class Server(Credentials):
     ca: str | None = None
     """The authority behind its certificate, as PEM, where it is none that everybody knows."""
     pictures: bool = False
-    """Whether the listener fetches the pictures that a message names."""
+    """The listener fetches the pictures that a message names."""
 
     @property
     def zone(self) -> tzinfo:
@@ -257,7 +257,7 @@ class AccessRecord(Told):
         return self.listed_groups if known else (*self.listed_groups, alone)
 
     def moment(self, zone: tzinfo) -> datetime | None:
-        """When it was made, in UTC; None where it does not say, or no more than the day.
+        """The time at which it was made, in UTC; None where it does not say, or no more than the day.
 
         Args:
             zone: the server's, for text without one.
@@ -275,7 +275,7 @@ class AccessRecord(Told):
         return None if moment is None else int(moment.timestamp())
 
     def day(self, zone: tzinfo) -> datetime | None:
-        """When the day began on which it was made, in its own zone; None where it does not say."""
+        """The beginning of the day on which it was made, in its own zone; None where it does not say."""
         own = zone_of(self.sign_time_zone) or zone
         for told in (self.sign_date, self.sign_time):
             match = _DAY.fullmatch(told or "")
@@ -328,11 +328,11 @@ class AlarmRecord(Told):
         return next((told for told in (self.sn, self.device_sn) if told not in {None, self.device}), None)
 
     def raised_at(self, zone: tzinfo) -> datetime | None:
-        """When it began, in UTC; None where it does not say."""
+        """The time at which it began, in UTC; None where it does not say."""
         return read_time(self.alarm_time, zone)
 
     def released_at(self, zone: tzinfo) -> datetime | None:
-        """When it was released, in UTC; None where it does not say."""
+        """The time at which it was released, in UTC; None where it does not say."""
         return read_time(self.release_time, zone)
 
     def second(self, zone: tzinfo) -> int | None:
@@ -352,7 +352,7 @@ _SNAKE: Final = re.compile(r"_([a-z0-9])")
 
 
 class Envelope(Told):
-    """What is around the data: by WebSocket, by subscription, or in an answer."""
+    """The fields around the data: by WebSocket, by subscription, or in an answer."""
 
     event_type: Code = _called("eventType")
     code: Code = _called("code")
@@ -361,7 +361,7 @@ class Envelope(Told):
 
 
 def envelope(payload: JsonValue) -> Envelope:
-    """What is around the data of a message; empty where it is no message."""
+    """The fields around the data of a message; empty where it is no message."""
     return Envelope.model_validate(payload if isinstance(payload, dict) else {})
 
 
@@ -388,7 +388,7 @@ def record(payload: JsonValue) -> dict[str, Any] | None:
 
 
 def _encoded(data: str) -> JsonValue:
-    """What was made into JSON twice."""
+    """The data of a message that was made into JSON twice."""
     try:
         return read_json(data)
     except ValueError:

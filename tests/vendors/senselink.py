@@ -65,7 +65,7 @@ _FORMS: Final[Mapping[str, tuple[int, Callable[[Message], Message]]]] = {
     "alarm, released": (30100, lambda told: _pushed(30100, _released(told))),
     "alarm of the list": (30100, lambda told: {"code": 30100, "data": _listed_alarm(told)}),
 }
-"""What a record or an alarm is made into by a version and a way in."""
+"""Messages that a record or an alarm is made into, by a version and a way in."""
 SHAPES: Final[Mapping[str, int]] = dict.fromkeys(_FORMS, 1)
 INSIDE: Final = "data"
 
@@ -278,7 +278,7 @@ def _forms(random: Random, kind: int, told: Message, count: int) -> list[Message
 
 
 def _around(random: Random, message: Message) -> Message:
-    """What is around a record changes with each message, and means nothing."""
+    """The same in another message: the fields around a record mean nothing."""
     if "eventType" not in message:
         return message
     changes: tuple[Message, ...] = (

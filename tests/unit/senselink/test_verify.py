@@ -280,6 +280,14 @@ def test_an_alarm_is_the_same_however_its_beginning_is_told(told: object) -> Non
     assert _identity({"code": 30100, "data": alarm_record(alarmTime=told)}) == ["alarm", "7001", "1", "T1", SECOND]
 
 
+def test_a_trace_tells_alarms_apart_where_no_time_is_told() -> None:
+    def message(**more: Any) -> list[str]:
+        return _identity({"code": 30100, "data": alarm_record(alarmTime="", **more)})
+
+    assert message() == message(description="held open") == ["alarm", "7001", "1", "T1", ""]
+    assert message(traceId="") != message(traceId="", description="held open")
+
+
 def test_an_alarm_of_the_list_is_the_same_as_the_one_that_was_pushed() -> None:
     pushed = {"eventType": 30100, "data": alarm_record()}
 
