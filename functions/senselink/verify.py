@@ -19,7 +19,7 @@ from gatehouse.reading import read_json
 
 DECIDING: Final = ("person.id", "code", "released_at")
 """Fields that tell two happenings of one identity apart: who it was, which alarm it is, when that was released. All
-ways in carry them, and nothing else alike: a device's or a group's name, a picture or a kind are not in every version."""
+ways in carry them, and nothing else alike: neither the names of a device or a group, nor pictures, nor a kind."""
 
 
 @dataclass(frozen=True, slots=True)
