@@ -268,7 +268,9 @@ def eye4_push(body: Any, path: str = eye4.ALARMS, guid: str = EYE4["guid"]) -> R
 
 def senselink_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """SenseLink's handler, by default with one server."""
-    vendor = senselink_handler.vendor(senselink_handler.Settings.read(ENVIRONMENT))
+    vendor = senselink_handler.vendor(
+        senselink_handler.Settings.read(ENVIRONMENT), now=lambda: NOW + seconds(0.02), monotonic=lambda: 0.0
+    )
     accounts = senselink_wire.Accounts.model_validate(secret or {"accounts": [SENSELINK]})
     return _house(vendor, accounts, announce)
 

@@ -1,6 +1,9 @@
 """The Lambda's edge of SenseLink: its event subscription, `POST /v1/senselink/{token}`."""
 
 import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -8,18 +11,44 @@ from pydantic import JsonValue
 
 from functions.senselink import normalise, verify, wire
 from gatehouse import edge
+from gatehouse.deadline import Deadline
 from gatehouse.gate import Answer, Keep, Push, Vendor
 from gatehouse.settings import VendorSettings
 
 _ACKNOWLEDGEMENT: Final[JsonValue] = {"code": 200, "message": "success"}
+_BODY_LIMIT: Final = 1024 * 1024
+"""Bytes. One refusal too many ends the subscription, so that none of a server's is to be too large."""
+_ANSWER: Final = 4.0
+"""Seconds from the push's arrival to the answer. The server counts 5 as a failure, and stops after some."""
+_AT_LEAST: Final = 1.0
+"""Seconds that are taken to keep a push in any case: one that came late, or by another clock, is kept all the same."""
 
 
 class Settings(VendorSettings):
-    """What this function is told: nothing besides what every vendor's is."""
+    """The function's settings: none besides every vendor's."""
 
 
-def vendor(_settings: Settings) -> Vendor[wire.Accounts, verify.Verified]:
-    """SenseLink, for the gate."""
+def vendor(
+    _settings: Settings,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Vendor[wire.Accounts, verify.Verified]:
+    """SenseLink, for the gate.
+
+    Args:
+        now: a clock, by which it is known how long a push has been here.
+        monotonic: a clock that is never set, for the time that is left.
+    """
+
+    def respond(push: Push, verified: verify.Verified, _payload: JsonValue, keep: Keep) -> Answer:
+        """Keeps the message, whose times are in its server's zone, within the time that the server waits."""
+        passed = (now() - push.received_at).total_seconds()
+        keep(
+            partial(normalise.normalise, zone=verified.server.zone),
+            deadline=Deadline(min(_ANSWER, max(_AT_LEAST, _ANSWER - passed)), monotonic),
+        )
+        return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
+
     return Vendor(
         name="senselink",
         accounts=wire.Accounts,
@@ -27,15 +56,11 @@ def vendor(_settings: Settings) -> Vendor[wire.Accounts, verify.Verified]:
         decrypt=verify.decrypt,
         identity=verify.identity,
         normalise=normalise.normalise,
-        respond=_respond,
+        deciding=verify.DECIDING,
+        respond=respond,
         acknowledgement=_ACKNOWLEDGEMENT,
+        body_limit=_BODY_LIMIT,
     )
 
 
-def _respond(_push: Push, verified: verify.Verified, _payload: JsonValue, keep: Keep) -> Answer:
-    """Keeps the message, whose times are in its server's zone."""
-    keep(partial(normalise.normalise, zone=verified.server.zone))
-    return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
-
-
-lambda_handler = edge.http(Settings, vendor)
+lambda_handler = edge.http(Settings, vendor, hurried=True)

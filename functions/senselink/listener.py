@@ -279,6 +279,7 @@ class Listener:
             decrypt=verify.decrypt,
             identity=verify.identity,
             normalise=partial(normalise.normalise, zone=self._server.zone),
+            deciding=verify.DECIDING,
             images=verify.images,
             acknowledgement=None,
             body_limit=_BODY_LIMIT,

@@ -15,6 +15,9 @@ from gatehouse.events import (
     AlarmState,
     Anomaly,
     CloudEvent,
+    Direction,
+    Group,
+    Host,
     Mask,
     Method,
     Outcome,
@@ -23,17 +26,22 @@ from gatehouse.events import (
     Picture,
     Receipt,
     Recognition,
+    Release,
     Severity,
     Topic,
 )
-from gatehouse.reading import read_time
+from gatehouse.wire import UNREADABLE, Unreadable
 
-# 'type' of a record is said to be "the user's identifier type" and no more; the sample's 3 has no user. A group's type
-# has a table: 1 staff, 2 visitors, 5 the refused.
-_PERSON: Final[dict[int | None, PersonKind]] = {
+# 'type' of a record: the page calls it "the user's identifier type" and no more; the record list's page has the table.
+_PERSON: Final[dict[int | Unreadable | None, PersonKind]] = {
     1: PersonKind.STAFF,
     2: PersonKind.VISITOR,
     3: PersonKind.STRANGER,
+    5: PersonKind.BLOCKLISTED,
+}
+_GROUP: Final[dict[int | None, PersonKind]] = {
+    1: PersonKind.STAFF,
+    2: PersonKind.VISITOR,
     5: PersonKind.BLOCKLISTED,
 }
 _ENTRY_MODE: Final[dict[int | None, Method]] = {
@@ -44,7 +52,7 @@ _ENTRY_MODE: Final[dict[int | None, Method]] = {
     5: Method.CARD,
     6: Method.MULTIPLE,
 }
-_ABNORMAL: Final[dict[int | None, Anomaly]] = {
+_ABNORMAL: Final[dict[int | Unreadable | None, Anomaly]] = {
     10001: Anomaly.ID_CARD_MISMATCH,
     10002: Anomaly.CARD_MISMATCH,
     10003: Anomaly.CODE_MISMATCH,
@@ -56,6 +64,10 @@ _ABNORMAL: Final[dict[int | None, Anomaly]] = {
     40001: Anomaly.TEMPERATURE,
     50001: Anomaly.NO_MASK,
 }
+# What is abnormal and no refusal: who it was is known, and whether somebody with a fever or without a mask may pass is
+# a setting of the terminal's. All others refuse what was shown.
+_NO_REFUSAL: Final = frozenset({Anomaly.TEMPERATURE, Anomaly.NO_MASK})
+_DIRECTION: Final[dict[int | None, Direction]] = {1: Direction.IN, 2: Direction.OUT}
 # The table has 0 and 2; 1 is in no table and can only be the other one of what 0 says twice.
 _MASK: Final[dict[int | None, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}
 _ALARM: Final[dict[int | None, AlarmKind]] = {
@@ -91,10 +103,18 @@ _STATE: Final[dict[int | None, AlarmState]] = {
     2: AlarmState.RELEASING,
     3: AlarmState.RELEASED,
 }
+_RELEASE: Final[dict[int | None, Release]] = {
+    0: Release.NOT_NEEDED,
+    1: Release.DEVICE,
+    2: Release.REMOTE,
+    3: Release.DEVICE_OR_REMOTE,
+}
+# What a server says to show that it is there. By WebSocket the listener knows them.
+_SIGNS_OF_LIFE: Final = frozenset({Kind.HEARTBEAT, Kind.CONNECTED})
 
 
 def normalise(payload: JsonValue, receipt: Receipt, zone: tzinfo = UTC) -> list[CloudEvent]:
-    """The event of a message.
+    """The event of a message; none, where it only says that the server is there.
 
     Args:
         payload: the message.
@@ -103,34 +123,50 @@ def normalise(payload: JsonValue, receipt: Receipt, zone: tzinfo = UTC) -> list[
 
     Raises:
         NotUnderstood: neither a record nor an alarm.
-        pydantic.ValidationError: a field of it cannot be read at all.
     """
-    record = wire.record(payload)
-    told = wire.kind(payload)
-    if record is None or told not in {Kind.RECORD, Kind.ALARM}:
-        raise NotUnderstood("neither a record (30000) nor an alarm (30100)")
-    if told == Kind.ALARM:
-        return [_alarm(AlarmRecord.model_validate(record), receipt, zone)]
-    return [_recognition(AccessRecord.model_validate(record), receipt)]
+    record = wire.read(payload)
+    if isinstance(record, AccessRecord):
+        return [_recognition(record, receipt, zone)]
+    if isinstance(record, AlarmRecord):
+        return [_alarm(record, receipt, zone)]
+    if wire.kind(payload) in _SIGNS_OF_LIFE and not wire.record(payload):
+        return []
+    raise NotUnderstood("neither a record (30000) nor an alarm (30100)")
 
 
-def _recognition(record: AccessRecord, receipt: Receipt) -> CloudEvent:
-    group = record.groups[0] if record.groups else wire.Group()
-    kind = _PERSON.get(record.type) or _PERSON.get(group.type, PersonKind.UNKNOWN)
+def _recognition(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> CloudEvent:
+    groups = tuple(
+        Group(id=group.id, name=group.name, kind=_GROUP.get(group.type, PersonKind.UNKNOWN)) for group in record.groups
+    )
+    first = groups[0] if groups else Group()
+    kind = _kind(record, groups)
     anomaly = _ABNORMAL.get(record.abnormal_type, Anomaly.UNKNOWN) if record.abnormal_type else None
+    host = Host(id=record.reception_user_id, name=record.reception_user_name)
+    common = receipt.common(
+        device=record.device,
+        device_name=record.device_name,
+        serial=record.serial,
+        site=record.location,
+        occurred_at=_occurred_at(record, receipt, zone),
+    )
     return receipt.event(
         Recognition(
-            **receipt.common(device=record.sn, site=record.location, occurred_at=read_time(record.sign_time)),
+            **common,
             kind=kind,
             person=Person(
                 kind=kind,
-                id=None if record.user_id == "0" else record.user_id,
+                id=record.user_id,
                 name=record.name,
-                group_id=group.id,
-                group_name=group.name,
+                job_number=record.job_number,
+                card=record.card,
+                group_id=first.id,
+                group_name=first.name,
+                groups=groups,
+                host=None if host == Host() else host,
             ),
             method=_ENTRY_MODE.get(record.entry_mode, Method.UNKNOWN),
-            outcome=Outcome.DENIED if anomaly else _OUTCOME.get(kind, Outcome.UNKNOWN),
+            direction=_DIRECTION.get(record.direction),
+            outcome=_outcome(kind, anomaly),
             recognition_score=record.verify_score,
             mask=_MASK.get(record.mask, Mask.UNKNOWN),
             temperature=record.body_temperature or None,  # 0.0 is "not measured"
@@ -140,29 +176,60 @@ def _recognition(record: AccessRecord, receipt: Receipt) -> CloudEvent:
     )
 
 
+def _kind(record: AccessRecord, groups: Iterable[Group]) -> PersonKind:
+    """By one group that bars; else by the type of the record, else by the first group that tells."""
+    kinds = [group.kind for group in groups]
+    if PersonKind.BLOCKLISTED in kinds:
+        return PersonKind.BLOCKLISTED
+    if record.type is UNREADABLE:
+        return PersonKind.UNKNOWN
+    return _PERSON.get(record.type) or next(
+        (kind for kind in kinds if kind is not PersonKind.UNKNOWN), PersonKind.UNKNOWN
+    )
+
+
+def _outcome(kind: PersonKind, anomaly: Anomaly | None) -> Outcome:
+    if anomaly is None or anomaly in _NO_REFUSAL:
+        return _OUTCOME.get(kind, Outcome.UNKNOWN)
+    return Outcome.UNKNOWN if anomaly is Anomaly.UNKNOWN else Outcome.DENIED
+
+
+def _occurred_at(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> datetime | None:
+    """The time of a record; where only the day is told, its beginning if it is over, and else that of arrival."""
+    moment = record.moment(zone)
+    if moment is not None:
+        return moment
+    day = record.day(zone)
+    is_over = day is not None and day.date() < receipt.received_at.astimezone(day.tzinfo).date()
+    return day.astimezone(UTC) if day is not None and is_over else None
+
+
 def _alarm(alarm: AlarmRecord, receipt: Receipt, zone: tzinfo) -> CloudEvent:
     kind = _ALARM.get(alarm.code, AlarmKind.UNKNOWN)
     state = _STATE.get(alarm.status, AlarmState.UNKNOWN)
-    told = alarm.release_time if state is AlarmState.RELEASED and alarm.release_time else alarm.alarm_time
+    raised_at, released_at = alarm.raised_at(zone), alarm.released_at(zone)
+    common = receipt.common(
+        device=alarm.device,
+        device_name=alarm.device_name,
+        serial=alarm.serial,
+        site=alarm.device_location,
+        occurred_at=(released_at if state is AlarmState.RELEASED else None) or raised_at,
+    )
     return receipt.event(
         Alarm(
-            **receipt.common(device=alarm.device_sn, site=alarm.device_location, occurred_at=_local_time(told, zone)),
+            **common,
             kind=kind,
             severity=_SEVERITY.get(kind) or _LEVEL.get(alarm.level, Severity.UNKNOWN),
             state=state,
             trace_id=alarm.trace_id,
+            code=alarm.code,
+            description=alarm.description,
+            release=_RELEASE.get(alarm.release_option),
+            raised_at=raised_at,
+            released_at=released_at,
             pictures=_pictures(receipt, Topic.ALARM, alarm.pictures()),
         )
     )
-
-
-def _local_time(text: str | None, zone: tzinfo) -> datetime | None:
-    """`2026-11-22 08:15:00`, in the server's zone unless it tells another one; in UTC, since it is sorted as text."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _pictures(receipt: Receipt, topic: Topic, named: Iterable[tuple[str, str]]) -> tuple[Picture, ...]:

@@ -4,16 +4,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Final
 
 from pydantic import JsonValue
 
 from functions.senselink import wire
-from functions.senselink.wire import Accounts, Kind, Server
+from functions.senselink.wire import AccessRecord, Accounts, AlarmRecord, Server
 from gatehouse.accounts import holder
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
 from gatehouse.media import Image
 from gatehouse.reading import read_json
+
+DECIDING: Final = ("person.id", "code", "released_at")
+"""Fields that tell two happenings of one identity apart: who it was, which alarm it is, when that was released. All
+ways in carry them, and nothing else alike: neither the names of a device or a group, nor pictures, nor a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class Verified:
 
 
 def signature(timestamp: int, app_secret: str) -> str:
-    """What a connection and a call are signed with: lower-case hex MD5.
+    """The signature of a connection and of a call: lower-case hex MD5.
 
     Args:
         timestamp: Unix time in milliseconds.
@@ -40,7 +46,7 @@ def signature(timestamp: int, app_secret: str) -> str:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Whether a push of the event subscription has a token of ours; the vendor does not authenticate it otherwise.
+    """The server whose token a push of the event subscription has; the vendor does not authenticate it otherwise.
 
     Raises:
         Rejected: it has none.
@@ -64,12 +70,49 @@ def images(verified: Verified) -> Mapping[str, Image | None]:
     return verified.images
 
 
-def identity(payload: JsonValue, _verified: Verified) -> list[str]:
-    """A record's id; an alarm's id and status, since each state is news. However it came, it is the same happening."""
-    record, kind = wire.record(payload), wire.kind(payload)
-    if record is None or kind not in {Kind.RECORD, Kind.ALARM}:
-        return ["message", json.dumps(payload, sort_keys=True)]
-    alarm = wire.AlarmRecord.model_validate({name: record.get(name) for name in ("id", "status")})
-    if alarm.id in {None, "0"}:
-        return [str(kind), json.dumps(record, sort_keys=True)]
-    return ["record", str(alarm.id)] if kind == Kind.RECORD else ["alarm", str(alarm.id), str(alarm.status)]
+def identity(payload: JsonValue, verified: Verified) -> list[str]:
+    """A record's id and second; an alarm's id, state and beginning. However it came, it is the same happening.
+
+    A server that is set up anew counts from 1, so that an id alone is no identity. The device is none of it: one
+    channel has its LDID where another has its serial number.
+    """
+    record, zone = wire.read(payload), verified.server.zone
+    if record is None:
+        return ["message", json.dumps(_lasting(payload), sort_keys=True)]
+    kind = "record" if isinstance(record, AccessRecord) else "alarm"
+    if record.id is None:
+        return [kind, "", _digest(payload, _message(payload) if record.second(zone) is None else "")]
+    when = _when(record, zone)
+    if isinstance(record, AlarmRecord) and record.trace_id is not None:
+        # A device makes it for this one alarm.
+        return [kind, record.id, str(record.status), record.trace_id, when or ""]
+    state = [str(record.status), ""] if isinstance(record, AlarmRecord) else []
+    return [kind, record.id, *state, when or _digest(payload)]
+
+
+def _lasting(payload: JsonValue) -> JsonValue:
+    """The part of a message that is the same when it is sent again: not when it was sent, where it has an id."""
+    if not isinstance(payload, dict) or wire.envelope(payload).message_id is None:
+        return payload
+    return {name: value for name, value in payload.items() if name not in {"sendTime", "send_time"}}
+
+
+def _when(record: AccessRecord | AlarmRecord, zone: tzinfo) -> str | None:
+    """The second in which it happened; the day, where no more is told."""
+    second = record.second(zone)
+    if second is not None or isinstance(record, AlarmRecord):
+        return None if second is None else str(second)
+    day = record.day(zone)
+    return None if day is None else f"{day:%Y-%m-%d}"
+
+
+def _message(payload: JsonValue) -> str:
+    """The message's own id, or when it was sent: nothing else tells a record without id and time from the next."""
+    around = wire.envelope(payload)
+    return around.message_id or around.send_time or ""
+
+
+def _digest(payload: JsonValue, message: str = "") -> str:
+    """A digest of the record in a message: the same by subscription and by WebSocket, whatever is around it."""
+    held = json.dumps([wire.held(payload), message], sort_keys=True)
+    return hashlib.sha256(held.encode()).hexdigest()

@@ -21,7 +21,7 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -247,7 +247,67 @@ def alarm(number: int, status: int = 1, *, at: float | None = None, **more: Any)
     }
 
 
-def push(app: Credentials, api_url: str, kind: int, data: Fields, *, message_id: str | None = None) -> Request:
+_OLDER: Final = {
+    "sn": "deviceSN",
+    "name": "userName",
+    "type": "userType",
+    "avatar": "originAvatar",
+}
+"""Fields of a push by their names in version 2.2.0."""
+_LISTED: Final = {
+    "sn": "device_ldid",
+    "name": "user_name",
+    "type": "user_type",
+    "signAvatar": "capture_picture",
+    "signBgAvatar": "capture_bg_picture",
+    "icNumber": "user_ic_number",
+    "idNumber": "user_id_number",
+}
+"""Fields of a push by their names in the record list; all others are there in snake case."""
+
+
+def older(told: Fields) -> Fields:
+    """A record as a server of version 2.2.0 pushes it: one group, and other names."""
+    renamed = {_OLDER.get(name, name): value for name, value in told.items() if name != "groups"}
+    return {**renamed, **_one_group(told, "groupId", "groupName")}
+
+
+def row(told: Fields, *, camel: bool = False) -> Fields:
+    """A record as the record list has it, with its fields in snake or camel case."""
+    listed = {_LISTED.get(name) or _underscored(name): value for name, value in told.items()}
+    listed.update(_one_group(told, "group_id", "group_name"))
+    return {_camel(name): value for name, value in listed.items()} if camel else listed
+
+
+def _one_group(told: Fields, number: str, name: str) -> Fields:
+    first = next(iter(told.get("groups") or ()), None)
+    return {} if first is None else {number: first["id"], name: first["name"]}
+
+
+def alarm_row(told: Fields, *, camel: bool = False) -> Fields:
+    """An alarm as the alarm list may have it: nobody has seen a row, so it is like the record list's."""
+    return dict(told) if camel else {_underscored(name): value for name, value in told.items()}
+
+
+def _underscored(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def push(
+    app: Credentials,
+    api_url: str,
+    kind: int,
+    data: Fields,
+    *,
+    message_id: str | None = None,
+    write: Callable[[Fields], bytes] | None = None,
+    **around: Any,
+) -> Request:
     """A message of the event subscription.
 
     Args:
@@ -256,31 +316,67 @@ def push(app: Credentials, api_url: str, kind: int, data: Fields, *, message_id:
         kind: 30000 a record, 30100 a state of an alarm.
         data: the record or the alarm.
         message_id: of the message; a new one by default.
+        write: makes the body of the message; JSON by default.
+        around: further fields of the message, or other values.
     """
     body = {
         "messageId": message_id or str(uuid.uuid4()),
         "eventType": kind,
         "sendTime": int(time.time() * 1000),
         "data": data,
+        **around,
     }
     return Request(
         url=f"{api_url}{PATH}/{app['token']}",
-        body=json.dumps(body, ensure_ascii=False).encode(),
+        body=(write or _written)(body),
         headers={"content-type": "application/json"},
     )
 
 
+def _written(message: Fields) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode()
+
+
+def _as_text(message: Fields) -> bytes:
+    """As some versions write it: all numbers as text."""
+    return json.dumps(json.loads(json.dumps(message), parse_int=str, parse_float=str), ensure_ascii=False).encode()
+
+
 def day(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Iterator[Request]:
-    """People pass a door, by subscription; it is held open, and its alarm goes through its three states."""
+    """People pass a door, as newer and older servers tell it; it is held open, and its alarm goes through its states.
+
+    One message is of a type that no page knows: it is to be `unmapped`.
+    """
     app = apps["senselink"]
     numbers = itertools.count(secrets.randbelow(10**9))
     while True:
-        held_open = next(numbers)
-        yield push(app, api_url, 30000, record(next(numbers)))
-        yield push(app, api_url, 30100, alarm(held_open, 1))
-        yield push(app, api_url, 30000, record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0))
-        yield push(app, api_url, 30100, alarm(held_open, 2))
-        yield push(app, api_url, 30100, alarm(held_open, 3))
+        raised = alarm(next(numbers), 1)
+        yield push(app, api_url, 30000, record(next(numbers), direction=1, jobNumber="J0017", icNumber="40017"))
+        yield push(app, api_url, 30100, raised)
+        yield push(app, api_url, 30000, older(record(next(numbers))), write=_as_text)
+        yield push(
+            app, api_url, 30100, {**raised, "status": 2}, code=200, write=lambda told: b"\xef\xbb\xbf" + _written(told)
+        )
+        yield push(app, api_url, 30100, alarm(raised["id"], 3, alarmTime=raised["alarmTime"]), write=_as_text)
+        stranger = record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0, direction=2)
+        yield push(app, api_url, 30000, {**stranger, "signTime": stranger["signTime"] * 1000})
+        visitor = record(next(numbers), userId=31, name="Jon Ivers", type=2, groups=[])
+        host = {"receptionUserId": 17, "receptionUserName": "Mira Holt", "docPhoto": "5d901af663cdaf0001252bbb"}
+        yield push(app, api_url, 30000, {**visitor, **host}, write=lambda told: _written(told) + b"\0")
+        barred = [{"id": 1, "name": "Default group", "type": 1}, {"id": 9, "name": "Not welcome", "type": 5}]
+        yield push(app, api_url, 30000, row(record(next(numbers), userId=99, name="Otto Kern", groups=barred)))
+        yield push(
+            app, api_url, 30000, row(record(next(numbers), abnormalType=40001, bodyTemperature=38.4), camel=True)
+        )
+        yield push(app, api_url, 10000, {}, message_id="00000000-0000-0000-0000-000000000000")
+        yield push(
+            app,
+            api_url,
+            30000,
+            {**record(0, userId=next(numbers)), "id": None},
+            message_id="00000000-0000-0000-0000-000000000000",
+        )
+        yield push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}})
 
 
 # ─── The server ───────────────────────────────────────────────────────────────────────────────────────────────────

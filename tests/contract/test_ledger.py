@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
 
 from gatehouse.wire import Message
 from tests import vendors as rigs
@@ -98,6 +100,13 @@ def test_a_ledger_is_well_formed_and_has_every_shape(vendor: str) -> None:
             assert all(str(entry[way]).strip() for way in _WAYS & set(entry)), f"{shape}: {field}"
 
 
+def _names(name: str, field: FieldInfo) -> list[str]:
+    """The names on the wire that a model's field is read from."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return [str(choice) for choice in field.validation_alias.choices]
+    return [field.alias or name]
+
+
 @pytest.mark.parametrize("vendor", _VENDORS)
 def test_every_field_that_our_models_read_is_in_the_ledger(vendor: str) -> None:
     wire = importlib.import_module(f"functions.{vendor}.wire")
@@ -107,7 +116,9 @@ def test_every_field_that_our_models_read_is_in_the_ledger(vendor: str) -> None:
         if issubclass(model, Message) and model is not Message and model.__module__ == wire.__name__
     ]
     known = {field.rpartition(".")[2] for fields in ledger(vendor).values() for field in fields}
-    read = {field.alias or name for model in models for name, field in model.model_fields.items()}
+    read = {
+        spelling for model in models for name, field in model.model_fields.items() for spelling in _names(name, field)
+    }
 
     assert read - known - set(getattr(rigs.rig(vendor), "NOT_ON_THE_WIRE", ())) == set()
 

@@ -421,6 +421,10 @@ class Alarm(Data):
     """In the vendor's words."""
     release: Release | None = None
     """How it can be released; absent where the vendor does not tell."""
+    raised_at: Moment | None = None
+    """When it began, in each of its states; absent where the vendor does not tell."""
+    released_at: Moment | None = None
+    """When it was released; absent before, and where the vendor does not tell."""
     battery: float | int | None = None
     """Percent."""
     media: Literal["pending"] | None = None

@@ -12,12 +12,16 @@ from gatehouse.events import (
     AlarmKind,
     AlarmState,
     Anomaly,
+    Arrival,
+    Direction,
+    Host,
     Mask,
     Method,
     Outcome,
     PersonKind,
     Receipt,
     Recognition,
+    Release,
     Severity,
 )
 from gatehouse.media import Image, image
@@ -62,6 +66,7 @@ def test_a_record_says_who_where_when_and_how() -> None:
     assert (seen.person.group_id, seen.person.group_name) == ("1", "Default group")
     assert (seen.method, seen.outcome, seen.anomaly) == (Method.FACE, Outcome.RECOGNISED, None)
     assert (seen.recognition_score, seen.mask, seen.temperature) == (0.9375, Mask.UNKNOWN, None)
+    assert (seen.direction, seen.person.host) == (None, None)
     assert (seen.stage, seen.decision) == ("recorded", None)
 
 
@@ -102,15 +107,28 @@ def test_every_entry_mode_of_the_table(mode: object, method: Method) -> None:
         (30001, Anomaly.INVALID_ID_CARD),
         (30002, Anomaly.INVALID_CARD),
         (30003, Anomaly.INVALID_CODE),
-        (40001, Anomaly.TEMPERATURE),
-        (50001, Anomaly.NO_MASK),
-        (99999, Anomaly.UNKNOWN),
     ],
 )
-def test_every_abnormal_type_of_the_table_is_a_denial(code: int, anomaly: Anomaly) -> None:
+def test_an_abnormal_type_that_refuses_what_was_shown_is_a_denial(code: int, anomaly: Anomaly) -> None:
     seen = _recognition(abnormalType=code)
 
     assert (seen.anomaly, seen.outcome) == (anomaly, Outcome.DENIED)
+
+
+@pytest.mark.parametrize(("code", "anomaly"), [(40001, Anomaly.TEMPERATURE), (50001, Anomaly.NO_MASK)])
+def test_a_fever_and_no_mask_are_abnormal_and_no_refusal(code: int, anomaly: Anomaly) -> None:
+    """Protocol B2, `abnormalType`: the page says "abnormal"; whether somebody may pass is a setting of the terminal."""
+    known, stranger = (_recognition(abnormalType=code, type=kind, groups=[]) for kind in (1, 3))
+
+    assert (known.anomaly, known.outcome) == (anomaly, Outcome.RECOGNISED)
+    assert (stranger.anomaly, stranger.outcome) == (anomaly, Outcome.NOT_RECOGNISED)
+
+
+@pytest.mark.parametrize("code", [99999, 70001, -1, "x", "NaN", True, [], {}])
+def test_an_abnormal_type_that_nobody_can_read_is_neither_a_refusal_nor_none(code: object) -> None:
+    seen = _recognition(abnormalType=code)
+
+    assert (seen.anomaly, seen.outcome) == (Anomaly.UNKNOWN, Outcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("code", [0, "0", None, ""])
@@ -154,12 +172,88 @@ def test_of_several_groups_the_first_is_named() -> None:
     assert (seen.person.group_id, seen.person.group_name) == ("8", "First")
 
 
+def test_all_groups_are_told() -> None:
+    """Protocol B2, groups: the first one only."""
+    seen = _recognition(groups=[{"id": 8, "name": "First", "type": 2}, {"id": "9", "name": "", "type": 7}])
+
+    assert [(group.id, group.name, group.kind) for group in seen.person.groups] == [
+        ("8", "First", PersonKind.VISITOR),
+        ("9", None, PersonKind.UNKNOWN),
+    ]
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 5, 9, None, "x"])
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_one_group_that_bars_wins_over_all_else(kind: object, position: int) -> None:
+    """Protocol B2, groups: a deny list in any place was `staff`, `recognised`."""
+    groups = [{"id": 1, "name": "A", "type": 1}, {"id": 2, "name": "B", "type": 2}]
+    groups.insert(position, {"id": 9, "name": "Not welcome", "type": "5" if position else 5})
+    seen = _recognition(type=kind, groups=groups)
+
+    assert (seen.kind, seen.person.kind) == (PersonKind.BLOCKLISTED, PersonKind.BLOCKLISTED)
+    assert len(seen.person.groups) == 3
+
+
+def test_a_type_that_nobody_can_read_is_not_taken_from_the_group() -> None:
+    assert _recognition(type="x").kind is PersonKind.UNKNOWN
+
+
+def test_of_several_groups_the_first_that_tells_says_what_somebody_is() -> None:
+    groups = [{"id": 1, "name": "A", "type": 7}, {"id": 2, "name": "B", "type": 2}]
+
+    assert _recognition(type=None, groups=groups).kind is PersonKind.VISITOR
+
+
+@pytest.mark.parametrize(
+    ("told", "direction"),
+    [
+        (0, None),
+        (1, Direction.IN),
+        (2, Direction.OUT),
+        ("2", Direction.OUT),
+        (1.0, Direction.IN),
+        (3, None),
+        (None, None),
+    ],
+)
+def test_which_way_somebody_went(told: object, direction: Direction | None) -> None:
+    """Protocol B2, direction."""
+    assert _recognition(direction=told).direction is direction
+
+
+def test_a_person_has_a_job_number_and_a_card() -> None:
+    """Protocol B2, `jobNumber`, `icNumber`; vendor's code 2.3, `userIcNumber`."""
+    person = _recognition(jobNumber="J0017", icNumber="0040017").person
+
+    assert (person.job_number, person.card) == ("J0017", "0040017")
+    assert _recognition(icNumber="", userIcNumber="40551").person.card == "40551"
+    assert (_recognition().person.job_number, _recognition().person.card) == (None, None)
+
+
+def test_who_receives_a_visitor() -> None:
+    """Protocol B2, `receptionUserId`, `receptionUserName`."""
+    assert _recognition(receptionUserId=17, receptionUserName="Mira Holt").person.host == Host(
+        id="17", name="Mira Holt"
+    )
+    assert _recognition(receptionUserId="0", receptionUserName="Mira Holt").person.host == Host(name="Mira Holt")
+    assert _recognition(receptionUserId=0, receptionUserName="").person.host is None
+
+
+def test_a_device_has_a_name_and_where_both_are_known_a_serial_number() -> None:
+    """Protocol B2, `deviceName`; vendor's code 2.4, the LDID and the serial number."""
+    seen = _recognition(deviceSN="PS71HD01MC22C00014")
+
+    assert (seen.device, seen.serial) == ("SPSP-f26131cf5301be29b3a6f7be150ed330", "PS71HD01MC22C00014")
+    assert seen.device_name == "bella pro"
+    assert _recognition().serial is None
+
+
 @pytest.mark.parametrize("groups", [None, "x", {}, [5, None, {"id": {}}], [[]]])
 def test_odd_groups_are_no_groups(groups: object) -> None:
     assert _recognition(groups=groups).person.group_name is None
 
 
-@pytest.mark.parametrize(("told", "temperature"), [(36.4, 36.4), (0, None), (0.0, None), (None, None), ("36", None)])
+@pytest.mark.parametrize(("told", "temperature"), [(36.4, 36.4), (0, None), (0.0, None), (None, None), ("36", 36.0)])
 def test_a_temperature_of_zero_was_not_measured(told: object, temperature: float | None) -> None:
     assert _recognition(bodyTemperature=told).temperature == temperature
 
@@ -169,9 +263,44 @@ def test_a_record_is_of_the_second_it_was_signed_in_whatever_the_zone(told: obje
     assert _recognition(signTime=told).occurred_at == NOW - timedelta(seconds=2)
 
 
-@pytest.mark.parametrize("told", [None, "", "yesterday", 10**18, -(10**18), True])
+@pytest.mark.parametrize("told", [None, "", "yesterday", 0, "0", 10**25, -(10**18), "2262-04-11 00:00:00", True])
 def test_a_record_without_a_usable_time_is_of_when_it_came(told: object) -> None:
     assert _recognition(signTime=told).occurred_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("told", "occurred"),
+    [
+        ((int(AT) - 2) * 1000 + 250, NOW - timedelta(seconds=1.75)),
+        ("2026-07-01 20:59:58", NOW - timedelta(seconds=2)),
+        ("2026-07-01T11:59:58Z", NOW - timedelta(seconds=2)),
+    ],
+)
+def test_a_records_time_is_read_in_whatever_unit(told: object, occurred: datetime) -> None:
+    """Reports 15, `signTime` in milliseconds."""
+    assert _recognition(signTime=told).occurred_at == occurred
+
+
+@pytest.mark.parametrize(
+    ("date", "zone", "occurred", "arrival"),
+    [
+        ("2026-07-01", "+09:00", NOW, Arrival.LIVE),
+        ("2026-06-30", "+09:00", datetime(2026, 6, 29, 15, tzinfo=UTC), Arrival.LATE),
+        ("20260630", "GMT+02:00", datetime(2026, 6, 29, 22, tzinfo=UTC), Arrival.LATE),
+        ("2026-07-02", "+09:00", NOW, Arrival.LIVE),
+        ("2026-07-02", "+14:00", NOW, Arrival.LIVE),
+        ("2026-07-01", "+14:00", datetime(2026, 6, 30, 10, tzinfo=UTC), Arrival.LATE),
+        ("2026-06-30", "", datetime(2026, 6, 29, 15, tzinfo=UTC), Arrival.LATE),
+        ("1970-01-01", "+09:00", NOW, Arrival.LIVE),
+    ],
+)
+def test_where_only_the_day_is_told_a_day_that_is_over_is_not_of_now(
+    date: str, zone: str, occurred: datetime, arrival: Arrival
+) -> None:
+    """Protocol B2, `signDate` where there is no `signTime`."""
+    seen = _recognition(signTime=None, signDate=date, signTimeZone=zone)
+
+    assert (seen.occurred_at, seen.arrival) == (occurred, arrival)
 
 
 # ─── An alarm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,6 +378,68 @@ def test_an_alarm_is_of_its_beginning_until_it_is_released_in_the_servers_zone(
     )
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        int(AT) - 2,
+        (int(AT) - 2) * 1000,
+        str((int(AT) - 2) * 1000),
+        "2026-07-01T20:59:58",
+        "2026/07/01 20:59:58",
+        "2026-07-01T11:59:58.000Z",
+        "20260701205958",
+    ],
+)
+def test_an_alarms_time_is_read_in_whatever_form(told: object) -> None:
+    """Reports 15, `alarmTime` as epoch milliseconds."""
+    raised, released = _alarm(alarmTime=told), _alarm(status=3, releaseTime=told)
+
+    assert raised.occurred_at == raised.raised_at == NOW - timedelta(seconds=2)
+    assert released.occurred_at == released.released_at == NOW - timedelta(seconds=2)
+
+
+def test_a_release_tells_when_it_began_as_well() -> None:
+    alarm = _alarm(status=3, releaseTime="2026-07-01 21:30:00")
+
+    assert (alarm.raised_at, alarm.released_at) == (NOW - timedelta(seconds=2), NOW + timedelta(minutes=30))
+    assert _alarm().released_at is None
+
+
+def test_an_alarm_says_what_it_is_in_the_vendors_words() -> None:
+    """Protocol B2, `description`, `code`, `deviceName`: 10006, 20001 and 40001 are one kind."""
+    alarm = _alarm(code=20001, description="カメラの汚れ", sn="PS71HD01")
+
+    assert (alarm.kind, alarm.code, alarm.description) == (AlarmKind.DEVICE_FAULT, 20001, "カメラの汚れ")
+    assert (alarm.device_name, alarm.serial) == ("bella pro", "PS71HD01")
+
+
+@pytest.mark.parametrize(
+    ("option", "release"),
+    [
+        (0, Release.NOT_NEEDED),
+        (1, Release.DEVICE),
+        (2, Release.REMOTE),
+        (3, Release.DEVICE_OR_REMOTE),
+        ("3", Release.DEVICE_OR_REMOTE),
+        (4, None),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_how_an_alarm_can_be_released(option: object, release: Release | None) -> None:
+    """Protocol B2, `resloveOption`."""
+    assert _alarm(resloveOption=option).release is release
+
+
+def test_an_alarm_of_the_list_is_read_by_the_same_names_in_snake_case() -> None:
+    """Vendor's code 2.1: the names of a row were not seen, so they are read leniently."""
+    told = alarm_record(description="held open")
+    row = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): value for name, value in told.items()}
+    (event,) = normalise({"code": 30100, "data": row}, _receipt(), TOKYO)
+
+    assert event.data == _alarm(description="held open")
+
+
 def test_a_time_that_tells_its_zone_is_of_that_one() -> None:
     assert _alarm(alarmTime="2026-07-01T12:00:00+02:00").occurred_at == NOW - timedelta(hours=2)
 
@@ -274,6 +465,30 @@ def test_pictures_are_named_by_the_servers_ids() -> None:
         ("avatar", "A1", None),
         ("sign_avatar", "5d901af663cdaf0001252bb9", None),
         ("sign_bg_avatar", "5d901af663cdaf0001252bba", None),
+    ]
+
+
+def test_the_photo_of_a_document_is_a_picture_as_well() -> None:
+    """Protocol B2, `docPhoto`."""
+    named = {picture.role: picture.reference for picture in _recognition(docPhoto="D1").pictures}
+    fetched = _recognition({"doc_photo": image(PHOTO)}, docPhoto="D1").pictures[-1]
+
+    assert named["doc_photo"] == "D1"
+    assert (fetched.role, fetched.reference, fetched.size) == ("doc_photo", "D1", len(PHOTO))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"originAvatar": "A1", "avatar": "", "signAvatar": "S1", "signBgAvatar": "B1"},
+        {"avatar": "A1", "signAvatar": None, "capturePicture": "S1", "signBgAvatar": "", "capture_bg_picture": "B1"},
+    ],
+)
+def test_pictures_of_older_servers_and_of_the_list_have_the_same_roles(told: dict[str, Any]) -> None:
+    assert [(picture.role, picture.reference) for picture in _recognition(**told).pictures] == [
+        ("avatar", "A1"),
+        ("sign_avatar", "S1"),
+        ("sign_bg_avatar", "B1"),
     ]
 
 
@@ -309,6 +524,8 @@ def test_the_photo_of_an_alarm() -> None:
         {"code": 30000, "data": []},
         {"code": None, "data": access_record()},
         {"raw": "{"},
+        {"code": 20002, "message": "Permission Denied!"},
+        {"code": 10000, "data": {"id": 1}},
     ],
 )
 def test_what_is_neither_is_not_understood(payload: Any) -> None:
@@ -321,3 +538,10 @@ def test_an_empty_record_is_an_event_all_the_same(kind: int) -> None:
     (event,) = normalise({"code": kind, "data": {}}, _receipt())
 
     assert (event.data.device, event.data.occurred_at) == (None, NOW)
+
+
+@pytest.mark.parametrize("code", [10000, 20000, "10000"])
+@pytest.mark.parametrize("data", [None, {}, "", []])
+def test_a_sign_of_life_is_no_event(code: Any, data: Any) -> None:
+    assert normalise({"eventType": code, "messageId": "M1", "data": data}, _receipt()) == []
+    assert normalise({"code": code, "message": "heart beat"}, _receipt()) == []

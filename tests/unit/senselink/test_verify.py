@@ -1,17 +1,32 @@
 """Whose a SenseLink message is, what a connection is signed with, and which happening a message tells of."""
 
 import hmac
+import itertools
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from functions.senselink import verify
+from functions.senselink import listener, verify
 from functions.senselink.wire import Accounts, Server, camel
+from gatehouse.gate import Gate, Push
 from gatehouse.reading import read_json
 from gatehouse.telemetry import Count
-from ops.simulators import Request
-from tests.builders import NOW, SENSELINK, URL, House, access_record, alarm_record, seconds, senselink_house, told
+from ops.simulators import Request, senselink
+from tests.builders import (
+    AT,
+    ENVIRONMENT,
+    NOW,
+    SENSELINK,
+    URL,
+    House,
+    access_record,
+    alarm_record,
+    seconds,
+    senselink_house,
+    told,
+)
 from tests.unit.conftest import Output
 
 SOUTH = {"server": "south", "tokens": ["south-one", "south-two", "south-three"]}
@@ -117,17 +132,81 @@ def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch
 # ─── Which happening ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+SECOND = str(int(AT) - 2)
+
+
 def test_a_record_is_the_same_by_websocket_by_subscription_and_from_the_list() -> None:
     record = access_record()
     ways = [
         {"code": 30000, "message": "push record", "data": record},
         {"messageId": "a", "eventType": 30000, "sendTime": 1, "data": record},
         {"messageId": "b", "eventType": "30000", "sendTime": 2, "data": {**record, "id": str(record["id"])}},
+        {"code": 200, "eventType": 30000, "data": {**record, "id": float(record["id"])}},
         {"code": 30000, "data": _snake(record)},
-        {"code": 30000, "data": {"id": record["id"]}},
+        {"code": 30000, "data": senselink.row(record)},
+        {"code": 30000, "data": senselink.row(record, camel=True)},
+        {"eventType": "30000", "data": senselink.older(record)},
+        {"code": 30000, "data": {"id": record["id"], "sign_time": record["signTime"]}},
     ]
 
-    assert {tuple(_identity(message)) for message in ways} == {("record", "1364591")}
+    assert {tuple(_identity(message)) for message in ways} == {("record", "1364591", SECOND)}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        int(AT) - 2,
+        str(int(AT) - 2),
+        float(int(AT) - 2),
+        (int(AT) - 2) * 1000,
+        (int(AT) - 2) * 1000 + 999,
+        str((int(AT) - 2) * 1000 + 1),
+        "2026-07-01 20:59:58",
+        "2026-07-01T11:59:58Z",
+        "2026/07/01 20:59:58.250",
+    ],
+)
+def test_a_record_is_the_same_in_whatever_unit_its_second_is_told(told: object) -> None:
+    """Vendor's code 2.4: `sign_time` comes in seconds where a push may have milliseconds."""
+    assert _identity({"code": 30000, "data": access_record(signTime=told)}) == ["record", "1364591", SECOND]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [{"sn": "SPSP-1"}, {"sn": "", "deviceSN": "PS71HD01"}, {"sn": None, "device_ldid": "SPSP-1"}, {"sn": None}],
+)
+def test_the_device_is_no_part_of_a_records_identity(device: dict[str, Any]) -> None:
+    """Vendor's code 2.4: the list has the LDID where a push may have the serial number."""
+    assert _identity({"code": 30000, "data": access_record(**device)}) == ["record", "1364591", SECOND]
+
+
+def test_a_server_that_is_set_up_anew_counts_from_one_and_its_records_are_new_ones(senselink: House[Any]) -> None:
+    """Protocol B2, identity; reports 18."""
+    senselink.send(told(access_record(id=3, signTime=int(AT) - 86_400)))
+    senselink.send(told(access_record(id=3, userId=99)))
+    senselink.send(told(alarm_record(id=3, code=10003, alarmTime="2026-06-01 10:00:00"), 30100))
+    senselink.send(told(alarm_record(id=3, code=20003, traceId="T2"), 30100))
+
+    assert len(senselink.stored) == 4
+    assert not any("conflicts_with" in event["data"] for event in senselink.stored)
+
+
+def test_another_person_under_a_known_id_is_a_second_event_that_says_so(senselink: House[Any], output: Output) -> None:
+    for _ in range(2):
+        senselink.send(told(access_record()))
+        senselink.send(told(access_record(userId=99)))
+
+    first, second = sorted(senselink.stored, key=lambda event: "conflicts_with" in event["data"])
+    assert second["data"]["conflicts_with"] == first["id"]
+    assert output.counted[Count.CONFLICT] == 1
+
+
+@pytest.mark.parametrize("nobody", [0, "0", None, ""])
+def test_a_person_that_one_channel_does_not_tell_decides_nothing(senselink: House[Any], nobody: object) -> None:
+    senselink.send(told(access_record()))
+    senselink.send(told(access_record(userId=nobody)))
+
+    assert senselink.event
 
 
 def test_a_record_by_all_ways_is_one_event() -> None:
@@ -136,8 +215,48 @@ def test_a_record_by_all_ways_is_one_event() -> None:
     house.send(told(access_record()))
     house.send(told(access_record(), token="north-two", messageId="M2", sendTime=5), at=NOW + seconds(3600))
     house.send(told(json.dumps({"code": 30000, "data": _snake(access_record())}).encode()))
+    house.send(told(json.dumps({"code": 30000, "data": senselink.row(access_record())}).encode()))
+    house.send(told(senselink.older(access_record())))
 
     assert len(house.stored) == 1
+
+
+@pytest.mark.parametrize("ways", list(itertools.permutations(("pushed", "heard", "fetched"))))
+@pytest.mark.parametrize("number", [1364591, 0])
+def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], number: int) -> None:
+    """By the subscription's handler, the listener's own, and as it brings what it fetched from a list."""
+    house, server = senselink_house(), Server.model_validate(SENSELINK)
+    record = access_record(id=number)
+    gate = Gate(house.store, house.topics, house.spill, house.announce, house.album)
+    settings = listener.Settings.read(
+        {**ENVIRONMENT, "WATERMARKS_TABLE": "watermarks", "SERVERS": "north", "SECRET_ARN": "arn"}
+    )
+    listening = listener.Listener(server, gate, _Marks(), settings, listener.Stop())
+    fetched = senselink.row(record)
+    messages = {
+        "heard": {"code": 30000, "message": "push record", "data": record},
+        "fetched": {"code": 30000, "data": fetched},
+    }
+
+    for way in ways:
+        if way == "pushed":
+            house.send(told(record))
+            continue
+        message = json.dumps(messages[way]).encode()
+        vendor = listening._vendor(message)  # noqa: SLF001 - as the listener brings it to the gate
+        gate.receive(Push("GET", ("",), {}, message, NOW + seconds(5)), vendor, house.accounts)
+
+    assert house.event["data"]["account"] == "north"
+
+
+class _Marks:
+    """Watermarks that nobody reads."""
+
+    def read(self, server: str) -> datetime | None:
+        raise AssertionError(server)
+
+    def advance(self, server: str, mark: datetime) -> None:
+        raise AssertionError((server, mark))
 
 
 def test_each_state_of_an_alarm_is_a_happening_and_each_only_one() -> None:
@@ -147,7 +266,39 @@ def test_each_state_of_an_alarm_is_a_happening_and_each_only_one() -> None:
         for time in ("", "2026-07-01 21:00:00")
     ]
 
-    assert {tuple(_identity(state)) for state in states} == {("alarm", "7001", status) for status in "123"}
+    assert {tuple(_identity(state)) for state in states} == {
+        ("alarm", "7001", status, "T1", SECOND) for status in "123"
+    }
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["2026-07-01 20:59:58", "2026-07-01T20:59:58+09:00", (int(AT) - 2) * 1000, str(int(AT) - 2), "20260701205958"],
+)
+def test_an_alarm_is_the_same_however_its_beginning_is_told(told: object) -> None:
+    """Reports 15: `alarmTime` as epoch milliseconds."""
+    assert _identity({"code": 30100, "data": alarm_record(alarmTime=told)}) == ["alarm", "7001", "1", "T1", SECOND]
+
+
+def test_a_trace_tells_alarms_apart_where_no_time_is_told() -> None:
+    def message(**more: Any) -> list[str]:
+        return _identity({"code": 30100, "data": alarm_record(alarmTime="", **more)})
+
+    assert message() == message(description="held open") == ["alarm", "7001", "1", "T1", ""]
+    assert message(traceId="") != message(traceId="", description="held open")
+
+
+def test_an_alarm_of_the_list_is_the_same_as_the_one_that_was_pushed() -> None:
+    pushed = {"eventType": 30100, "data": alarm_record()}
+
+    assert _identity({"code": 30100, "data": _snake(alarm_record())}) == _identity(pushed)
+
+
+def test_an_alarm_that_is_released_twice_is_told_twice(senselink: House[Any]) -> None:
+    for released in ("2026-07-01 20:59:59", "", "2026-07-01 21:30:00", "2026-07-01 20:59:59"):
+        senselink.send(told(alarm_record(status=3, releaseTime=released), 30100))
+
+    assert len(senselink.stored) == 2
 
 
 def test_a_record_and_an_alarm_of_one_number_are_two_happenings() -> None:
@@ -156,16 +307,64 @@ def test_a_record_and_an_alarm_of_one_number_are_two_happenings() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [30000, 30100])
-@pytest.mark.parametrize("no_id", [{"id": 0}, {"id": "0"}, {"id": None}, {"id": ""}, {"id": True}, {}])
-def test_without_an_id_a_record_is_known_by_what_it_holds(kind: int, no_id: dict[str, Any]) -> None:
-    def message(**more: Any) -> dict[str, Any]:
-        return {"code": kind, "data": {**no_id, "signTime": 5, "status": 1, **more}}
+NO_IDS: list[dict[str, Any]] = [
+    {"id": 0},
+    {"id": "0"},
+    {"id": 0.0},
+    {"id": -1},
+    {"id": None},
+    {"id": ""},
+    {"id": " "},
+    {"id": "null"},
+    {"id": "(null)"},
+    {"id": "NaN"},
+    {"id": True},
+    {"id": []},
+    {},
+]
 
-    assert _identity(message()) == _identity({**message(), "messageId": "another"})
+
+@pytest.mark.parametrize("kind", [30000, 30100])
+@pytest.mark.parametrize("no_id", NO_IDS)
+def test_without_an_id_a_record_is_known_by_what_it_holds(kind: int, no_id: dict[str, Any]) -> None:
+    time = {"signTime": int(AT), "alarmTime": int(AT)}
+
+    def message(**more: Any) -> dict[str, Any]:
+        return {"code": kind, "data": {**no_id, **time, "status": 1, **more}}
+
+    assert _identity(message()) == _identity({**message(), "messageId": "another", "sendTime": 5})
     assert _identity(message()) == _identity({"eventType": kind, "data": _snake(message()["data"])})
-    assert _identity(message()) != _identity(message(signTime=6))
+    assert _identity(message()) == _identity(message(status="1", name=None, groups=[]))
+    assert _identity(message()) != _identity(message(signTime=int(AT) + 1, alarmTime=int(AT) + 1))
+    assert _identity(message()) != _identity(message(deviceName="south door"))
     assert _identity(message()) != _identity({"code": 60100 - kind, "data": message()["data"]})
+
+
+def test_without_an_id_older_and_newer_names_are_one_happening() -> None:
+    newer = access_record(id=0, groups=[])
+
+    assert _identity({"eventType": 30000, "data": senselink.older(newer)}) == _identity({"code": 30000, "data": newer})
+
+
+@pytest.mark.parametrize("kind", [30000, 30100])
+def test_without_id_and_time_a_record_is_of_the_message_that_brings_it(kind: int) -> None:
+    def message(**around: Any) -> list[str]:
+        return _identity({"eventType": kind, "data": {"id": 0, "userId": 17, "signTime": 0}, **around})
+
+    assert message(messageId="M1", sendTime=1) == message(messageId="M1", sendTime=2)
+    assert message(messageId="M1") != message(messageId="M2")
+    for nil in ("00000000-0000-0000-0000-000000000000", "", None, "null", 0):
+        assert message(messageId=nil, sendTime=1) != message(messageId=nil, sendTime=2)
+        assert message(messageId=nil, sendTime=1) == message(sendTime="1")
+
+
+def test_an_id_without_a_time_is_no_identity_alone() -> None:
+    def message(**more: Any) -> list[str]:
+        return _identity({"eventType": 30000, "data": {"id": 3, "userId": 17, **more}})
+
+    assert message() == message(signTime=None)
+    assert len({tuple(message(**more)) for more in ({}, {"userId": 18}, {"signDate": "2026-07-01"})}) == 3
+    assert message(signDate="2026-07-01") == message(signDate="20260701", userId=18)
 
 
 @pytest.mark.parametrize("message", [b'{"code":30000,"message""push","data":{}}', b"\xff\xfe", b"", b"[" * 3000])
@@ -181,6 +380,18 @@ def test_what_cannot_be_parsed_is_known_by_its_bytes(senselink: House[Any], mess
 @pytest.mark.parametrize("message", [None, 5, "30000", [30000], {"code": 30000}, {"code": 30000, "data": [1]}, {}])
 def test_what_is_no_message_is_known_by_what_it_holds(message: object) -> None:
     assert _identity(message) == ["message", json.dumps(message, sort_keys=True)]
+
+
+def test_a_message_that_nobody_knows_is_the_same_when_it_is_sent_again_and_else_another() -> None:
+    def message(**around: Any) -> list[str]:
+        return _identity({"eventType": 30200, "messageId": "M1", "sendTime": 1, "data": {"id": 7}, **around})
+
+    assert message() == message(sendTime=2)
+    assert (
+        len({tuple(message(**more)) for more in ({}, {"messageId": "M2"}, {"data": {"id": 8}}, {"eventType": 30300})})
+        == 4
+    )
+    assert message(messageId="") != message(messageId="", sendTime=2)
 
 
 def test_camel_case_goes_all_the_way_down() -> None:
