@@ -24,6 +24,10 @@ _AT_LEAST: Final = 1.0
 """Seconds that are taken to keep a push in any case: one that came late, or by another clock, is kept all the same."""
 
 
+_FOR_THE_SECRET: Final = 1.5
+"""Seconds of them that a push waits at most for a secret that is not at hand."""
+
+
 class Settings(VendorSettings):
     """The function's settings: none besides every vendor's."""
 
@@ -63,4 +67,4 @@ def vendor(
     )
 
 
-lambda_handler = edge.http(Settings, vendor, hurried=True)
+lambda_handler = edge.http(Settings, vendor, patience=lambda _: _FOR_THE_SECRET)

@@ -11,9 +11,9 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, SecretStr, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, model_validator
 
-from gatehouse.accounts import Credentials
+from gatehouse.accounts import Credentials, Key
 from gatehouse.reading import read_json, read_time, whole
 from gatehouse.wire import Code, DecisiveCode, Message, Number, Text, text
 
@@ -26,25 +26,16 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _not_blank(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().strip():
-        raise ValueError("is empty: whoever sends nothing would have it")
-    return secret
-
-
-type _Secret = Annotated[SecretStr, AfterValidator(_not_blank)]
-
-
 class Server(Credentials):
     """A SenseLink server: the tokens of its subscription, and how the listener reaches it."""
 
     server: str = Field(min_length=1)
-    tokens: tuple[_Secret, ...] = ()
+    tokens: tuple[Key, ...] = ()
     """Those in the path of its event subscription, each that is live."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
     """The address that the listener connects to: `wss://HOST:9000`."""
     app_key: str | None = Field(default=None, pattern=r"\S")
-    app_secret: _Secret | None = None
+    app_secret: Key | None = None
     api_url: str | None = Field(default=None, pattern=r"^https?://[^?#@]+$")
     """The address of the lists and the pictures, `https://HOST`; without it, gaps are reported and not filled."""
     time_zone: Annotated[
