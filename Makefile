@@ -6,6 +6,7 @@ run := $(UV) run --frozen
 sam := $(run) python -m ops.tools sam
 export := $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
 image := gatehouse-listener
+digest := .local/pushed-image
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
@@ -73,7 +74,11 @@ push-image: ## the same, into ECR as IMAGE=ACCOUNT.dkr.ecr.REGION.amazonaws.com/
 	aws ecr get-login-password --region $(word 4,$(subst ., ,$(IMAGE))) \
 		| docker login --username AWS --password-stdin $(firstword $(subst /, ,$(IMAGE)))
 	docker push $(IMAGE)
-	@echo 'Now: make deploy ARGS="--parameter-overrides SenselinkImage=$(IMAGE) …"'
+	@mkdir -p $(dir $(digest))
+	@docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(IMAGE) \
+		| grep -F '$(firstword $(subst :, ,$(IMAGE)))@sha256:' | tail -n 1 | tee $(digest)
+	@test -s $(digest) || { echo 'Docker names no digest of $(IMAGE)'; exit 1; }
+	@echo "It is in $(digest). Now: make deploy ARGS=\"--parameter-overrides SenselinkImage=$$(cat $(digest)) …\""
 
 diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
 	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
