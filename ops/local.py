@@ -111,9 +111,10 @@ def running(
 
 def _built(folder: Path, log: Path) -> Path:
     """What `sam build` makes, with the layer for this machine."""
+    programs = tools.installed(tools.SAM)
     with log.open("w") as output:
-        command = [*tools.command(tools.SAM, "sam"), "build", "--build-dir", str(folder)]
-        environ = tools.environment(PLATFORM=_platform())
+        command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
+        environ = tools.environment(programs, PLATFORM=_platform())
         if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
             raise RuntimeError(f"sam build failed, see {log}")
     return folder
@@ -122,7 +123,10 @@ def _built(folder: Path, log: Path) -> Path:
 @contextlib.contextmanager
 def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
     port = _free_port()
-    environ = tools.environment(
+    programs = tools.installed(tools.EMULATOR)
+    environ = tools.bare_environment(
+        programs,
+        home=scratch,
         GATEWAY_PORT=str(port),
         BIND_HOST="127.0.0.1",
         MINISTACK_HOST="127.0.0.1",
@@ -136,7 +140,7 @@ def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
     )
     with log.open("w") as output:
         process = subprocess.Popen(
-            tools.command(tools.EMULATOR, "ministack"),
+            [programs / "ministack"],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=output,
