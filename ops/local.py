@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ FOLDER = Path(".local")
 REGION = "eu-central-1"
 _STACK_NAME = "gatehouse"
 _RULES = Path(__file__).with_name("rules.local.json")
+_GUARD = Path(__file__).with_name("guard.py")
 _API_ID = "9a7e4005"
+_API_PATH = f"/_aws/execute-api/{_API_ID}"
 _PORT = 4566
 _AT_ONCE = 12
 
@@ -74,6 +76,7 @@ def running(
     options: Options | None = None,
     *,
     simulate: bool = False,
+    admitted: Sequence[str] = (),
 ) -> Iterator[Stack]:
     """The local stack, from nothing; ended with everything that it started when the block ends.
 
@@ -82,6 +85,7 @@ def running(
         folder: where it keeps its logs, `stack.json` and what it builds.
         options: of the simulated vendors, where they are not the defaults.
         simulate: whether what runs beside it sends something by itself.
+        admitted: the names by which a tunnel reaches the vendors' API.
 
     Raises:
         RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
@@ -95,7 +99,7 @@ def running(
     described.unlink(missing_ok=True)
     with (
         simulators.running(options or {}) as parameters,
-        _emulator(logs / "emulator.log", scratch, noted) as endpoint,
+        _emulator(logs / "emulator.log", scratch, noted, admitted) as endpoint,
     ):
         build = _built(folder / "build", logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
@@ -121,14 +125,13 @@ def _built(folder: Path, log: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
+def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) -> Iterator[str]:
     port = _free_port()
     programs = tools.installed(tools.EMULATOR)
     environ = tools.bare_environment(
         programs,
         home=scratch,
         GATEWAY_PORT=str(port),
-        BIND_HOST="127.0.0.1",
         MINISTACK_HOST="127.0.0.1",
         MINISTACK_REGION=REGION,
         # A stream's triggers stall after a restart with kept state: every start is from nothing.
@@ -137,10 +140,15 @@ def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
         STATE_DIR=str(scratch.absolute()),
         TMPDIR=str(scratch.absolute()),
         PYTHONUNBUFFERED="1",
+        # Its ports besides the guarded one, which it would open to the network.
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
     )
+    # -P: beside the guard are modules of ours, which are not to take another's place.
+    command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", _API_PATH]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [programs / "ministack"],
+            [*command, *(word for name in admitted for word in ("--allow-host", name))],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -231,7 +239,7 @@ def _platform() -> str:
 
 
 def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
-    api_url = f"{endpoint}/_aws/execute-api/{_API_ID}"
+    api_url = endpoint + _API_PATH
     stack = Stack(
         api_url=api_url,
         aws_endpoint_url=endpoint,
