@@ -5,12 +5,16 @@ export UV := $(or $(shell command -v uv),$(fetched))
 run := $(UV) run --frozen
 sam := $(run) python -m ops.tools sam
 export := $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header
+tools := $(wildcard ops/requirements/*.in)
+pinned := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.13 --only-binary :all: \
+	--no-emit-index-url --no-annotate --no-header
 image := gatehouse-listener
+digest := .local/pushed-image
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy image push-image diagram requirements
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy image push-image diagram requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,7 +77,11 @@ push-image: ## the same, into ECR as IMAGE=ACCOUNT.dkr.ecr.REGION.amazonaws.com/
 	aws ecr get-login-password --region $(word 4,$(subst ., ,$(IMAGE))) \
 		| docker login --username AWS --password-stdin $(firstword $(subst /, ,$(IMAGE)))
 	docker push $(IMAGE)
-	@echo 'Now: make deploy ARGS="--parameter-overrides SenselinkImage=$(IMAGE) …"'
+	@mkdir -p $(dir $(digest))
+	@docker inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' $(IMAGE) \
+		| grep -F '$(firstword $(subst :, ,$(IMAGE)))@sha256:' | tail -n 1 | tee $(digest)
+	@test -s $(digest) || { echo 'Docker names no digest of $(IMAGE)'; exit 1; }
+	@echo "It is in $(digest). Now: make deploy ARGS=\"--parameter-overrides SenselinkImage=$$(cat $(digest)) …\""
 
 diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
 	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
@@ -82,7 +90,11 @@ requirements: $(UV) ## the layer's and the image's, from the lock; run it after 
 	$(export) --no-emit-package websocket-client --output-file layers/gatehouse/requirements.txt
 	$(export) --output-file functions/senselink/image-requirements.txt
 
+pins: $(UV) ## uv, SAM and the emulator with all that they pull in, from ops/requirements/*.in; ARGS=--upgrade for newer ones
+	@for tool in $(tools:.in=); do $(pinned) $(ARGS) $$tool.in --output-file $$tool.txt || exit; done
+
 # uv makes everything else; from / so that a pyenv without our version does not stand in the way.
 $(fetched):
 	cd / && python3 -m venv $(CURDIR)/.local/uv
-	$(CURDIR)/.local/uv/bin/pip install --quiet --disable-pip-version-check uv
+	$(CURDIR)/.local/uv/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement $(CURDIR)/ops/requirements/uv.txt

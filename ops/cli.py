@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, local, pending, simulators
+from ops import calls, guard, local, pending, simulators
 from ops.simulators import Options, Request
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
@@ -32,6 +32,14 @@ def main() -> int:
     up.add_argument("--until-seen", action="store_true", help="with --watch: end when each vendor's events were seen")
     up.add_argument(
         "--folder", type=Path, default=local.FOLDER, help="where it keeps logs and stack.json (%(default)s)"
+    )
+    up.add_argument(
+        "--allow-host",
+        type=guard.host_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a tunnel's name, by which vendors reach the API and nothing else; without it there is this machine only",
     )
     simulators.add_arguments(up)
     pending.add_arguments(
@@ -57,8 +65,13 @@ def main() -> int:
 def _up(arguments: argparse.Namespace) -> None:
     print("Building and deploying template.yaml into an emulator on this machine …", flush=True)
     options = simulators.chosen(arguments)
-    with local.running(arguments.announce, arguments.folder, options, simulate=arguments.simulate) as stack:
+    admitted = arguments.allow_host
+    with local.running(
+        arguments.announce, arguments.folder, options, simulate=arguments.simulate, admitted=admitted
+    ) as stack:
         print(f"API            {stack.api_url}")
+        for name in admitted:
+            print(f"  by a tunnel  {name}{urllib3.util.parse_url(stack.api_url).path}")
         print(f"AWS endpoint   {stack.aws_endpoint_url}")
         print(f"Everything     {arguments.folder / 'stack.json'}")
         print("Ctrl-C ends it.\n", flush=True)

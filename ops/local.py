@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ FOLDER = Path(".local")
 REGION = "eu-central-1"
 _STACK_NAME = "gatehouse"
 _RULES = Path(__file__).with_name("rules.local.json")
+_GUARD = Path(__file__).with_name("guard.py")
 _API_ID = "9a7e4005"
+_API_PATH = f"/_aws/execute-api/{_API_ID}"
 _PORT = 4566
 _AT_ONCE = 12
 
@@ -74,6 +76,7 @@ def running(
     options: Options | None = None,
     *,
     simulate: bool = False,
+    admitted: Sequence[str] = (),
 ) -> Iterator[Stack]:
     """The local stack, from nothing; ended with everything that it started when the block ends.
 
@@ -82,6 +85,7 @@ def running(
         folder: where it keeps its logs, `stack.json` and what it builds.
         options: of the simulated vendors, where they are not the defaults.
         simulate: whether what runs beside it sends something by itself.
+        admitted: the names by which a tunnel reaches the vendors' API.
 
     Raises:
         RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
@@ -95,7 +99,7 @@ def running(
     described.unlink(missing_ok=True)
     with (
         simulators.running(options or {}) as parameters,
-        _emulator(logs / "emulator.log", scratch, noted) as endpoint,
+        _emulator(logs / "emulator.log", scratch, noted, admitted) as endpoint,
     ):
         build = _built(folder / "build", logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
@@ -111,20 +115,23 @@ def running(
 
 def _built(folder: Path, log: Path) -> Path:
     """What `sam build` makes, with the layer for this machine."""
+    programs = tools.installed(tools.SAM)
     with log.open("w") as output:
-        command = [*tools.command(tools.SAM, "sam"), "build", "--build-dir", str(folder)]
-        environ = tools.environment(PLATFORM=_platform())
+        command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
+        environ = tools.environment(programs, PLATFORM=_platform())
         if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
             raise RuntimeError(f"sam build failed, see {log}")
     return folder
 
 
 @contextlib.contextmanager
-def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
+def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) -> Iterator[str]:
     port = _free_port()
-    environ = tools.environment(
+    programs = tools.installed(tools.EMULATOR)
+    environ = tools.bare_environment(
+        programs,
+        home=scratch,
         GATEWAY_PORT=str(port),
-        BIND_HOST="127.0.0.1",
         MINISTACK_HOST="127.0.0.1",
         MINISTACK_REGION=REGION,
         # A stream's triggers stall after a restart with kept state: every start is from nothing.
@@ -133,10 +140,15 @@ def _emulator(log: Path, scratch: Path, noted: Path) -> Iterator[str]:
         STATE_DIR=str(scratch.absolute()),
         TMPDIR=str(scratch.absolute()),
         PYTHONUNBUFFERED="1",
+        # Its ports besides the guarded one, which it would open to the network.
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
     )
+    # -P: beside the guard are modules of ours, which are not to take another's place.
+    command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", _API_PATH]
     with log.open("w") as output:
         process = subprocess.Popen(
-            tools.command(tools.EMULATOR, "ministack"),
+            [*command, *(word for name in admitted for word in ("--allow-host", name))],
             env=environ,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -227,7 +239,7 @@ def _platform() -> str:
 
 
 def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
-    api_url = f"{endpoint}/_aws/execute-api/{_API_ID}"
+    api_url = endpoint + _API_PATH
     stack = Stack(
         api_url=api_url,
         aws_endpoint_url=endpoint,
@@ -259,7 +271,8 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
             continue
         artifacts[name] = f"s3://artifacts/{name}"
     behind_flows = _behind_flows(template)  # as it is now: the translation changes it
-    plain = translate.with_routes(translate.translated(template, artifacts, REGION), _API_ID)
+    as_on_aws = translate.translated(template, artifacts, REGION)
+    plain = translate.without_sums(translate.with_routes(as_on_aws, _API_ID))
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,

@@ -1,22 +1,62 @@
-"""Tools that live in environments of their own, because they hold botocore at other versions than ours."""
+"""Tools that live in environments of their own, because they hold botocore at other versions than ours.
+
+Each environment is made of `ops/requirements/<tool>.txt`, and its hashes are checked: `uv tool run` and
+`uv run --with-requirements` accept a file with hashes and check none. Only wheels are taken, since nothing checks what
+the build of a source distribution fetches.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-SAM = "aws-sam-cli==1.170.0"
-EMULATOR = "ministack==1.5.33"
+SAM: Final = "sam"
+EMULATOR: Final = "emulator"
+REQUIREMENTS: Final = Path(__file__).with_name("requirements")
+_FOLDER: Final = Path(".local/tools")
+_WITHOUT_ACCOUNT: Final = frozenset({"build", "validate"})
+"""SAM's commands that ask nothing of AWS."""
+_NO_ACCOUNT: Final = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "BOTO_CONFIG": os.devnull,
+}
+"""Where botocore would look for credentials besides."""
+_HARMLESS: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
-def command(requirement: str, program: str) -> list[str]:
-    """The start of a command line that runs a program of a package, by uv and with this interpreter.
+def installed(tool: str, folder: Path = _FOLDER, requirements: Path = REQUIREMENTS) -> Path:
+    """The folder with a tool's programs, which are what its requirements say.
+
+    Args:
+        tool: its name, which its requirements' file has too.
+        folder: where the tools' environments are.
+        requirements: where the files are.
 
     Raises:
+        RuntimeError: it cannot be installed, or is not what was pinned.
         FileNotFoundError: there is no uv.
     """
-    return [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", requirement, program]
+    environ = (folder / tool).absolute()
+    python = environ / "bin" / "python"
+    if not python.exists():  # or the interpreter that it leads to is gone
+        _run("venv", "--clear", "--python", sys.executable, str(environ))
+    # Of an environment that is as it should be, this takes a few hundredths of a second and no network.
+    pinned = str(requirements / f"{tool}.txt")
+    _run("pip", "sync", "--require-hashes", "--only-binary", ":all:", "--python", str(python), pinned)
+    return python.parent
+
+
+def _run(*command: str) -> None:
+    ended = subprocess.run(
+        [uv(), "--quiet", *command], env=environment(), stderr=subprocess.PIPE, text=True, check=False
+    )
+    if ended.returncode:
+        raise RuntimeError(f"uv {command[0]} failed: {ended.stderr.strip()}")
 
 
 def uv() -> str:
@@ -32,17 +72,53 @@ def uv() -> str:
     return found
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment for these tools: nobody is called home, and our own virtual environment stays ours."""
-    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    return {**inherited, "SAM_CLI_TELEMETRY": "0", "UV": uv(), "PYTHON": sys.executable, **more}
+def environment(programs: Path | None = None, *, account: bool = False, **more: str) -> dict[str, str]:
+    """The environment for these tools: nobody is called home, and our own virtual environment stays ours.
+
+    Args:
+        programs: a tool's, which come before all others.
+        account: whether the developer's account in AWS is passed on.
+        more: further variables, or other values.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "VIRTUAL_ENV" and (account or not name.startswith("AWS_"))
+    }
+    ours = {"SAM_CLI_TELEMETRY": "0", "UV": uv(), "PYTHON": sys.executable}
+    return {**_with_programs(inherited, programs), **({} if account else _NO_ACCOUNT), **ours, **more}
+
+
+def bare_environment(programs: Path, home: Path, **more: str) -> dict[str, str]:
+    """The environment for what runs vendors' words: nothing of the developer's but where programs are.
+
+    Args:
+        programs: the tool's, which come before all others.
+        home: an empty folder that it takes for the developer's own.
+        more: its settings.
+    """
+    inherited = {name: os.environ[name] for name in _HARMLESS if name in os.environ}
+    return {**_with_programs(inherited, programs), **_NO_ACCOUNT, "HOME": str(home.absolute()), **more}
+
+
+def _with_programs(environ: Mapping[str, str], programs: Path | None) -> dict[str, str]:
+    path = [*([str(programs)] if programs else []), environ.get("PATH", os.defpath)]
+    return {**environ, "PATH": os.pathsep.join(path)}
+
+
+def needs_account(arguments: Sequence[str]) -> bool:
+    """Whether SAM's command asks something of the developer's account in AWS."""
+    return _WITHOUT_ACCOUNT.isdisjoint(arguments[:1])
 
 
 def main() -> int:
     """`python -m ops.tools sam …` runs SAM."""
-    programs = {"sam": SAM}
     name, *arguments = sys.argv[1:]
-    return subprocess.run([*command(programs[name], name), *arguments], env=environment(), check=False).returncode
+    if name != SAM:
+        raise SystemExit(f"there is no tool {name}")
+    programs = installed(SAM)
+    environ = environment(programs, account=needs_account(arguments))
+    return subprocess.run([programs / "sam", *arguments], env=environ, check=False).returncode
 
 
 if __name__ == "__main__":

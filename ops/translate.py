@@ -63,6 +63,16 @@ def definition(path: Path) -> str:
     return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(path.read_text())))
 
 
+def without_sums(template: Template) -> Template:
+    """The same template without the alarms on a sum of metrics, which the emulator refuses with the whole stack."""
+    resources = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
+    }
+    return {**template, "Resources": resources}
+
+
 def with_routes(template: Template, api_id: str) -> Template:
     """The same template with each HTTP API's OpenAPI body as integrations and routes, and its id pinned.
 

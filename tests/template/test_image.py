@@ -24,7 +24,7 @@ from moto.server import ThreadedMotoServer
 from ops import tools
 from tests.template import dockerfile, driver
 from tests.template.dockerfile import Dockerfile, Replay, Stage
-from tests.template.stack import ROOT, Stack, Task
+from tests.template.stack import ROOT, Stack, Task, sam
 
 _STACK: Final = Stack(driver.parameters())
 _TASKS: Final = _STACK.tasks()
@@ -56,7 +56,11 @@ def _faults(file: Dockerfile) -> list[str]:
     users = [step.text for step in file.last.of("USER")]
     told = [step.text for stage in file.stages for word in ("ARG", "ENV") for step in stage.of(word)]
     faults = {
-        "a base has no version": not all(re.fullmatch(r"[\w./-]+:\d[\w.-]*", stage.base) for stage in file.stages),
+        "its base is not one exact version": not all(
+            re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+(-[\w.-]+)?(@sha256:[0-9a-f]{64})?", stage.base)
+            and stage.base == file.last.base
+            for stage in file.stages
+        ),
         "it runs as root, or as whoever has a name": not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]),
         "it is not Python that gets the signals": not all(
             step.is_list for word in ("ENTRYPOINT", "CMD") for step in file.last.of(word)
@@ -89,8 +93,11 @@ def test_the_linter_can_say_something(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("FROM python:3.13-slim-trixie\n", "FROM python:slim\n"),
-        ("FROM python:3.13-slim-trixie\n", "FROM python\n"),
+        ("FROM python:3.13.18-slim-trixie\n", "FROM python:slim\n"),
+        ("FROM python:3.13.18-slim-trixie\n", "FROM python\n"),
+        ("FROM python:3.13.18-slim-trixie\n", "FROM python:3.13.17-slim-trixie\n"),
+        ("python:3.13.18-slim-trixie", "python:3.13-slim-trixie"),
+        ("python:3.13.18-slim-trixie", "python:3-slim-trixie"),
         ("USER 65532:65532", "USER 0"),
         ("USER 65532:65532", "USER nobody"),
         ("USER 65532:65532", ""),
@@ -172,6 +179,45 @@ def test_what_is_no_address_in_ecr_with_a_tag_is_not_pushed(image: str) -> None:
     )
     assert ended.returncode != 0
     assert "IMAGE is to be" in ended.stdout
+
+
+_DOCKER: Final = """#!/bin/sh
+case "$1" in
+inspect) printf '%s\\n' elsewhere.example/other@sha256:{other} $DIGESTS ;;
+esac
+"""
+
+
+def _pushed(folder: Path, image: str, digests: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """What `make push-image` says and writes down, with a Docker that says of what was pushed what is given."""
+    for name, text in {"docker": _DOCKER.format(other="0" * 64), "aws": "#!/bin/sh\necho word\n"}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    ended = subprocess.run(
+        ["make", "push-image", f"IMAGE={image}", f"digest={folder / 'noted'}"],  # noqa: S607
+        cwd=ROOT,
+        env={**os.environ, "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]), "DIGESTS": digests},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended, (folder / "noted").read_text()
+
+
+def test_what_was_pushed_is_written_down_by_its_digest(tmp_path: Path) -> None:
+    repository = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/gatehouse"
+    digest = f"{repository}@sha256:{'a1' * 32}"
+    ended, noted = _pushed(tmp_path, f"{repository}:7", digest)
+    assert (ended.returncode, noted) == (0, f"{digest}\n"), ended.stderr
+    assert f"SenselinkImage={digest} " in ended.stdout
+    allowed = sam()["Parameters"]["SenselinkImage"]["AllowedPattern"]
+    assert re.search(allowed, digest)
+
+
+def test_what_has_no_digest_was_not_pushed(tmp_path: Path) -> None:
+    ended, noted = _pushed(tmp_path, "123456789012.dkr.ecr.eu-central-1.amazonaws.com/gatehouse:7", "")
+    assert (ended.returncode != 0, noted) == (True, "")
+    assert "no digest" in ended.stdout
 
 
 # ─── What is built ────────────────────────────────────────────────────────────────────────────────────────────────

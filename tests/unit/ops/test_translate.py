@@ -113,3 +113,15 @@ def test_a_template_has_each_artifacts_address_where_its_type_wants_it() -> None
     assert plain["Flow"]["Type"] == "AWS::StepFunctions::StateMachine"
     assert plain["Flow"]["Properties"]["DefinitionS3Location"] == {"Bucket": "artifacts", "Key": "Flow"}
     assert plain["Flow"]["Properties"]["DefinitionSubstitutions"] == {"Function": {"Fn::GetAtt": ["Worker", "Arn"]}}
+
+
+def test_an_alarm_on_a_sum_of_metrics_is_left_out() -> None:
+    """The emulator refuses it, and with it the whole stack."""
+    summed = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {"Metrics": [{"Id": "all", "Expression": "SUM(METRICS())"}]},
+    }
+    plain = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
+    other = {"Type": "AWS::SNS::Topic", "Properties": {"Metrics": []}}
+    template = {"Resources": {"Summed": summed, "Plain": plain, "Other": other}, "Outputs": {}}
+    assert translate.without_sums(template) == {"Resources": {"Plain": plain, "Other": other}, "Outputs": {}}
