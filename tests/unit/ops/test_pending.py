@@ -12,7 +12,7 @@ from tests.builders import some_record
 
 def _book(aws: Aws, age: timedelta) -> EventsTable:
     """A book whose clock is behind by an age."""
-    return EventsTable(aws.dynamodb, TABLE, 90, lambda: datetime.now(UTC) - age)
+    return EventsTable(aws.dynamodb, TABLE, 3650, lambda: datetime.now(UTC) - age)
 
 
 def test_only_what_is_old_and_pending_is_sent_in_the_form_that_redrive_reads(monkeypatch: pytest.MonkeyPatch) -> None:
