@@ -1,31 +1,43 @@
-"""The calls we make to a SenseLink server: which records it has, and its pictures.
+"""The calls we make to a SenseLink server: which records and alarms it has, and its pictures.
 
-Neither is in the document of the push; both are as clients of the vendor's open API use them.
+None of them is in the document of the push. They are as the vendor's open API has them, and clients of it use them.
 """
 
-import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from urllib.parse import quote
 
 import urllib3
+from pydantic import JsonValue
 
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
 from gatehouse.errors import GatehouseError, WrongSetting
+from gatehouse.reading import read_json, whole
 
 PAGE: Final = 100
 """Records at once; a server gives no more."""
+ALARM_PAGE: Final = 1000
+"""Alarms at once; a server gives no more."""
 _RECORDS: Final = "/api/v3/record/list"
+_ALARMS: Final = "/api/v2/device/alarm/list"
 _PICTURE: Final = "/v1/image/{kind}/{reference}"
 _KINDS: Final = {"avatar": 1}
 """A picture's kind by its role: 1 of a person, 2, for all others, taken on the spot."""
+_LISTS: Final = ("list", "record_list", "recordList", "alarm_list", "alarmList")
+"""Names of a list, by version; or it is `data` itself."""
+_OK: Final = 200
 _ANSWER: Final = 16 * 1024 * 1024
 """Bytes."""
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=20)
+_NEAR: Final = timedelta(hours=3)
+"""How near a change of the clocks is for a time of day to be in doubt."""
+
+type Row = dict[str, JsonValue]
+"""A record or an alarm in a list, in the server's own words."""
 
 
 class CallFailed(GatehouseError):
@@ -55,21 +67,35 @@ class Client:
         self._now = now
         self._http = urllib3.PoolManager(retries=False, timeout=_TIMEOUT, ssl_context=context(server))
 
-    def records(self, since: datetime, until: datetime) -> Iterator[Mapping[str, Any]]:
-        """The authentications between two times, the oldest first, in the server's own words.
+    def records(self, since: datetime, until: datetime) -> Iterator[Row]:
+        """The authentications between two times, in the server's own words.
+
+        By which of its times a server understands the span, and in which order it lists, differs by version: nothing
+        may be made of either.
 
         Raises:
             NoSuchCall: it has no record list.
             CallFailed: it does not answer as it should.
         """
-        before: list[Mapping[str, Any]] = []
-        for page in range(1, 100_000):
-            found = self._page(since, until, page)
-            # What follows the last page is an empty one, or with some versions the last one again.
-            if not found or found == before:
-                return
-            yield from found
-            before = found
+        span = {
+            "date_time_from": f"{self._wall(since, -1):%Y-%m-%d %H:%M:%S}",
+            "date_time_to": f"{self._wall(until, 1):%Y-%m-%d %H:%M:%S}",
+            "order": "1",
+        }
+        return self._rows(_RECORDS, span, PAGE)
+
+    def alarms(self, since: datetime, until: datetime) -> Iterator[Row]:
+        """The alarms of the days that a span touches, each in the state that it is in, in the server's own words.
+
+        Raises:
+            NoSuchCall: it has no alarm list.
+            CallFailed: it does not answer as it should.
+        """
+        days = {
+            "dateFrom": f"{self._wall(since, -1):%Y-%m-%d}",
+            "dateTo": f"{self._wall(until, 1):%Y-%m-%d}",
+        }
+        return self._rows(_ALARMS, days, ALARM_PAGE)
 
     def picture(self, role: str, reference: str) -> bytes:
         """A picture.
@@ -85,24 +111,42 @@ class Client:
         path = _PICTURE.format(kind=_KINDS.get(role, 2), reference=quote(reference, safe=""))
         return self._get(path, {})
 
-    def _page(self, since: datetime, until: datetime, page: int) -> list[Mapping[str, Any]]:
-        content = self._get(
-            _RECORDS,
-            {
-                "date_time_from": self._local(since),
-                "date_time_to": self._local(until),
-                "order": "1",
-                "page": str(page),
-                "size": str(PAGE),
-            },
-        )
-        try:
-            return _listed(json.loads(content))
-        except (ValueError, RecursionError) as error:
-            raise CallFailed(f"senselink: {_RECORDS} gave no usable answer: {type(error).__name__}") from None
+    def _rows(self, path: str, span: Mapping[str, str], size: int) -> Iterator[Row]:
+        before: list[Row] = []
+        for page in range(1, 100_000):
+            content = self._get(path, {**span, "page": str(page), "size": str(size)})
+            try:
+                found = _listed(read_json(content))
+            except ValueError as error:
+                why = str(error) if isinstance(error, _Refused) else "it gave no usable answer"
+                raise CallFailed(f"senselink: {path}: {why}") from None
+            # What follows the last page is an empty one, or with some versions the last one again.
+            if not found or found == before:
+                return
+            yield from found
+            before = found
 
-    def _local(self, moment: datetime) -> str:
-        return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M:%S}"
+    def _wall(self, moment: datetime, outwards: int) -> datetime:
+        """What a clock on the server's wall shows at one end of a span.
+
+        Where clocks are changed, an hour comes twice, and another one not at all: which of the two a server means is
+        not known, so that the end is moved outwards by as much as they are changed.
+
+        Args:
+            moment: the end.
+            outwards: -1 of its beginning, 1 of its end.
+        """
+        offsets = [_offset((moment + near).astimezone(self._zone)) for near in (-_NEAR, timedelta(), _NEAR)]
+        change = (max(offsets) - min(offsets)) * outwards
+        shown = moment.astimezone(self._zone).replace(tzinfo=None) + change
+        while change and self._never(shown):
+            shown += change
+        return shown
+
+    def _never(self, shown: datetime) -> bool:
+        """Whether no clock ever shows this, since it is put forward over it."""
+        there = shown.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
+        return there.replace(tzinfo=None) != shown
 
     def _get(self, path: str, fields: Mapping[str, str]) -> bytes:
         timestamp = int(self._now() * 1000)
@@ -141,23 +185,40 @@ def context(server: Server) -> ssl.SSLContext:
 
 
 def _name(path: str) -> str:
-    return path if path == _RECORDS else "picture"
+    return path if path in {_RECORDS, _ALARMS} else "picture"
 
 
-def _listed(answer: Any) -> list[Mapping[str, Any]]:
-    """The records in an answer: at `data.list`, `data.record_list` or `data.data.record_list`, by version.
+def _offset(moment: datetime) -> timedelta:
+    return moment.utcoffset() or timedelta()
+
+
+class _Refused(ValueError):
+    """The answer is an error, whatever its HTTP status says."""
+
+
+def _listed(answer: JsonValue) -> list[Row]:
+    """The rows in an answer: at `data.list`, `data.record_list`, `data.data.record_list` and the like, by version.
+
+    A list may be null where it is empty, since some languages write it so. Where there is no list at all, the answer
+    has to say itself that it is empty.
 
     Raises:
-        ValueError: at none of them.
+        ValueError: there is none.
+        _Refused: the answer is an error.
     """
-    data = answer
-    for _ in range(3):
-        if not isinstance(data, dict):
-            break
-        for name in ("list", "record_list", "recordList"):
-            if isinstance(data.get(name), list):
-                return [record for record in data[name] if isinstance(record, dict)]
-        data = data.get("data")
-    if isinstance(data, list):
-        return [record for record in data if isinstance(record, dict)]
-    raise ValueError("no list of records")
+    said = answer.get("code") if isinstance(answer, dict) else None
+    if said is not None and (code := whole(said)) != _OK:
+        raise _Refused("it answered with " + ("a code that is no number" if code is None else f"code {code}"))
+    may_be_null = _LISTS if said is None else (*_LISTS, "data")
+    level, is_empty = answer, False
+    for _ in range(4):
+        if isinstance(level, dict):
+            is_empty = (
+                is_empty or whole(level.get("total")) == 0 or any(level.get(name, 0) is None for name in may_be_null)
+            )
+            level = next((level[name] for name in _LISTS if isinstance(level.get(name), list)), level.get("data"))
+        if isinstance(level, list):
+            return [row for row in level if isinstance(row, dict)]
+    if is_empty:
+        return []
+    raise ValueError("no list")

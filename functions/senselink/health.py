@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -105,6 +105,14 @@ def write(reports: Sequence[Report]) -> None:
     for report in reports:
         gauges(report.told(), vendor="senselink", server=report.server)
     gauges({"DeafServers": Gauge("Count", sum(not report.connected for report in reports))}, vendor="senselink")
+    flush()
+
+
+def tell_of_missed(missed: Mapping[str, int]) -> None:
+    """Writes how many records each server's subscription did not bring, and how many all of them."""
+    for server, records in missed.items():
+        gauges({"MissedBySubscription": Gauge("Count", records)}, vendor="senselink", server=server)
+    gauges({"MissedBySubscription": Gauge("Count", sum(missed.values()))}, vendor="senselink")
     flush()
 
 

@@ -1,54 +1,56 @@
 """The Fargate edge of SenseLink: keeps the WebSocket of each server open, and fetches what it missed.
 
 A thread for each server reads; what it reads is recorded by workers, through the same gate as every push. What is in
-hand at once is bounded: when AWS takes nothing, nothing is read.
+hand at once is bounded: when AWS takes nothing, nothing is read. With `--once` nothing is kept open: what the servers
+that only push have missed is fetched, and the task ends.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Final
 
 from pydantic import Field
 
-from functions.senselink import normalise, verify, wire
-from functions.senselink.client import CallFailed, Client, NoSuchCall, context
+from functions.senselink import once, wire
+from functions.senselink.client import CallFailed, Client, context
 from functions.senselink.connection import TICK, Connection, Denied, Lost, connected
 from functions.senselink.health import Report, serve
+from functions.senselink.lists import AlarmsFailed, Lists, time_of
 from functions.senselink.progress import Progress, Watermarks, WatermarksTable
+from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
 from gatehouse.accounts import Secret
 from gatehouse.errors import Unavailable, WrongSetting
-from gatehouse.events import Notice, NoticeKind, Receipt, Record, Result
-from gatehouse.gate import Gate, Push, Vendor
-from gatehouse.media import Image, image
-from gatehouse.reading import read_json, read_time
+from gatehouse.gate import Gate
+from gatehouse.reading import read_json
 from gatehouse.settings import PictureSettings
 from gatehouse.telemetry import flush, log
 
-_BODY_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes. A message is sent once, so none is refused for its size."""
-_AHEAD: Final = timedelta(days=1)
-"""How far the clock of a server or a terminal may be ahead for its records still to be fetched."""
-_DRAIN: Final = 14.0
-"""Seconds for what is in hand when the task is to stop; all of it has 20."""
 _LAST_WORDS: Final = 2.0
 """Seconds for which a server that does not pause is still read when the task is to stop."""
 _SAVE: Final = 2.0
 """Seconds between two writes of a watermark."""
+_REFUSALS: Final = range(20001, 30000)
+"""Codes by which a server says that it does not want us; 20002 is the one that its document has."""
+_AT_ONCE: Final = 5.0
+"""Seconds: a connection that does not stand for so long was closed at once, and a gap before it goes on."""
+_AWAY: Final = 60.0
+"""Seconds at most before the next attempt where there was no connection."""
+_UNWANTED: Final = 300.0
+"""Seconds at most where there was one, and it was closed at once."""
+_PATIENCE: Final = 10
+"""Failures of an alarm list after which records are not kept waiting for it any longer."""
 
 
 class Settings(PictureSettings):
@@ -56,7 +58,7 @@ class Settings(PictureSettings):
 
     secret_arn: str = Field(min_length=1)
     watermarks_table: str = Field(min_length=1)
-    servers: str = Field(min_length=1)
+    servers: str = ""
     """Names of servers in the secret, joined by commas."""
     silence: float = Field(default=90, ge=1, le=3600)
     """Seconds without a message after which a connection is dead, however open it looks."""
@@ -64,6 +66,12 @@ class Settings(PictureSettings):
     """Seconds before the newest known record from which on a gap is fetched."""
     denied_pause: float = Field(default=300, ge=1, le=86_400)
     """Seconds before the next attempt where a server denies permission."""
+    stands: float = Field(default=60, ge=0, le=3600)
+    """Seconds for which a connection has to stand for the next one to be tried at once when it is lost."""
+    grace: float = Field(default=60, ge=0, le=3600)
+    """Seconds for which `--once` leaves a record to the subscription, which is its usual way."""
+    once_seconds: float = Field(default=600, ge=1, le=86_400)
+    """For which `--once` runs at most."""
     workers: int = Field(default=16, ge=1, le=64)
     """Messages of a server that are recorded at once."""
     buffer: int = Field(default=500, ge=1, le=10_000)
@@ -72,48 +80,6 @@ class Settings(PictureSettings):
     """Between two reports of the metrics."""
     health_port: int = Field(default=8080, ge=0, le=65_535)
     """Where `GET /` tells, on this host alone, whether the threads live; 0 for any."""
-
-
-class Api(Protocol):
-    """What the listener asks of a server besides its messages."""
-
-    def records(self, since: datetime, until: datetime) -> Iterable[Mapping[str, Any]]:
-        """The records between two times, in the server's words. Raises `NoSuchCall`, `CallFailed`."""
-
-    def picture(self, role: str, reference: str) -> bytes:
-        """A picture. Raises `NoSuchCall`, `CallFailed`."""
-
-
-class Stop:
-    """The word that ends the task."""
-
-    def __init__(self) -> None:
-        self._said = threading.Event()
-        self._ends_at = 0.0
-
-    def say(self) -> None:
-        """It is to end."""
-        self._ends_at = time.monotonic() + _DRAIN
-        self._said.set()
-
-    @property
-    def said(self) -> bool:
-        """Whether it is to end."""
-        return self._said.is_set()
-
-    @property
-    def since(self) -> float:
-        """Seconds since it was said."""
-        return time.monotonic() - (self._ends_at - _DRAIN) if self.said else 0.0
-
-    @property
-    def over(self) -> bool:
-        """Whether the time for what is in hand is over."""
-        return self.said and time.monotonic() > self._ends_at
-
-    def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until it is said."""
-        self._said.wait(seconds)
 
 
 class Listener:
@@ -141,31 +107,39 @@ class Listener:
             now: a clock.
         """
         self._server = server
-        self._gate = gate
         self._watermarks = watermarks
         self._settings = settings
         self._stop = stop
-        self._api = api
         self._now = now
         self._progress = Progress()
         self._saved: datetime | None = None
         self._saved_at = 0.0
-        self._room = threading.BoundedSemaphore(settings.buffer)
-        self._workers = ThreadPoolExecutor(settings.workers, thread_name_prefix=f"{server.server}-")
         self._filling = False
         self._filling_lock = threading.Lock()
-        self._trusted = _Trusted(wire.Accounts(accounts=(server,)))
+        self._connected_at = 0.0
         self.report = Report(server.server)
+        self._recorder = Recorder(
+            server,
+            gate,
+            stop,
+            api,
+            workers=settings.workers,
+            buffer=settings.buffer,
+            alive=self.report.tick,
+        )
+        self._lists = Lists(server, self._recorder, api, stop, now)
 
     # ─── The connection ───────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self) -> None:
         """Listens until it is to stop; then what is in hand is finished, and the watermark written."""
         self._progress = Progress(self._known())
-        failures = 0
+        pauses = _Pauses(self._settings)
         while not self._stop.said:
+            opened_at: float | None = None
             try:
                 with connected(self._server, self._settings.silence) as connection:
+                    opened_at = time.monotonic()
                     self._listen(connection)
             except Denied as error:
                 log.error("permission denied", server=self._server.server, why=str(error))
@@ -173,9 +147,7 @@ class Listener:
                 pause = self._settings.denied_pause
             except Lost as error:
                 log.warning("no connection", server=self._server.server, why=str(error))
-                failures = 1 if self.report.connected else failures + 1
-                # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-                pause = random.uniform(0, min(60.0, 2.0 ** min(failures - 1, 6)))  # noqa: S311 - no secret
+                pause = pauses.after(None if opened_at is None else time.monotonic() - opened_at)
             else:
                 pause = 0.0
             if self.report.connected:
@@ -221,11 +193,12 @@ class Listener:
         except ValueError:
             payload = None
         kind = wire.kind(payload)
-        if kind == Kind.DENIED:
-            raise Denied("answered 20002")
+        if kind in _REFUSALS:
+            raise Denied(f"answered {kind}")
         self._greet(received_at)
         if kind not in {Kind.CONNECTED, Kind.HEARTBEAT}:
-            self._hand(message, received_at, self._progress.begin(_time(wire.record(payload), received_at)))
+            ticket = self._progress.begin(time_of(payload, received_at, self._server))
+            self._recorder.hand(message, received_at, lambda _: self._progress.end(ticket))
 
     def _greet(self, now: datetime) -> None:
         """The connection stands: with the first message, be it the greeting or not."""
@@ -233,6 +206,7 @@ class Listener:
             return
         log.info("connected", server=self._server.server)
         self._progress.connected(now)
+        self._connected_at = time.monotonic()
         self.report.connected = True
         with self._filling_lock:
             if self._filling or self._progress.gap is None:
@@ -240,68 +214,11 @@ class Listener:
             self._filling = True
         threading.Thread(target=self._fill, name=f"{self._server.server}-fill", daemon=True).start()
 
-    # ─── A message ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _hand(self, message: bytes, received_at: datetime, ticket: object) -> Future[bool] | None:
-        """Hands a message to the workers, once there is room; None if the task has no more time for it."""
-        while not self._room.acquire(timeout=TICK):
-            self.report.tick()
-            if self._stop.over:
-                return None
-        return self._workers.submit(self._keep, message, received_at, ticket)
-
-    def _keep(self, message: bytes, received_at: datetime, ticket: object) -> bool:
-        """Records a message, however long it takes; False if the task had to stop before."""
-        push = Push("GET", (self._server.url or "",), {}, message, received_at)
-        pause = 0.1
-        try:
-            while not self._stop.over:
-                try:
-                    self._gate.receive(push, self._vendor(message), self._trusted)
-                except Exception as error:  # noqa: BLE001 - it will not be sent again, so it is tried again
-                    # A library's exception in the chain may quote the message, so no traceback here.
-                    log.error("not recorded yet", server=self._server.server, error=type(error).__name__)
-                    time.sleep(pause)
-                    pause = min(pause * 2, 5.0)
-                else:
-                    self._progress.end(ticket)
-                    return True
-            return False
-        finally:
-            self._room.release()
-
-    def _vendor(self, message: bytes) -> Vendor[wire.Accounts, verify.Verified]:
-        """SenseLink as it comes by a connection of ours, whose far end is known."""
-        return Vendor(
-            name="senselink",
-            accounts=wire.Accounts,
-            verify=lambda _push, _accounts: verify.Verified(self._server, self._pictures(message)),
-            decrypt=verify.decrypt,
-            identity=verify.identity,
-            normalise=partial(normalise.normalise, zone=self._server.zone),
-            deciding=verify.DECIDING,
-            images=verify.images,
-            acknowledgement=None,
-            body_limit=_BODY_LIMIT,
-        )
-
-    def _pictures(self, message: bytes) -> dict[str, Image | None]:
-        """The pictures that a message names, as far as the server gives them."""
-        if self._api is None or not self._server.pictures:
-            return {}
-        found: dict[str, Image | None] = {}
-        for role, reference in wire.pictures(message):
-            try:
-                found[role] = image(self._api.picture(role, reference))
-            except (CallFailed, NoSuchCall) as error:
-                log.warning("a picture stays where it is", server=self._server.server, role=role, why=str(error))
-        return found
-
     # ─── What was missed ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _fill(self) -> None:
         """Fetches what was missed, gap by gap, until there is none or no connection."""
-        failures = 0
+        failures = of_alarms = 0
         while True:
             with self._filling_lock:
                 gap = self._progress.gap
@@ -311,63 +228,48 @@ class Listener:
             number, since = gap
             until = self._now()
             try:
-                upto = self._fetch(since, until)
-            except NoSuchCall:
-                upto = self._told(since, until)
+                upto = self._filled(since, until, without_alarms=of_alarms >= _PATIENCE)
             except Exception as error:  # noqa: BLE001 - whatever it is, the gap is still there
                 why = str(error) if isinstance(error, CallFailed) else type(error).__name__
                 log.warning("the gap cannot be filled yet", server=self._server.server, why=why)
                 failures += 1
+                of_alarms += isinstance(error, AlarmsFailed)
                 self._stop.pause(random.uniform(0, min(60.0, 2.0 ** min(failures, 6))))  # noqa: S311 - no secret
                 continue
             if upto is not None:
+                failures = of_alarms = 0
                 self._progress.filled(number, upto)
                 self.report.gap_seconds += (until - since).total_seconds()
 
-    def _fetch(self, since: datetime, until: datetime) -> datetime | None:
-        """Records what the server's list has of a gap; returns the newest one's time, None if the task had to stop."""
-        if self._api is None:
-            raise NoSuchCall("no api_url")
-        in_hand: deque[Future[bool]] = deque()
-        upto = since
-        for record in self._api.records(since - timedelta(seconds=self._settings.overlap), until + _AHEAD):
-            message = json.dumps({"code": int(Kind.RECORD), "data": record}).encode()
-            handed = None if self._stop.said else self._hand(message, self._now(), None)
-            if handed is None:
-                return None
-            self.report.backfilled += 1
-            upto = max(upto, _time(wire.camel(record), until) or upto)
-            in_hand.append(handed)
-            if len(in_hand) > self._settings.buffer and not in_hand.popleft().result():
-                return None
-        return upto if all(handed.result() for handed in in_hand) else None
+    def _filled(self, since: datetime, until: datetime, *, without_alarms: bool) -> datetime | None:
+        """Fetches what was missed, and tells what nobody can fetch; returns up to when the gap is closed.
 
-    def _told(self, since: datetime, until: datetime) -> datetime | None:
-        """Says in the book what nobody can fetch, and up to when; None if the task had to stop before."""
-        receipt = Receipt(
-            vendor="senselink",
-            account=self._server.server,
-            identity=["gap", since.isoformat(), until.isoformat()],
-            received_at=until,
-            payload={"from": since.isoformat(), "to": until.isoformat()},
-        )
-        notice = Notice(
-            **receipt.common(device=None, occurred_at=since),
-            kind=NoticeKind.GAP,
-            result=Result.FAILURE,
-            reason="the server has no record list",
-            reference={"from": since.isoformat(), "to": until.isoformat()},
-        )
-        record = Record.of(receipt.event(notice))
-        while not self._stop.over:
-            try:
-                self._gate.admit(record)
-            except Exception as error:  # noqa: BLE001 - as with a message
-                log.error("a gap is not recorded yet", server=self._server.server, error=type(error).__name__)
-                time.sleep(TICK)
-            else:
-                return until
-        return None
+        What nobody can fetch is told when the connection has stood for a moment: where it is closed again at once,
+        the gap goes on, and is one. None if the connection ended before, or the task had to.
+        """
+        before = self._lists.fetched
+        try:
+            overlap = timedelta(seconds=self._settings.overlap)
+            fetched = self._lists.fetch(since - overlap, until, without_alarms=without_alarms)
+        finally:
+            self.report.backfilled += self._lists.fetched - before
+        if fetched is None:
+            return None
+        if not fetched.lacking:
+            return fetched.upto
+        if not self._stands() or not self._lists.tell(since, until, fetched.lacking):
+            return None
+        return until if Kind.RECORD in fetched.lacking else fetched.upto
+
+    def _stands(self) -> bool:
+        """Waits until it is sure that the connection was not closed at once; False if it was."""
+        connected_at = self._connected_at
+        while self.report.connected and self._connected_at == connected_at and not self._stop.said:
+            left = connected_at + _AT_ONCE - time.monotonic()
+            if left <= 0:
+                return True
+            self._stop.pause(min(TICK, left))
+        return False
 
     # ─── The watermark, and the end ───────────────────────────────────────────────────────────────────────────────
 
@@ -388,30 +290,37 @@ class Listener:
 
     def _drain(self) -> None:
         """Waits for what is in hand, as long as there is time."""
-        free = 0
-        while free < self._settings.buffer and not self._stop.over:
-            free += self._room.acquire(timeout=0.2)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._recorder.drain()
         self._save(at_once=True)
 
 
-class _Trusted:
-    """The accounts of a connection: its far end, whoever it says it is."""
+class _Pauses:
+    """Pauses between attempts: the longer, the more of them came to nothing.
 
-    def __init__(self, accounts: wire.Accounts) -> None:
-        self._accounts = accounts
+    Half of each is by chance, so that not all come back at once:
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
 
-    def accounts(self) -> wire.Accounts:
-        return self._accounts
+    def __init__(self, settings: Settings) -> None:
+        self._stands = settings.stands
+        self._failures = 0
 
-    def newer(self) -> None:
-        return None
+    def after(self, stood: float | None) -> float:
+        """Seconds before the next attempt.
 
-
-def _time(record: Mapping[str, Any] | None, received_at: datetime) -> datetime | None:
-    """When a record was made, by its own word, or when it came, if that is earlier; None if it does not say."""
-    told = read_time(record.get("signTime")) if record else None
-    return None if told is None else min(told, received_at)
+        Args:
+            stood: seconds for which there was a connection; None where there was none. A server that closes each at
+                once, since it does not want us, is asked a dozen times an hour; one that closes each after a while
+                is worth listening to for that while.
+        """
+        if stood is not None and stood >= self._stands:
+            self._failures = 0
+        self._failures += 1
+        longest = _AWAY
+        if stood is not None:
+            longest = _UNWANTED if stood < _AT_ONCE else max(1.0, self._stands - stood)
+        longest = min(longest, 2.0 ** min(self._failures - 1, 9))
+        return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
 
 def listeners(settings: Settings, servers: Sequence[Server], stop: Stop) -> list[Listener]:
@@ -421,7 +330,7 @@ def listeners(settings: Settings, servers: Sequence[Server], stop: Stop) -> list
         WrongSetting: one is named that is not in the secret, or that has not what it takes to connect.
     """
     known = {server.server: server for server in servers}
-    names = [name.strip() for name in settings.servers.split(",") if name.strip()]
+    names = _named(settings)
     if not names:
         raise WrongSetting("SERVERS: names no server")
     for name in names:
@@ -438,8 +347,43 @@ def listeners(settings: Settings, servers: Sequence[Server], stop: Stop) -> list
     ]
 
 
-def main() -> int:
-    """Listens to all servers until SIGTERM."""
+def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> list[once.Fetcher]:
+    """What `--once` does, on AWS: one for each server that has lists and no listener.
+
+    Raises:
+        WrongSetting: there is none, or its entry in the secret cannot be used.
+    """
+    named = _named(settings)
+    known = [
+        server
+        for server in servers
+        if server.server not in named and server.api_url and server.app_key and server.app_secret
+    ]
+    if not known:
+        raise WrongSetting("no server in the secret has api_url, app_key and app_secret, and is not in SERVERS")
+    gate = edge.gate(settings)
+    watermarks = WatermarksTable(lambda: aws.client("dynamodb"), settings.watermarks_table)
+    clients = [Client(server) for server in known]
+    return [
+        once.Fetcher(
+            server,
+            watermarks,
+            Recorder(server, gate, stop, client, workers=settings.workers, buffer=settings.buffer),
+            client,
+            stop,
+            overlap=timedelta(seconds=settings.overlap),
+            grace=timedelta(seconds=settings.grace),
+        )
+        for server, client in zip(known, clients, strict=True)
+    ]
+
+
+def _named(settings: Settings) -> list[str]:
+    return [name.strip() for name in settings.servers.split(",") if name.strip()]
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Listens to all servers until SIGTERM; with `--once`, fetches what those that only push have missed, and ends."""
     stop = Stop()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -448,12 +392,35 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     try:
-        settings = Settings.read(os.environ)
-        secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
-        listening = listeners(settings, secret.accounts().accounts, stop)
+        work = _work(arguments, stop)
     except (WrongSetting, Unavailable) as error:
         log.error("cannot start", error=str(error))
         return 1
+    status = work()
+    flush()
+    return status
+
+
+def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
+    """What is to be done, on AWS; it returns the exit status.
+
+    Raises:
+        WrongSetting: an option, a setting or an entry of the secret.
+        Unavailable: the secret cannot be read.
+    """
+    if list(arguments) not in ([], ["--once"]):
+        raise WrongSetting("there is no option but --once")
+    settings = Settings.read(os.environ)
+    servers = (
+        Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink").accounts().accounts
+    )
+    if arguments:
+        return partial(once.run, fetchers(settings, servers, stop), stop, settings.once_seconds)
+    return partial(_listen, listeners(settings, servers, stop), settings, stop)
+
+
+def _listen(listening: Sequence[Listener], settings: Settings, stop: Stop) -> int:
+    """Listens to all servers until it is to stop."""
     reports = [listener.report for listener in listening]
     threads = [
         threading.Thread(target=listener.run, name=listener.report.server, daemon=True) for listener in listening
@@ -464,12 +431,11 @@ def main() -> int:
         for thread in threads:
             while thread.is_alive() and not stop.over:
                 thread.join(TICK)
-    flush()
     return 0 if stop.said else 1
 
 
 if __name__ == "__main__":
-    code = main()
+    code = main(sys.argv[1:])
     sys.stdout.flush()
     # Not sys.exit: a worker that AWS keeps waiting would be waited for.
     os._exit(code)

@@ -1,6 +1,6 @@
 """A simulated SenseLink: a server that tells what its terminals see by WebSocket, and by its event subscription.
 
-Written after "3 Push通知" of the SenseLink GE documentation; the record list and the pictures are in another one.
+Written after "3 Push通知" of the SenseLink GE documentation; the lists and the pictures are in another one.
 """
 
 import argparse
@@ -39,10 +39,17 @@ SILENCE: Final = 20
 _ZONE: Final = timezone(timedelta(hours=9))
 _NAME: Final = "workshop"
 _PAGE: Final = 100
+_ALARM_PAGE: Final = 1000
 _SKEW: Final = 600
 """Seconds that a signature's timestamp may be off."""
 _STOPS_WITHIN: Final = 20
 """Seconds that a listener has to finish what is in hand."""
+_PUSHING: Final = "harbour"
+"""A server that only pushes, and whose subscription has ended without a word."""
+_GRACE: Final = 2
+"""Seconds for which a record is left to the subscription."""
+_CATCH_UP: Final = 30
+"""Seconds after which is fetched again what it did not bring."""
 
 type Fields = dict[str, Any]
 type Shape = Literal["list", "record_list", "data.record_list"]
@@ -84,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--senselink-listen",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="run the listener",
+        help="run the listener, and fetch what the subscription of a server without one did not bring",
     )
 
 
@@ -114,6 +121,8 @@ def beside(
             url, api_url = server.url, server.api_url
             if simulate:
                 started.enter_context(server.busy())
+                if listen:
+                    started.enter_context(_catching_up(stack))
         point_to(stack, url, api_url)
         yield [started.enter_context(listening(stack, silence)).pid] if listen else []
 
@@ -123,18 +132,66 @@ def point_to(stack: "Stack", url: str, api_url: str | None) -> None:
     client = stack.client("secretsmanager")
     document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
     where = {"url": url, **({"api_url": api_url} if api_url else {})}
-    document["accounts"] = [{**account, **where} for account in document["accounts"]]
+    document["accounts"] = [
+        {**account, **where} if account["server"] == _NAME else account for account in document["accounts"]
+    ]
     client.put_secret_value(SecretId=stack.secrets["senselink"], SecretString=json.dumps(document))
 
 
 @contextlib.contextmanager
-def listening(stack: "Stack", silence: float = SILENCE, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def _catching_up(stack: "Stack") -> Iterator[None]:
+    """A server whose subscription brings nothing, though people pass; what its list has is fetched now and again."""
+    app = {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16)}
+    ended = threading.Event()
+    with Server(app, seed=2).serving() as server:
+        client = stack.client("secretsmanager")
+        document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
+        others = [account for account in document["accounts"] if account["server"] != _PUSHING]
+        document["accounts"] = [*others, {"server": _PUSHING, "api_url": server.api_url, **app}]
+        client.put_secret_value(SecretId=stack.secrets["senselink"], SecretString=json.dumps(document))
+
+        def go_on() -> None:
+            while True:
+                server.happen(name="Ida Lund", userId=23)
+                if ended.wait(_GRACE + 1):
+                    return
+                with started(stack, "--once") as process:
+                    while process.poll() is None:
+                        if ended.wait(0.2):
+                            return
+                if ended.wait(_CATCH_UP):
+                    return
+
+        thread = threading.Thread(target=go_on, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def listening(
+    stack: "Stack", silence: float = SILENCE, **variables: str
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     """The listener as a process of this machine, told what the stack's own function is told.
 
     Args:
         stack: where it brings what it hears.
         silence: seconds without a message after which it connects anew.
         variables: further ones of its environment, or other values.
+    """
+    return started(stack, **{"SILENCE": str(silence), **variables})
+
+
+@contextlib.contextmanager
+def started(stack: "Stack", *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The listener's image, as a process of this machine, until the block ends or it does.
+
+    Args:
+        stack: where it brings what it hears.
+        arguments: on its command line: `--once`.
+        variables: of its environment, besides those that the stack's own function has.
     """
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["senselink"])
     told: dict[str, str] = function["Environment"]["Variables"]
@@ -148,15 +205,16 @@ def listening(stack: "Stack", silence: float = SILENCE, **variables: str) -> Ite
         "MEDIA_BUCKET": stack.media_bucket,
         "WATERMARKS_TABLE": stack.tables["watermarks"],
         "SERVERS": _NAME,
-        "SILENCE": str(silence),
         "DENIED_PAUSE": "2",
+        "STANDS": "1",
+        "GRACE": str(_GRACE),
         "HEALTH_PORT": "0",
         "PYTHONUNBUFFERED": "1",
         **variables,
     }
     with open(f"{stack.logs}/listener.log", "a", encoding="utf-8") as output:  # noqa: PTH123 - a text from stack.json
         process = subprocess.Popen(
-            [sys.executable, "-m", "functions.senselink.listener"],
+            [sys.executable, "-m", "functions.senselink.listener", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -392,9 +450,9 @@ PICTURE: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\
 
 
 class Server:
-    """WebSockets at `url`, the record list and the pictures at `api_url`.
+    """WebSockets at `url`, the lists and the pictures at `api_url`.
 
-    What happens while nobody is connected, or while a connection is deaf, is in the list and nowhere else.
+    What happens while nobody is connected, or while a connection is deaf, is in the lists and nowhere else.
     """
 
     def __init__(
@@ -403,7 +461,7 @@ class Server:
         *,
         heartbeat: float = 5,
         shape: Shape = "list",
-        snake: bool = False,
+        camel: bool = False,
         seed: int = 1,
     ) -> None:
         """A server that does not serve yet.
@@ -411,16 +469,18 @@ class Server:
         Args:
             app: `app_key` and `app_secret` of whom it lets in; nobody, without.
             heartbeat: seconds between two.
-            shape: of the record list's answer.
-            snake: whether the list has fields in snake case.
+            shape: of a list's answer.
+            camel: whether lists have their fields in camel case, as some versions do.
             seed: of ids and of what is broken about broken messages.
         """
         self.app = app
         """Whom it lets in from now on."""
         self.shape = shape
-        self.snake = snake
+        self.camel = camel
         self.has_list = True
-        """Whether it has a record list; 404 without."""
+        """Whether it has lists at all; 404 without."""
+        self.has_alarm_list = True
+        """Whether it has one of alarms besides."""
         self.repeats_last_page = False
         """Whether the page after the last is the last one again, and not an empty one."""
         self.pause = 0.0
@@ -430,7 +490,9 @@ class Server:
         self.url = ""
         self.api_url = ""
         self.records: list[Fields] = []
-        """What the list has."""
+        """What the record list has, in the words of a push."""
+        self.alarms: dict[int, Fields] = {}
+        """What the alarm list has: each in its last state."""
         self.asked: Counter[str] = Counter()
         """Calls by path, and handshakes by `websocket`."""
         self._heartbeat = heartbeat
@@ -504,9 +566,10 @@ class Server:
         return [self.happen() for _ in range(count)]
 
     def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
-        """An alarm comes to a state; there is no list of alarms."""
+        """An alarm comes to a state: the list has it in this one, and it is told to whoever is connected."""
         with self._lock:
             raised = alarm(next(self._numbers) if number is None else number, status, **more)
+            self.alarms[raised["id"]] = raised
             self._tell(_message(30100, "push alarm", data=raised))
         return raised
 
@@ -610,7 +673,7 @@ class Server:
             self._clients.discard(client)
 
     def page(self, query: Mapping[str, str]) -> Fields:
-        """A page of the record list."""
+        """A page of the record list: by id where the order is 1, else the newest first."""
         why = self.signed(query.get("app_key", ""), query.get("timestamp", ""), query.get("sign", ""))
         if why:
             return {"code": 20002, "message": "Permission Denied!", "desc": why}
@@ -618,16 +681,43 @@ class Server:
             datetime.strptime(query[name], "%Y-%m-%d %H:%M:%S").replace(tzinfo=_ZONE).timestamp()
             for name in ("date_time_from", "date_time_to")
         )
-        page, size = int(query.get("page", "1")), min(int(query.get("size", "20")), _PAGE)
         with self._lock:
             found = [one for one in self.records if since <= one["signTime"] <= until]
-        found.sort(key=lambda one: (one["signTime"], one["id"]), reverse=query.get("order") != "1")
-        if self.repeats_last_page:
-            page = min(page, max(-(-len(found) // size), 1))
-        listed = [_snake(one) if self.snake else one for one in found[(page - 1) * size : page * size]]
+        if query.get("order") == "1":
+            found.sort(key=lambda one: int(one["id"]))
+        else:
+            found.reverse()
+        data = self._paged([row(one, camel=self.camel) for one in found], query, _PAGE)
         *outer, name = self.shape.split(".")
-        data: Fields = {name: listed, "total": len(found), "page": page, "size": size}
+        data[name] = data.pop("data")
         return {"code": 200, "message": "OK", "desc": "", "data": {outer[0]: data} if outer else data}
+
+    def alarm_page(self, query: Mapping[str, str]) -> Fields:
+        """A page of the alarm list: whole days, by when an alarm began."""
+        why = self.signed(query.get("app_key", ""), query.get("timestamp", ""), query.get("sign", ""))
+        if why:
+            return {"code": 20002, "message": "Permission Denied!", "desc": why}
+        with self._lock:
+            found = [
+                one if self.camel else _snake(one)
+                for one in self.alarms.values()
+                if query["dateFrom"] <= one["alarmTime"][:10] <= query["dateTo"]
+            ]
+        return {"code": 200, "message": "OK", "desc": "", **self._paged(found, query, _ALARM_PAGE)}
+
+    def _paged(self, rows: list[Fields], query: Mapping[str, str], most: int) -> Fields:
+        """A page of rows, as Go writes it: an empty list is null."""
+        page, size = int(query.get("page", "1")), min(int(query.get("size", "20")), most)
+        pages = -(-len(rows) // size)
+        if self.repeats_last_page:
+            page = min(page, max(pages, 1))
+        return {
+            "total": len(rows),
+            "page_num": page,
+            "page_size": size,
+            "total_page": pages,
+            "data": rows[(page - 1) * size : page * size] or None,
+        }
 
 
 class _Door:
@@ -667,7 +757,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Api(_Handler):
-    """`GET /api/v3/record/list`, `GET /v1/image/{1|2}/{id}`."""
+    """`GET /api/v3/record/list`, `GET /api/v2/device/alarm/list`, `GET /v1/image/{1|2}/{id}`."""
 
     def do_GET(self) -> None:
         senselink, address = self._senselink, urlsplit(self.path)
@@ -676,6 +766,8 @@ class _Api(_Handler):
         time.sleep(senselink.pause)
         if address.path == "/api/v3/record/list" and senselink.has_list:
             self._answer(200, json.dumps(senselink.page(query), ensure_ascii=False).encode())
+        elif address.path == "/api/v2/device/alarm/list" and senselink.has_list and senselink.has_alarm_list:
+            self._answer(200, json.dumps(senselink.alarm_page(query), ensure_ascii=False).encode())
         elif address.path.startswith(("/v1/image/1/", "/v1/image/2/")):
             why = senselink.signed(query.get("app_key", ""), query.get("timestamp", ""), query.get("sign", ""))
             self._answer(403 if why else 200, b"" if why else PICTURE, "image/jpeg")

@@ -21,7 +21,8 @@ from typing import Final, TypedDict
 import psutil
 import pytest
 
-from functions.senselink.listener import Listener, Settings, Stop
+from functions.senselink.listener import Listener, Settings
+from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server as Entry
 from gatehouse.events import Record, Topic
 from gatehouse.gate import Gate

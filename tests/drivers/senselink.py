@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import boto3
 
-from functions.senselink import health, listener, wire
+from functions.senselink import health, listener, once, recorder, wire
 from gatehouse import aws
 from gatehouse.accounts import Secret
 from tests.template import driver
@@ -34,10 +34,15 @@ NEEDED: Final = {
     "SenselinkSecurityGroups": "sg-0a1b2c3d",
 }
 """What it needs then."""
-PARAMETERS: Final = {SWITCH: "front,back", **NEEDED}
+SCHEDULE: Final = "SenselinkCatchUp"
+"""The parameter that starts it now and again, with `ONCE`."""
+ONCE: Final = ["--once"]
+PARAMETERS: Final = {SWITCH: "front,back", SCHEDULE: "rate(15 minutes)", **NEEDED}
+ENDS: Final = {"MissedBySubscription"}
+"""Metrics that only a task reports that ends by itself."""
 ENDS_WITHIN: Final = 20.0
-"""Seconds from SIGTERM to the end: for what is in hand (`listener._DRAIN`), and for the last calls."""
-assert ENDS_WITHIN > listener._DRAIN  # noqa: SLF001
+"""Seconds from SIGTERM to the end: for what is in hand (`recorder._DRAIN`), and for the last calls."""
+assert ENDS_WITHIN > recorder._DRAIN  # noqa: SLF001
 
 _PICTURE: Final = b"\xff\xd8\xff a face"
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
@@ -59,7 +64,7 @@ class FarEnd:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._said: defaultdict[str, queue.Queue[Document]] = defaultdict(queue.Queue)
+        self._said: defaultdict[str, queue.Queue[bytes]] = defaultdict(queue.Queue)
 
     @property
     def secret(self) -> str:
@@ -69,7 +74,11 @@ class FarEnd:
 
     def say(self, app: str, code: int, **record: Any) -> None:
         """Sends a message as soon as somebody listens."""
-        self._said[app].put({"code": code, "msg": "", "data": record or None})
+        self._said[app].put(json.dumps({"code": code, "msg": "", "data": record or None}).encode())
+
+    def babble(self) -> None:
+        """Says what is no JSON, as the document's own examples are none."""
+        self._said["front"].put(b'{"code": 30000, "message""push record"}')
 
     def greet(self) -> None:
         """Lets both connections in."""
@@ -80,7 +89,7 @@ class FarEnd:
         """Says that somebody came to a door."""
         self.say("front", wire.Kind.RECORD, **_record(number))
 
-    def hear(self, app: str) -> Document:
+    def hear(self, app: str) -> bytes:
         """What is to be said next."""
         return self._said[app].get()
 
@@ -98,7 +107,7 @@ def far_end() -> Iterator[FarEnd]:
             if self.path.startswith("/websocket/"):
                 self._speak(self.path.split("/")[3])
             elif self.path.startswith("/api/"):
-                listed = [_record(1)] if "page=1&" in self.path else []
+                listed = [_record(1)] if "/record/" in self.path and "page=1&" in self.path else None
                 self._answer(json.dumps({"code": 200, "data": {"list": listed}}).encode())
             else:
                 self._answer(_PICTURE)
@@ -111,7 +120,7 @@ def far_end() -> Iterator[FarEnd]:
                 + f"Sec-WebSocket-Accept: {accepted}\r\n\r\n".encode()
             )
             while True:
-                text = json.dumps(far.hear(app)).encode()
+                text = far.hear(app)
                 # A text frame, whole and without a mask; 126 says that two bytes of length follow.
                 self.wfile.write(struct.pack(">BBH", 0x81, 126, len(text)) + text)
 
@@ -139,6 +148,7 @@ def reported() -> list[Document]:
     """The lines with which a listener tells how it is."""
     with redirect_stdout(io.StringIO()) as written:
         health.write([health.Report("front"), health.Report("back")])
+        once.run([], recorder.Stop(), 1)
     return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
@@ -173,7 +183,8 @@ def _listen(task: Task, calls: Calls) -> None:
     def marks() -> list[str]:
         return [item["mark"]["S"] for item in dynamodb.scan(TableName=watermarks)["Items"]]
 
-    with far_end() as far, driver.noted(calls, task.environment):
+    # What nobody can fetch is told when a connection has stood for a moment.
+    with far_end() as far, driver.noted(calls, task.environment), patch.object(listener, "_AT_ONCE", 0.1):
         boto3.client("secretsmanager").put_secret_value(
             SecretId=task.environment["SECRET_ARN"], SecretString=far.secret
         )
@@ -182,15 +193,17 @@ def _listen(task: Task, calls: Calls) -> None:
             _until(lambda: (recorded(), pictures()) == (2, 1))  # what the list has, and that there was a gap
             far.tell_of(2)
             _until(lambda: (recorded(), pictures()) == (3, 2))
+            far.babble()
+            _until(lambda: (recorded(), pictures()) == (4, 3))
             calls.failing = {"PutItem", "PutObject"}
             far.tell_of(3)
             _until(lambda: spills() == 2)
             calls.failing = {"Publish"}
             far.tell_of(4)
-            _until(lambda: recorded() == 4)
+            _until(lambda: recorded() == 5)
             calls.failing = {"UpdateItem"}
             far.tell_of(5)
-            _until(lambda: recorded() == 5)
+            _until(lambda: recorded() == 6)
             calls.failing = set()
         assert not any(thread.is_alive() for thread in threads)
         assert max(marks()) > before.isoformat(timespec="microseconds")
@@ -201,7 +214,7 @@ def _listening() -> Iterator[list[threading.Thread]]:
     """The task's listeners, each in its thread, as `listener.main` starts them; at the end they have ended."""
     settings = listener.Settings.read(os.environ)
     secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
-    stop = listener.Stop()
+    stop = recorder.Stop()
     threads = [
         threading.Thread(target=one.run, daemon=True)
         for one in listener.listeners(settings, secret.accounts().accounts, stop)

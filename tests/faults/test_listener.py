@@ -68,12 +68,12 @@ class Rig:
         (server,) = self.servers.values()
         return server
 
-    def listen(self) -> subprocess.Popen[bytes]:
+    def listen(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Starts one more listener; it is not waited for."""
         topics = ",".join(f"{topic}={arn}" for topic, arn in self.account.topic_arns.items())
         with (self.folder / "listener.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "functions.senselink.listener"],
+                [sys.executable, "-m", "functions.senselink.listener", *arguments],
                 cwd=ROOT,
                 env={
                     **aws.ENVIRONMENT,
@@ -90,6 +90,7 @@ class Rig:
                     "SERVERS": ",".join(self.servers),
                     "SILENCE": str(SILENCE),
                     "OVERLAP": "2",
+                    "STANDS": "0.2",
                     "WORKERS": str(WORKERS),
                     "HEALTH_PORT": "0",
                     **self.variables,
@@ -141,8 +142,9 @@ class Rig:
 
     def recorded(self) -> Counter[int]:
         """How many events there are of each record, by the server's id of it."""
-        payloads = [json.loads(item["event"]["S"])["data"]["payload"] for item in self.items()]
-        return Counter(payload["data"]["id"] for payload in payloads if isinstance(payload.get("data"), dict))
+        payloads = [json.loads(item["event"]["S"])["data"].get("payload") for item in self.items()]
+        # What could not be read has none.
+        return Counter(payload["data"]["id"] for payload in payloads if payload and isinstance(payload["data"], dict))
 
     def settle(self) -> int:
         """What comes when all is well: the redrive of the spilled, the relay of the forgotten; how many spilled."""
@@ -338,7 +340,7 @@ def test_two_thousand_records_through_every_fault_are_two_thousand_events(
     rig = build()
     chance = random.Random(SEED)
     storm = Storm(rig, chance)
-    rig.server.shape, rig.server.snake = "data.record_list", True
+    rig.server.shape = "data.record_list"
     rig.listen()
     rig.connected()
     started = time.monotonic()
@@ -511,3 +513,52 @@ def test_who_is_denied_does_not_hammer(build: Callable[..., Rig]) -> None:
 
     rig.until(lambda: rig.count() == 1)
     assert rig.recorded() == _of([happened])
+
+
+def test_what_a_subscription_did_not_bring_is_fetched_and_told_and_the_next_time_there_is_nothing_to_fetch(
+    build: Callable[..., Rig],
+) -> None:
+    rig = build(SERVERS="", GRACE="0")
+
+    def once() -> str:
+        log = rig.folder / "listener.log"
+        before = len(log.read_text()) if log.exists() else 0
+        assert rig.listen("--once").wait(30) == 0
+        rig.listeners.clear()
+        return log.read_text()[before:]
+
+    assert "silent" not in once()
+    passed, raised = rig.server.flood(120), rig.server.alarm(7, at=time.time())
+
+    said = once()
+
+    assert rig.recorded() == _of([*passed, raised])
+    assert "the subscription is silent" in said
+    assert '"MissedBySubscription":[120' in said
+    arrivals = {json.loads(item["event"]["S"])["data"]["arrival"] for item in rig.items()}
+    assert arrivals == {"backfill"}
+    assert rig.server.asked["websocket"] == 0
+    assert "silent" not in once()
+    assert rig.count() == 121
+
+
+def test_a_run_against_a_server_that_is_away_fails(build: Callable[..., Rig]) -> None:
+    rig = build(SERVERS="")
+    with rig.server.restarting():
+        assert rig.listen("--once").wait(30) == 1
+    rig.listeners.clear()
+
+
+def test_an_alarm_in_a_gap_is_fetched(build: Callable[..., Rig]) -> None:
+    """protocol.md A13: nothing was left of it."""
+    rig = build()
+    rig.listen()
+    rig.connected()
+    heard = rig.server.happen()
+    rig.until(lambda: rig.count() == 1)
+
+    with rig.server.restarting():
+        raised = rig.server.alarm(code=20003)
+
+    rig.until(lambda: rig.count() == 2)
+    assert rig.recorded() == _of([heard, raised])

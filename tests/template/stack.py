@@ -349,6 +349,8 @@ class Stack:
             return not self.holds(argument[0])
         if name == "Fn::And":
             return all(map(self.holds, argument))
+        if name == "Fn::Or":
+            return any(map(self.holds, argument))
         if name == "Fn::Equals":
             left, right = map(self.resolve, argument)
             return bool(left == right)

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import json
+import re
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
@@ -13,7 +15,7 @@ from gatehouse.settings import Settings
 from gatehouse.telemetry import NAMESPACE
 from tests.template import dockerfile, driver
 from tests.template.dockerfile import Dockerfile
-from tests.template.stack import ROOT, Document, Stack, Task, sam
+from tests.template.stack import ACCOUNT, ROOT, Document, Stack, Task, sam
 
 _OFF: Final = Stack()
 _ON: Final = Stack(driver.parameters())
@@ -102,14 +104,19 @@ def test_a_task_without_what_it_needs_is_refused_by_name_before_anything_is_made
         (said,) = Stack({**own.PARAMETERS, missing: ""}).refusals()
         assert missing in said
         assert own.SWITCH in said
-    assert len(Stack({own.SWITCH: "one"}).refusals()) == len(own.NEEDED)
+    for switch, value in own.PARAMETERS.items():
+        if switch not in own.NEEDED:
+            refusals = Stack({switch: value}).refusals()
+            assert len(refusals) == len(own.NEEDED)
+            assert all(switch in said for said in refusals)
 
 
 @every_task
 def test_every_setting_of_a_task_changes_something(task: Task) -> None:
     def made(**settings: str) -> dict[str, Any]:
         stack = Stack({**driver.parameters(), **settings})
-        return {kind: stack.of_type(f"AWS::ECS::{kind}") for kind in ("Service", "TaskDefinition")}
+        kinds = ("AWS::ECS::Service", "AWS::ECS::TaskDefinition", "AWS::Scheduler::Schedule")
+        return {kind: stack.of_type(kind) for kind in kinds}
 
     for name in _group(_own(task).SWITCH):
         parameter = _PARAMETERS[name]
@@ -247,6 +254,112 @@ def test_a_task_is_in_the_network_that_is_set(task: Task) -> None:
     assert network["AssignPublicIp"] == "DISABLED"
 
 
+# ─── The schedule ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _scheduled() -> Document:
+    (found,) = _ON.of_type("AWS::Scheduler::Schedule").values()
+    return found
+
+
+def test_a_schedule_starts_the_same_task_with_the_word_that_ends_it() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/tasks-scheduled-eventbridge-scheduler.html."""
+    (task,) = _TASKS
+    target = _scheduled()["Target"]
+    service = _service(task)
+    assert target["Arn"] == _ON.physical(_ON.logical_id(service["Cluster"])).attributes["Arn"]
+    assert target["EcsParameters"] == {
+        "TaskDefinitionArn": _ON.physical(task.name).ref,
+        "LaunchType": "FARGATE",
+        "TaskCount": 1,
+        "NetworkConfiguration": service["NetworkConfiguration"],
+    }
+    (override,) = json.loads(target["Input"])["containerOverrides"]
+    assert override == {"name": task.container["Name"], "command": _own(task).ONCE}
+    # A command is what follows the image's entry point, which has to be there and to be ours.
+    assert _image(task).entrypoint == ["python", "-m", task.module]
+    assert not {"Command", "EntryPoint"} & set(task.container)
+
+
+def test_a_task_that_cannot_be_started_is_left_to_the_next_one() -> None:
+    assert _scheduled()["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    policy = _scheduled()["Target"]["RetryPolicy"]
+    assert 60 <= policy["MaximumEventAgeInSeconds"] <= 600
+    assert 1 <= policy["MaximumRetryAttempts"] <= 185
+
+
+def test_a_scheduler_may_start_this_task_in_this_cluster_and_hand_on_its_two_roles_and_nothing_else() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/CWE_IAM_role.html."""
+    (task,) = _TASKS
+    target = _scheduled()["Target"]
+    role = _ON.of_type("AWS::IAM::Role")[_ON.logical_id(target["RoleArn"])]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert set(role) == {"AssumeRolePolicyDocument", "Policies"}
+    (policy,) = role["Policies"]
+    run, hand_on = policy["PolicyDocument"]["Statement"]
+    assert run == {
+        "Effect": "Allow",
+        "Action": "ecs:RunTask",
+        "Resource": target["EcsParameters"]["TaskDefinitionArn"],
+        "Condition": {"ArnEquals": {"ecs:cluster": target["Arn"]}},
+    }
+    assert hand_on == {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": [task.properties["TaskRoleArn"], task.properties["ExecutionRoleArn"]],
+        "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    }
+
+
+@every_task
+def test_a_schedule_needs_no_service_and_a_service_no_schedule(task: Task) -> None:
+    own = _own(task)
+
+    def kinds(without: str) -> set[str]:
+        stack = Stack({**driver.parameters(), without: ""})
+        (same,) = stack.tasks()
+        _settings(same).read(same.environment)
+        kinds = {entry["Type"] for entry in stack.resources.values()}
+        return {kind for kind in kinds if kind.startswith(("AWS::ECS::", "AWS::Scheduler::"))}
+
+    common = {"AWS::ECS::Cluster", "AWS::ECS::TaskDefinition"}
+    assert kinds(own.SWITCH) == common | {"AWS::Scheduler::Schedule"}
+    assert kinds(own.SCHEDULE) == common | {"AWS::ECS::Service"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "taken"),
+    [
+        ("", True),
+        ("rate(15 minutes)", True),
+        ("cron(0/15 * * * ? *)", True),
+        ("15 minutes", False),
+        ("rate()", False),
+        ("rate(5 minutes) rate(5 minutes)", False),
+    ],
+)
+def test_how_often_is_an_expression_of_the_schedulers(expression: str, *, taken: bool) -> None:
+    for task in _TASKS:
+        assert bool(re.fullmatch(_PARAMETERS[_own(task).SCHEDULE]["AllowedPattern"], expression)) is taken
+
+
+def test_a_route_with_a_throttle_of_its_own_is_one_that_there_is_and_its_limits_are_numbers() -> None:
+    """Text is what CloudFormation would leave of a parameter: to it, the map is JSON."""
+    (api,) = (entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::HttpApi")
+    events = [event for function in _ON.functions() for event in function.events_of("HttpApi")]
+    routes = {f"{event['Method']} {event['Path']}" for event in events}
+    assert api["Properties"]["RouteSettings"]
+    for route, settings in api["Properties"]["RouteSettings"].items():
+        assert route in routes
+        assert {name: type(value) for name, value in settings.items()} == {
+            "DetailedMetricsEnabled": bool,
+            "ThrottlingRateLimit": int,
+            "ThrottlingBurstLimit": int,
+        }
+
+
 # ─── Who hears when it ends ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -277,21 +390,23 @@ def test_the_alarm_that_comes_with_a_task_watches_what_the_task_reports(task: Ta
     for name, alarm in added.items():
         assert _watched(alarm) in reported, name
         assert alarm["Namespace"] == NAMESPACE
-        # One that is gone says nothing.
-        assert alarm["TreatMissingData"] == "breaching"
+        # A task that is gone says nothing; one that has ended, as it should, neither.
+        ends = alarm["MetricName"] in _own(task).ENDS
+        assert alarm["TreatMissingData"] == ("notBreaching" if ends else "breaching")
         assert int(_settings(task).model_fields["report_seconds"].default) <= alarm["Period"]
 
 
 def test_a_task_that_is_to_rest_rings_no_alarm() -> None:
     ((name, parameter),) = ((n, p) for n, p in _PARAMETERS.items() if p.get("AllowedValues") == [0, 1, 2])
     assert parameter["Default"] != 0
-    resting = Stack({**driver.parameters(), name: "0"})
+    schedules = {_own(task).SCHEDULE: "" for task in _TASKS}
+    resting = Stack({**driver.parameters(), name: "0", **schedules})
     assert resting.of_type("AWS::CloudWatch::Alarm").keys() == _OFF.of_type("AWS::CloudWatch::Alarm").keys()
 
 
 @pytest.mark.parametrize("change", [{"MetricName": "Deaf"}, {"Namespace": "Gates"}, {"Dimensions": []}])
 def test_an_alarm_on_what_nobody_reports_is_noticed(change: Document) -> None:
-    (name,) = (name for name in _ON.of_type("AWS::CloudWatch::Alarm") if name not in _OFF.resources)
+    name, *_ = (name for name in _ON.of_type("AWS::CloudWatch::Alarm") if name not in _OFF.resources)
     alarm = _ON.of_type("AWS::CloudWatch::Alarm")[name]
     reported = [metric for task in _TASKS for line in _own(task).reported() for metric in _told(line)]
     assert _watched({**alarm, **change}) not in reported

@@ -104,8 +104,8 @@ type Normalise = Callable[[JsonValue, Receipt], list[CloudEvent]]
 class Keep(Protocol):
     """The steps behind normalise, for a vendor that has something to say about how."""
 
-    def __call__(self, normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
-        """Records and publishes what the push means. Raises `NotKept`.
+    def __call__(self, normalise: Normalise | None = None, deadline: Deadline | None = None) -> Sequence[Admission]:
+        """Records and publishes what the push means, and returns what became of each event. Raises `NotKept`.
 
         Args:
             normalise: in place of the vendor's, where the events hold more than the push.
@@ -220,10 +220,10 @@ class Gate:
             )
         opened = _open(push, vendor, accounts)
 
-        def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
+        def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> Sequence[Admission]:
             understood = vendor if normalise is None else replace(vendor, normalise=normalise)
             records, uploads = self._meaning(push, understood, opened)
-            (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
+            return (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
 
         if vendor.respond is not None:
             return vendor.respond(push, opened.verified, opened.payload, keep)
@@ -244,21 +244,19 @@ class Gate:
             clocks=self._clocks,
         )
 
-    def _admit_all(self, records: Sequence[Record], uploads: Sequence[Upload]) -> None:
+    def _admit_all(self, records: Sequence[Record], uploads: Sequence[Upload]) -> list[Admission]:
         """Admits the events and pictures of a push, side by side where they are several: the time is for one."""
-        steps: list[Callable[[], object]] = [partial(self.admit, record) for record in records]
+        steps: list[Callable[[], Admission | None]] = [partial(self.admit, record) for record in records]
         steps += [partial(self.store_picture, upload) for upload in uploads]
         if len(steps) < 2:
-            for only in steps:
-                only()
-            return
+            return [admission for only in steps if (admission := only()) is not None]
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most pushes are one event
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             running = [pool.submit(step) for step in steps[1:]]
-            steps[0]()  # a thread less
-        for step in running:
-            step.result()
+            first = steps[0]()  # a thread less
+        became = [first, *(step.result() for step in running)]
+        return [admission for admission in became if admission is not None]
 
     def store_picture(self, upload: Upload) -> None:
         """Stores a picture, or spills it.

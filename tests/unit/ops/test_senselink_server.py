@@ -45,12 +45,8 @@ def _next(connection: websocket.WebSocket) -> dict[str, Any]:
 
 
 def _listed(server: Server, **more: str) -> dict[str, Any]:
-    timestamp, sign = _signed()
     now = datetime.now(_ZONE)
     query = {
-        "app_key": _APP["app_key"],
-        "timestamp": timestamp,
-        "sign": sign,
         "date_time_from": f"{now - timedelta(minutes=1):%Y-%m-%d %H:%M:%S}",
         "date_time_to": f"{now + timedelta(minutes=1):%Y-%m-%d %H:%M:%S}",
         "order": "1",
@@ -58,7 +54,13 @@ def _listed(server: Server, **more: str) -> dict[str, Any]:
         "size": "100",
         **more,
     }
-    answer: dict[str, Any] = urllib3.request("GET", f"{server.api_url}/api/v3/record/list?{urlencode(query)}").json()
+    return _asked(server, "/api/v3/record/list", **query)
+
+
+def _asked(server: Server, path: str, **query: str) -> dict[str, Any]:
+    timestamp, sign = _signed()
+    signed = {"app_key": _APP["app_key"], "timestamp": timestamp, "sign": sign, **query}
+    answer: dict[str, Any] = urllib3.request("GET", f"{server.api_url}{path}?{urlencode(signed)}").json()
     return answer
 
 
@@ -137,19 +139,19 @@ def test_while_it_restarts_nobody_comes_in_and_what_happens_is_in_the_list(serve
                     socket.create_connection((address.hostname, address.port), timeout=5)
     with closing(_connect(server)) as connection:
         assert _next(connection)["code"] == 20000
-    assert _listed(server)["data"]["list"] == [missed]
+    assert [listed["id"] for listed in _listed(server)["data"]["list"]] == [missed["id"]]
 
 
 @pytest.mark.parametrize("shape", ["list", "record_list", "data.record_list"])
 def test_the_list_has_three_shapes_and_pages(server: Server, shape: Shape) -> None:
-    server.shape, server.snake = shape, True
+    server.shape = shape
     happened = server.flood(5)
 
     def ids(**more: str) -> list[int]:
         found = _listed(server, **more)["data"]
         for name in shape.split("."):
             found = found[name]
-        return [record["id"] for record in found if record["sign_time"]]
+        return [record["id"] for record in found or ()]
 
     expected = [record["id"] for record in happened]
     assert ids() == expected
@@ -159,7 +161,42 @@ def test_the_list_has_three_shapes_and_pages(server: Server, shape: Shape) -> No
     assert ids(page="4", size="2") == expected[4:]
 
 
+def test_the_list_has_the_names_of_the_vendors_page_and_null_where_it_is_empty(server: Server) -> None:
+    """vendors-code.md 2.4: its manual 2.8, and clients that read it."""
+    assert _listed(server)["data"] == {"total": 0, "page_num": 1, "page_size": 100, "total_page": 0, "list": None}
+    passed = server.happen(at=time.time() - 5)
+    (listed,) = _listed(server)["data"]["list"]
+    assert {"user_name", "user_type", "device_ldid", "capture_picture", "capture_bg_picture", "group_id"} < set(listed)
+    assert (listed["user_name"], listed["device_ldid"]) == (passed["name"], passed["sn"])
+    server.camel = True
+    (listed,) = _listed(server)["data"]["list"]
+    assert (listed["userName"], listed["deviceLdid"]) == (passed["name"], passed["sn"])
+
+
+def test_the_list_is_in_the_order_of_ids_or_of_arrival_and_not_of_times(server: Server) -> None:
+    late = [server.happen(at=time.time() - age)["id"] for age in (1, 9, 5)]
+    assert [listed["id"] for listed in _listed(server)["data"]["list"]] == sorted(late)
+    assert [listed["id"] for listed in _listed(server, order="0")["data"]["list"]] == late[::-1]
+
+
+def test_the_alarm_list_has_the_alarms_of_a_day_each_in_its_last_state(server: Server) -> None:
+    raised = server.alarm(7)
+    server.alarm(8, at=time.time() - 3 * 86_400)
+    server.alarm(7, 3, alarmTime=raised["alarmTime"])
+    today = f"{datetime.now(_ZONE):%Y-%m-%d}"
+
+    answer = _asked(server, "/api/v2/device/alarm/list", dateFrom=today, dateTo=today, page="1", size="1000")
+
+    (listed,) = answer["data"]
+    assert (listed["id"], listed["status"], listed["device_sn"]) == (7, 3, raised["deviceSn"])
+    assert (answer["code"], answer["total"], answer["page_size"]) == (200, 1, 1000)
+    assert _asked(server, "/api/v2/device/alarm/list", dateFrom=today, dateTo=today, page="2")["data"] is None
+
+
 def test_an_old_server_has_no_list(server: Server) -> None:
+    server.has_alarm_list = False
+    assert _listed(server)["code"] == 200
+    assert _asked(server, "/api/v2/device/alarm/list")["status"] == 404
     server.has_list = False
     assert _listed(server)["status"] == 404
 

@@ -17,7 +17,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits looks up fifty times a second."""
-    for module in ("connection", "listener"):
+    for module in ("connection", "listener", "once", "recorder"):
         monkeypatch.setattr(f"functions.senselink.{module}.TICK", 0.02)
 
 

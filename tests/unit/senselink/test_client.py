@@ -5,12 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import urllib3
 
 from functions.senselink import client as module
-from functions.senselink.client import PAGE, CallFailed, Client, NoSuchCall
+from functions.senselink.client import ALARM_PAGE, PAGE, CallFailed, Client, NoSuchCall
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
 from gatehouse.errors import WrongSetting
@@ -121,6 +122,141 @@ def test_what_is_no_record_in_the_list_is_passed_over() -> None:
         assert _listed(Client(_server(there))) == RECORDS[:1]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"code":200,"data":{"list":null,"total":0}}',
+        b'{"code":200,"data":{"record_list":null}}',
+        b'{"code":"200","data":{"data":{"record_list":null,"total":0}}}',
+        b'{"code":200,"data":null}',
+        b'{"code":200,"data":{"total":0}}',
+        b'{"code":200,"total":0,"size":20,"data":null,"page_num":1,"page_size":20,"total_page":0}',
+        b'\xef\xbb\xbf{"code":200,"data":{"list":null}}\x00',
+        b'{"data":{"list":null}}',
+    ],
+)
+def test_null_is_an_empty_list(answer: bytes) -> None:
+    """reports.md 11: Go writes `null` for an empty list, and the gap was never closed."""
+    with api(lambda _asked: (200, answer)) as there:
+        assert _listed(Client(_server(there))) == []
+        assert list(Client(_server(there)).alarms(SINCE, UNTIL)) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"code":40101,"message":"sign error","data":{"list":[]}}',
+        b'{"code":"40101","data":null}',
+        b'{"code":20002,"data":{"list":null,"total":0}}',
+        b'{"code":0,"data":{"list":[]}}',
+        b'{"code":500,"data":[]}',
+        b'{"code":"ERROR","data":{"list":[]}}',
+        b'{"code":200}',
+        b'{"code":200,"data":{}}',
+    ],
+)
+def test_an_error_in_a_200_is_an_error_and_no_empty_list(answer: bytes) -> None:
+    with api(lambda _asked: (200, answer)) as there:
+        for call in (Client(_server(there)).records, Client(_server(there)).alarms):
+            with pytest.raises(CallFailed) as caught:
+                list(call(SINCE, UNTIL))
+            _says_nothing(caught.value, there)
+
+
+def test_a_list_is_read_as_devices_write_json() -> None:
+    """reports.md 4 and 5: a byte order mark, a closing zero, NaN, half a surrogate pair."""
+    body = b'\xef\xbb\xbf{"code":200,"data":{"list":[{"id":1,"verify_score":NaN,"user_name":"A\\ud842"}]}}\x00'
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        return 200, body if asked.fields["page"] == "1" else b'{"code":200,"data":{"list":null}}'
+
+    with api(answer) as there:
+        assert _listed(Client(_server(there))) == [{"id": 1, "verify_score": "NaN", "user_name": "A\ufffd"}]
+
+
+# ─── The alarm list ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_alarms_are_asked_for_by_whole_days_of_the_server() -> None:
+    """vendors-code.md 2.1: manual v2.3.1p, chapter 2.3."""
+    asked: list[Asked] = []
+
+    def answer(call: Asked) -> tuple[int, bytes]:
+        asked.append(call)
+        return 200, b'{"code":200,"data":[]}'
+
+    with api(answer) as there:
+        assert list(Client(_server(there), now=lambda: 5.0).alarms(SINCE, UNTIL)) == []
+
+    assert asked[0].path == "/api/v2/device/alarm/list"
+    assert asked[0].fields == {
+        "app_key": "app",
+        "timestamp": "5000",
+        "sign": signature(5000, SECRET),
+        "dateFrom": "2026-07-02",
+        "dateTo": "2026-07-02",
+        "page": "1",
+        "size": "1000",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda rows: {"code": 200, "total": 5, "size": 20, "data": rows, "page_num": 1, "total_page": 1},
+        lambda rows: {"code": 200, "data": {"total": 5, "size": 20, "data": rows, "page_num": 1}},
+        lambda rows: {"code": 200, "data": {"list": rows}},
+        lambda rows: {"code": 200, "data": {"data": {"alarm_list": rows}}},
+        lambda rows: {"data": {"alarmList": rows or None}},
+    ],
+)
+def test_the_alarms_are_found_wherever_a_version_has_them(wrap: Callable[[list[Any]], Any]) -> None:
+    rows = [{"id": number, "status": 1} for number in range(ALARM_PAGE + 3)]
+    with api(_pages(rows, wrap)) as there:
+        assert list(Client(_server(there)).alarms(SINCE, UNTIL)) == rows
+    assert len(there.paths) == 3
+
+
+# ─── Where the clocks are changed ─────────────────────────────────────────────────────────────────────────────────────
+
+_BERLIN = ZoneInfo("Europe/Berlin")  # back an hour at 01:00 UTC on 25 October 2026, forward on 29 March 2026
+_LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # back half an hour at 15:00 UTC on 4 April 2026
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "until", "asked"),
+    [
+        (_BERLIN, "2026-10-24T20:00", "2026-10-25T06:00", ("2026-10-24 22:00:00", "2026-10-25 07:00:00")),
+        (_BERLIN, "2026-10-25T00:30", "2026-10-25T06:00", ("2026-10-25 01:30:00", "2026-10-25 07:00:00")),
+        (_BERLIN, "2026-10-25T01:30", "2026-10-25T06:00", ("2026-10-25 01:30:00", "2026-10-25 07:00:00")),
+        (_BERLIN, "2026-10-24T20:00", "2026-10-25T00:30", ("2026-10-24 22:00:00", "2026-10-25 03:30:00")),
+        (_BERLIN, "2026-03-29T01:30", "2026-03-29T09:00", ("2026-03-29 01:30:00", "2026-03-29 11:00:00")),
+        (_BERLIN, "2026-03-28T10:00", "2026-03-29T00:30", ("2026-03-28 11:00:00", "2026-03-29 03:30:00")),
+        (_LORD_HOWE, "2026-04-04T15:10", "2026-04-05T00:00", ("2026-04-05 01:10:00", "2026-04-05 10:30:00")),
+    ],
+)
+def test_around_a_change_of_the_clocks_more_is_asked_for_rather_than_less(
+    zone: ZoneInfo, since: str, until: str, asked: tuple[str, str]
+) -> None:
+    found: list[dict[str, str]] = []
+
+    def answer(call: Asked) -> tuple[int, bytes]:
+        found.append(call.fields)
+        return 200, b'{"code":200,"data":[]}'
+
+    class InZone(Server):
+        @property
+        def zone(self) -> Any:
+            return zone
+
+    with api(answer) as there:
+        server = InZone.model_validate(_server(there).model_dump() | {"app_secret": SECRET})
+        ends = [datetime.fromisoformat(f"{moment}+00:00") for moment in (since, until)]
+        list(Client(server).records(ends[0], ends[1]))
+
+    assert (found[0]["date_time_from"], found[0]["date_time_to"]) == asked
+
+
 # ─── A picture ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -163,6 +299,8 @@ def test_a_call_that_there_is_not_is_told_apart() -> None:
     with api(lambda _asked: (404, b"no")) as there:
         with pytest.raises(NoSuchCall, match="no /api/v3/record/list"):
             _listed(Client(_server(there)))
+        with pytest.raises(NoSuchCall, match="no /api/v2/device/alarm/list"):
+            list(Client(_server(there)).alarms(SINCE, UNTIL))
         with pytest.raises(NoSuchCall, match="no picture"):
             Client(_server(there)).picture("avatar", "P1")
 

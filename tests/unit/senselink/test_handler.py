@@ -15,7 +15,7 @@ from functions.senselink.wire import Accounts, Server
 from gatehouse import edge
 from gatehouse.deadline import Deadline
 from gatehouse.events import Record
-from gatehouse.gate import Gate, Normalise, Push
+from gatehouse.gate import Admission, Gate, Normalise, Push
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
@@ -141,9 +141,10 @@ def test_a_push_is_kept_within_four_seconds_of_its_arrival(passed: float, left: 
     )
     deadlines: list[Deadline | None] = []
 
-    def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> None:
+    def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> list[Admission]:
         assert normalise is not None
         deadlines.append(deadline)
+        return []
 
     assert vendor.respond is not None
     push = Push("POST", ("",), {}, b"{}", NOW)

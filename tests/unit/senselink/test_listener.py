@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from functions.senselink import listener as module
-from functions.senselink.client import CallFailed, NoSuchCall
-from functions.senselink.listener import Listener, Settings, Stop, listeners, main
+from functions.senselink import recorder, wire
+from functions.senselink.client import CallFailed, NoSuchCall, Row
+from functions.senselink.listener import Listener, Settings, fetchers, listeners, main
+from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server
 from gatehouse import aws
 from gatehouse.errors import Unavailable, WrongSetting
@@ -79,11 +81,21 @@ class Calls:
 
     answers: list[Any] = field(default_factory=lambda: [[]])
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
+    alarm_answers: list[Any] = field(default_factory=lambda: [[]])
+    """The same of the alarm list."""
+    alarms_asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
 
-    def records(self, since: datetime, until: datetime) -> Iterable[Mapping[str, Any]]:
+    def records(self, since: datetime, until: datetime) -> Iterable[Row]:
         self.asked.append((since, until))
-        answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        return self._next(self.answers, len(self.asked))
+
+    def alarms(self, since: datetime, until: datetime) -> Iterable[Row]:
+        self.alarms_asked.append((since, until))
+        return self._next(self.alarm_answers, len(self.alarms_asked))
+
+    def _next(self, answers: list[Any], call: int) -> Iterator[Row]:
+        answer = answers[min(call, len(answers)) - 1]
         found = answer() if callable(answer) else answer
         if isinstance(found, Exception):
             raise found
@@ -154,7 +166,7 @@ class House:
 
     @property
     def payloads(self) -> list[Any]:
-        return [event["data"]["payload"] for event in self.events]
+        return [event["data"]["payload"] for event in self.events if "payload" in event["data"]]
 
 
 @dataclass
@@ -182,6 +194,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(uniform)}))
     monkeypatch.setattr(module, "_SAVE", 0.02)
+    monkeypatch.setattr(module, "_AT_ONCE", 0.05)
     return longest
 
 
@@ -218,7 +231,7 @@ def test_records_and_alarms_are_recorded_once_and_announced(house: House) -> Non
     assert sorted(event["type"].split(".")[1] for event in house.events) == ["alarm", "recognition", "recognition"]
     assert {event["data"]["account"] for event in house.events} == {"north"}
     (raised,) = (event for event in house.events if event["type"].startswith("gatehouse.alarm"))
-    assert raised["time"] == "2026-07-01T11:59:58Z"
+    assert raised["time"] == "2026-07-01T11:59:58.000000Z"
 
 
 def test_a_greeting_and_a_heartbeat_are_not_recorded(house: House) -> None:
@@ -232,14 +245,16 @@ def test_a_greeting_and_a_heartbeat_are_not_recorded(house: House) -> None:
 @pytest.mark.parametrize(
     "message", [b'{"code":30000,"message""push record","data":{}}', b"\xff\xfe\x00", b"", b"[" * 300]
 )
-def test_what_cannot_be_parsed_is_kept_whole_and_counted(house: House, output: Output, message: bytes) -> None:
+def test_what_cannot_be_parsed_is_kept_where_no_subscriber_looks_and_counted(
+    house: House, output: Output, message: bytes
+) -> None:
     with house.listening(_says(message, _heard(1))):
         wait_until(lambda: len(house.events) == 2)
 
     (kept,) = (event for event in house.events if event["data"].get("kind") == "unmapped")
-    assert "raw" in kept["data"]["payload"] or "raw_base64" in kept["data"]["payload"]
-    if message.isascii():
-        assert kept["data"]["payload"] == {"raw": message.decode()}
+    assert "payload" not in kept["data"]
+    assert house.album.pictures[kept["data"]["body"]["key"]].data == message
+    assert kept["data"]["body"]["key"].startswith("unreadable/senselink/")
     assert output.counted[Count.UNMAPPED] == 1
 
 
@@ -284,6 +299,71 @@ def test_after_a_denial_it_tries_again_signed_anew(house: House) -> None:
     assert len(set(running.paths)) == len(running.paths) == 2
 
 
+@pytest.mark.parametrize("code", [20001, 20003, "20010", 29999])
+def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, output: Output, code: int | str) -> None:
+    """protocol.md A11: "Sign error!" was taken for a greeting, and tried again twice a second."""
+    refusal = {"code": code, "message": "Sign error!", "desc": ""}
+    with house.listening(lambda peer: peer.say(refusal), denied_pause=60) as running:
+        wait_until(lambda: running.listener.report.denied)
+        wait_until(lambda: [line for line in output.logged if str(code) in line.get("why", "")])
+        assert len(running.paths) == 1
+        assert not running.listener.report.connected
+
+    assert house.store.seen == []
+
+
+def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many connections there are within some time, if each stands for so long and chance is at its worst."""
+    monkeypatch.setattr(module, "_AT_ONCE", 5.0)
+    monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(lambda low, _high: low)}))
+    pauses = module._Pauses(Settings.read(LISTENS))  # noqa: SLF001 - an hour of it
+    now, attempts = 0.0, 0
+    while now < seconds:
+        attempts += 1
+        now += (stood or 0.0) + pauses.after(stood)
+    return attempts
+
+
+@pytest.mark.parametrize("stood", [0.0, 0.2, 1.0])
+def test_a_server_that_greets_and_closes_at_once_is_not_hammered_on(
+    stood: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """protocol.md A11, reports.md 12: 18 to 41 connections in seconds, for ever."""
+    assert _attempts(20, stood, monkeypatch) < 10
+    assert _attempts(3600, stood, monkeypatch) < 40
+
+
+def test_a_server_that_closes_each_connection_after_a_while_is_listened_to_for_most_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert _attempts(3600, 50, monkeypatch) >= 60
+    assert _attempts(3600, 60, monkeypatch) >= 59
+
+
+def test_a_connection_that_was_closed_at_once_does_not_make_the_next_pause_short(
+    house: House, pauses: list[float]
+) -> None:
+    with house.listening(*[_says_and_goes()] * 6, _says(_heard(1))):
+        wait_until(lambda: house.events)
+
+    assert pauses[:6] == [1, 2, 4, 8, 16, 32]
+
+
+def test_a_gap_that_nobody_can_fill_is_told_once_however_often_the_server_goes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """protocol.md A11: 18 notices in 8 seconds."""
+    monkeypatch.setattr(module, "_AT_ONCE", 1.0)
+    since = NOW - seconds(600)
+    house.marks.marks["north"] = since
+    with house.listening(*[_says_and_goes()] * 18, _says(_heard(1))) as running:
+        wait_until(lambda: len(house.events) == 2)
+        assert len(running.paths) == 19
+
+    (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
+    assert gap["reference"]["from"] == since.isoformat()
+
+
 def test_silence_has_it_connect_anew(house: House) -> None:
     with house.listening(_says(), _says(_heard(1)), silence=1) as running:
         wait_until(lambda: house.events)
@@ -294,7 +374,7 @@ def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
     house: House, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "warning", lambda *_, **__: None)
-    monkeypatch.setattr(module.Stop, "pause", lambda *_: None)
+    monkeypatch.setattr(Stop, "pause", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=house.listener(taken.getsockname()[1]).run)
@@ -309,7 +389,7 @@ def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
 
 
 def test_after_a_connection_that_stood_it_does_not_wait_long(house: House, pauses: list[float]) -> None:
-    with house.listening(b"", b"", b"", _says_and_goes(), _says(_heard(1))):
+    with house.listening(b"", b"", b"", _says_and_goes(), _says(_heard(1)), stands=0):
         wait_until(lambda: house.events)
 
     assert pauses[:4] == [1, 2, 4, 1]
@@ -374,7 +454,140 @@ def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(hous
     (event,) = house.events
     assert (event["data"]["kind"], event["data"]["result"], event["data"]["account"]) == ("gap", "failure", "north")
     assert event["data"]["reference"] == {"from": since.isoformat(), "to": NOW.isoformat()}
-    assert event["time"] == "2026-07-01T11:50:00Z"
+    assert event["data"]["payload"]["missing"] == ([30000] if with_api else [30000, 30100])
+    assert "record list" in event["data"]["reason"]
+    assert event["time"] == "2026-07-01T11:50:00.000000Z"
+
+
+def test_a_server_without_an_alarm_list_says_once_a_gap_that_alarms_may_be_missing(house: House) -> None:
+    """protocol.md A13: a fire alarm in a gap left nothing at all, where records could be fetched."""
+    since = NOW - seconds(600)
+    house.marks.marks["north"] = since
+    house.calls = Calls([[_record(1, -60)]], alarm_answers=[NoSuchCall("no list")])
+    with house.listening(_says()):
+        wait_until(lambda: house.marks.north == NOW - seconds(60))
+
+    (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
+    assert (gap["code"], gap["reason"]) == (30100, "the server has no alarm list")
+    assert gap["reference"] == {"from": since.isoformat(), "to": NOW.isoformat()}
+    assert len(house.events) == 2
+
+
+def test_alarms_of_a_gap_are_fetched_and_those_that_are_known_are_no_second_ones(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    heard, missed = alarm_record(), alarm_record(id=8, status=3, releaseTime="2026-07-01 20:59:59")
+    house.calls = Calls(alarm_answers=[[heard, missed]])
+    with house.listening(_says({"code": 30100, "data": heard})) as running:
+        wait_until(lambda: len(house.store.seen) == 3 and running.listener.report.gap_seconds)
+        assert running.listener.report.backfilled == 2
+
+    assert sorted(event["data"]["state"] for event in house.events) == ["raised", "released"]
+    (found,) = (event for event in house.events if event["data"]["state"] == "released")
+    assert found["data"]["arrival"] == "backfill"
+
+
+def test_an_alarm_of_the_same_day_that_is_older_than_the_gap_is_not_fetched(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    rows = [
+        alarm_record(id=1, alarmTime="2026-07-01 20:44:59"),
+        alarm_record(id=2, alarm_time="2026-07-01 20:45:00"),
+        alarm_record(id=3, status=2, alarmTime="2026-07-01 08:00:00"),
+        alarm_record(id=4, status=3, alarmTime="2026-07-01 08:00:00", releaseTime="2026-07-01 20:59:00"),
+        alarm_record(id=5, alarmTime="once upon a time"),
+    ]
+    del rows[1]["alarmTime"]
+    house.calls = Calls(alarm_answers=[rows])
+    with house.listening(_says()) as running:
+        wait_until(lambda: running.listener.report.gap_seconds)
+
+    assert sorted(payload["data"]["id"] for payload in house.payloads) == [2, 3, 4, 5]
+
+
+_LISTED = {
+    "id": 2,
+    "user_id": 4021,
+    "user_name": "Mira Holt",
+    "user_type": 1,
+    "device_ldid": "SPSE-6b39",
+    "group_id": 1,
+    "group_name": "Default group",
+    "capture_picture": "c1",
+    "capture_bg_picture": "c2",
+    "sign_time": int(AT) - 30,
+    "entry_mode": 1,
+}
+"""A row of the record list, with the names that the vendor's manual 2.8 has."""
+
+
+@pytest.mark.parametrize("camel", [False, True])
+def test_what_the_list_has_by_other_names_has_device_name_kind_and_pictures(house: House, camel: bool) -> None:
+    """protocol.md A2, vendors-code.md 2.4: it had none of them, and took the place of what did."""
+    row = wire.camel(_LISTED) if camel else _LISTED
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls([[row]])
+    with house.listening(_says(_heard(1))):
+        wait_until(lambda: len(house.events) == 2)
+
+    (found,) = (event["data"] for event in house.events if event["data"]["arrival"] == "backfill")
+    assert (found["device"], found["person"]["name"], found["kind"]) == ("SPSE-6b39", "Mira Holt", "staff")
+    assert [picture["reference"] for picture in found["pictures"]] == ["c1", "c2"]
+
+
+def test_a_record_that_was_heard_by_its_pushs_names_is_the_same_in_the_list(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls([[_LISTED]])
+    heard = {"code": 30000, "data": _record(2, -30)}
+    with house.listening(_says(heard)) as running:
+        wait_until(lambda: len(house.store.seen) == 2 and running.listener.report.gap_seconds)
+
+    assert len(house.events) == 1
+
+
+def test_what_was_fetched_is_not_of_now(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(60)
+    house.calls = Calls([[_record(1, -1)]])
+    with house.listening(_says(_heard(2, -1))):
+        wait_until(lambda: len(house.events) == 2)
+
+    arrivals = {event["data"]["payload"]["data"]["id"]: event["data"]["arrival"] for event in house.events}
+    assert arrivals == {1: "backfill", 2: "live"}
+
+
+@pytest.mark.parametrize("second", [-40, "-40", "text"])
+def test_the_newest_record_is_the_newest_wherever_it_is_in_the_list_and_however_its_time_is_written(
+    house: House, second: int | str
+) -> None:
+    """vendors-code.md 2.4: the order is by id, and the span by the time of receipt; neither is that of the records."""
+    told: dict[int | str, Any] = {
+        -40: int(AT - 40) * 1000,
+        "-40": str(int(AT - 40)),
+        "text": "2026-07-01 20:59:20",
+    }
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls([[_record(1, -300), {**_record(2), "signTime": told[second]}, _record(3, -7000)]])
+    with house.listening(_says()):
+        wait_until(lambda: house.marks.north == NOW - seconds(40))
+
+    assert len(house.events) == 3
+
+
+def test_an_alarm_list_that_fails_for_good_does_not_hold_the_mark_of_records_for_ever(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls([[_record(1, -60)]], alarm_answers=[CallFailed("no")])
+    with house.listening(_says()):
+        wait_until(lambda: house.marks.north == NOW - seconds(60))
+
+    assert len(house.calls.alarms_asked) == 11
+    assert [event["data"]["code"] for event in house.events if event["data"].get("kind") == "gap"] == [30100]
+
+
+def test_an_alarm_list_that_fails_a_while_is_asked_again(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls(alarm_answers=[CallFailed("no")] * 5 + [[alarm_record()]])
+    with house.listening(_says()) as running:
+        wait_until(lambda: running.listener.report.gap_seconds)
+
+    assert [event["data"]["state"] for event in house.events] == ["raised"]
 
 
 def test_a_gap_that_cannot_be_told_of_yet_is_told_of_later(house: House) -> None:
@@ -523,7 +736,7 @@ def test_when_it_is_to_stop_what_is_in_hand_is_finished_and_the_mark_written(hou
 
 
 def test_what_cannot_be_finished_is_not_before_the_mark(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_DRAIN", 0.3)
+    monkeypatch.setattr(recorder, "_DRAIN", 0.3)
     house.marks.marks["north"] = NOW - seconds(100)
     house.calls = Calls()
 
@@ -549,7 +762,7 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
     """A server that goes after every few messages, and a book that fails at random; the seed is in the failure."""
     seed = 20260701
     chance = random.Random(seed)
-    records = [_record(number, number - 1000) for number in range(60)]
+    records = [_record(number, number - 1000, sn=f"SPS-{number}") for number in range(60)]
     sent: list[int] = []
     house.calls = Calls([lambda: [record for record in records if record["id"] <= max(sent, default=0)]])
 
@@ -566,8 +779,8 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
 
     with house.listening(script, overlap=0):
         ends_at = time.monotonic() + 60
-        while len(house.events) < len(records):
-            assert time.monotonic() < ends_at, f"seed {seed}: {len(house.events)} of {len(records)}"
+        while len(house.payloads) < len(records):
+            assert time.monotonic() < ends_at, f"seed {seed}: {len(house.payloads)} of {len(records)}"
             house.store.down = house.spill.down = chance.random() < 0.3
             time.sleep(0.02)
         house.store.down = house.spill.down = False
@@ -605,7 +818,6 @@ def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SERVERS", ""),
         ("WATERMARKS_TABLE", ""),
         ("MEDIA_BUCKET", ""),
         ("SECRET_ARN", ""),
@@ -616,6 +828,9 @@ def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
         ("BUFFER", "100000"),
         ("REPORT_SECONDS", "0"),
         ("HEALTH_PORT", "70000"),
+        ("STANDS", "-1"),
+        ("GRACE", "soon"),
+        ("ONCE_SECONDS", "0"),
     ],
 )
 def test_a_wrong_setting_names_itself(name: str, value: str) -> None:
@@ -624,8 +839,8 @@ def test_a_wrong_setting_names_itself(name: str, value: str) -> None:
 
 
 def test_a_missing_setting_names_itself() -> None:
-    with pytest.raises(WrongSetting, match="SERVERS: Field required"):
-        Settings.read({name: value for name, value in LISTENS.items() if name != "SERVERS"})
+    with pytest.raises(WrongSetting, match="WATERMARKS_TABLE: Field required"):
+        Settings.read({name: value for name, value in LISTENS.items() if name != "WATERMARKS_TABLE"})
 
 
 def _listeners(servers: str, *secret: Mapping[str, Any]) -> list[str]:
@@ -656,6 +871,23 @@ def test_a_server_that_cannot_be_listened_to_stops_the_start(servers: str, entry
         _listeners(servers, entry)
 
 
+def test_once_is_for_servers_that_have_lists_and_no_listener() -> None:
+    alone = {**SENSELINK, "url": None, "api_url": "https://192.0.2.21"}
+    entries = [
+        SENSELINK,
+        {**alone, "server": "east"},
+        {**alone, "server": "west", "app_secret": None},
+        {**alone, "server": "south"},
+        {"server": "far", "tokens": ["t"]},
+    ]
+    known = [Server.model_validate(entry) for entry in entries]
+
+    assert [one.name for one in fetchers(Settings.read({**LISTENS, "SERVERS": "south"}), known, Stop())] == ["east"]
+    assert [one.name for one in fetchers(Settings.read({**LISTENS, "SERVERS": ""}), known, Stop())] == ["east", "south"]
+    with pytest.raises(WrongSetting, match="no server in the secret has api_url"):
+        fetchers(Settings.read({**LISTENS, "SERVERS": "south,east"}), known, Stop())
+
+
 @pytest.fixture
 def signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -666,7 +898,7 @@ def signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("signals")
 def test_a_task_that_is_told_nothing_says_so_and_ends(monkeypatch: pytest.MonkeyPatch, output: Output) -> None:
-    monkeypatch.delenv("SERVERS", raising=False)
+    monkeypatch.delenv("WATERMARKS_TABLE", raising=False)
     forget: Callable[[], None] = aws.client.cache_clear  # type: ignore[attr-defined]
     forget()
 
@@ -674,4 +906,11 @@ def test_a_task_that_is_told_nothing_says_so_and_ends(monkeypatch: pytest.Monkey
 
     (line,) = output.logged
     assert (line["level"], line["message"]) == ("ERROR", "cannot start")
-    assert "SERVERS: Field required" in line["error"]
+    assert "WATERMARKS_TABLE: Field required" in line["error"]
+
+
+@pytest.mark.usefixtures("signals")
+def test_an_option_that_there_is_not_stops_the_start(output: Output) -> None:
+    assert main(["--twice"]) == 1
+
+    assert "no option but --once" in output.logged[0]["error"]

@@ -3,20 +3,20 @@
 import hmac
 import itertools
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
 
-from functions.senselink import listener, verify
+from functions.senselink import verify
+from functions.senselink.recorder import Recorder, Stop
 from functions.senselink.wire import Accounts, Server, camel
-from gatehouse.gate import Gate, Push
+from gatehouse.events import Arrival
+from gatehouse.gate import Gate
 from gatehouse.reading import read_json
 from gatehouse.telemetry import Count
 from ops.simulators import Request, senselink
 from tests.builders import (
     AT,
-    ENVIRONMENT,
     NOW,
     SENSELINK,
     URL,
@@ -228,10 +228,7 @@ def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], nu
     house, server = senselink_house(), Server.model_validate(SENSELINK)
     record = access_record(id=number)
     gate = Gate(house.store, house.topics, house.spill, house.announce, house.album)
-    settings = listener.Settings.read(
-        {**ENVIRONMENT, "WATERMARKS_TABLE": "watermarks", "SERVERS": "north", "SECRET_ARN": "arn"}
-    )
-    listening = listener.Listener(server, gate, _Marks(), settings, listener.Stop())
+    recorder = Recorder(server, gate, Stop(), workers=1, buffer=1)
     fetched = senselink.row(record)
     messages = {
         "heard": {"code": 30000, "message": "push record", "data": record},
@@ -242,21 +239,12 @@ def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], nu
         if way == "pushed":
             house.send(told(record))
             continue
-        message = json.dumps(messages[way]).encode()
-        vendor = listening._vendor(message)  # noqa: SLF001 - as the listener brings it to the gate
-        gate.receive(Push("GET", ("",), {}, message, NOW + seconds(5)), vendor, house.accounts)
+        arrival = Arrival.BACKFILL if way == "fetched" else None
+        handed = recorder.hand(json.dumps(messages[way]).encode(), NOW + seconds(5), lambda _: None, arrival)
+        assert handed is not None
+        assert handed.result(20)
 
     assert house.event["data"]["account"] == "north"
-
-
-class _Marks:
-    """Watermarks that nobody reads."""
-
-    def read(self, server: str) -> datetime | None:
-        raise AssertionError(server)
-
-    def advance(self, server: str, mark: datetime) -> None:
-        raise AssertionError((server, mark))
 
 
 def test_each_state_of_an_alarm_is_a_happening_and_each_only_one() -> None:
