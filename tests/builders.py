@@ -176,11 +176,11 @@ def sensoro_house(
     secret: Mapping[str, Any] | None = None,
     *,
     rows: FakeRows[sensoro_alarms.Row] | None = None,
+    settings: Mapping[str, str] | None = None,
     announce: Announce = Announce.INLINE,
-    **settings: str,
 ) -> House[Any]:
-    """SENSORO's handler, by default with one app in plain and one in safe mode; further `settings` by their name."""
-    read = sensoro_handler.Settings.read({**ENVIRONMENT, **settings})
+    """SENSORO's handler, by default with one app in plain and one in safe mode; `settings` by their variable."""
+    read = sensoro_handler.Settings.read({**ENVIRONMENT, **(settings or {})})
     apps = [_sensoro_account(SENSORO, "plain"), _sensoro_account(SENSORO_SAFE, "safe")]
     return _house(
         sensoro_handler.vendor(read, sensoro_alarms.Alarms(FakeRows() if rows is None else rows)),

@@ -297,12 +297,13 @@ def test_leak_and_smoke_at_once_are_two_alarms(sensoro: House[Any]) -> None:
     assert len({alarm["trace_id"] for alarm in _alarms(sensoro)}) == 2
 
 
+_OFF: list[Any] = [False, 0, 0.0, "", "0", "0.0", "false", " False ", "off", "OFF", "no", "-0.0"]
+_ODD: list[Any] = [-1, "-1", None, [], [0], [1], {}, {"value": False}, {"value": True}, 10**400]
+_WORDS: list[Any] = ["normal", "ok", "NaN", "Infinity", "leak", "?"]
+
+
 @pytest.mark.parametrize("name", ["leak", "smoke"])
-@pytest.mark.parametrize(
-    "value",
-    [False, 0, 0.0, "", "0", "0.0", "false", " False ", "off", "OFF", "no", "normal", "ok", -1, "-1", "-0.0"]
-    + [None, [], [0], [1], {}, {"value": False}, {"value": True}, "NaN", "Infinity", "leak", 10**400],
-)
+@pytest.mark.parametrize("value", [*_OFF, *_ODD, *_WORDS])
 def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({name: value}))).status == 200
 
@@ -350,8 +351,8 @@ def test_a_bare_nan_is_no_alarm(sensoro: House[Any], name: str, word: str) -> No
 @pytest.mark.parametrize(
     ("level", "is_alarm"), [(0.4, False), (50, False), ("50", False), (50.1, True), ("51", True), (True, True)]
 )
-def test_smoke_is_what_is_above_the_threshold(level: object, is_alarm: bool) -> None:  # noqa: FBT001 - a parameter
-    house = sensoro_house(SMOKE_THRESHOLD="50")
+def test_smoke_is_what_is_above_the_threshold(level: object, is_alarm: bool) -> None:
+    house = sensoro_house(settings={"SMOKE_THRESHOLD": "50"})
     house.send(sensor_push(sensor_body({"smoke": level})))
 
     assert len(_alarms(house)) == is_alarm
@@ -463,7 +464,7 @@ def test_text_that_is_no_number_in_json_is_not_taken_for_one(sensoro: House[Any]
     assert len(sensoro.stored) == 4
 
 
-_NOTHING = {"createdTime": "", "msgId": ""}
+_NOTHING: dict[str, Any] = {"createdTime": "", "msgId": ""}
 
 
 @pytest.mark.parametrize("none", [_NOTHING, {"createdTime": None, "msgId": 0}, {"createdTime": 0, "msgId": "0"}])

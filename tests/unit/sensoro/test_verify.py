@@ -353,7 +353,7 @@ def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, rea
 
 @pytest.mark.parametrize(("late", "status"), [(60, 200), (61, 401), (-10, 200), (-11, 401)])
 def test_the_limits_are_settings(late: float, status: int) -> None:
-    house = sensoro_house(NONCE_WINDOW="60", NONCE_AHEAD="10")
+    house = sensoro_house(settings={"NONCE_WINDOW": "60", "NONCE_AHEAD": "10"})
 
     assert house.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == status
 
@@ -361,7 +361,7 @@ def test_the_limits_are_settings(late: float, status: int) -> None:
 @pytest.mark.parametrize("setting", [{"NONCE_WINDOW": "86401"}, {"NONCE_WINDOW": "0"}, {"NONCE_AHEAD": "0"}])
 def test_a_limit_that_would_outlive_what_is_remembered_is_told_at_start(setting: dict[str, str]) -> None:
     with pytest.raises(WrongSetting, match=next(iter(setting))):
-        sensoro_house(**setting)
+        sensoro_house(settings=setting)
 
 
 @pytest.mark.parametrize("nonce", ["{seconds}", "{seconds}.5", "{seconds}000", "{seconds}000000"])
@@ -608,8 +608,10 @@ def test_a_message_that_decrypts_and_is_damaged_is_kept_where_no_subscriber_look
         b'{"temperature":0}\0\0',
         b'{"temperature":0,"ch4":1e999}',
         b'{"temperature":0,"a":NaN}',
-    ]
-    + [b'{"temperature":0,"note":"\\ud842"}', b'{"temperature":0,"note":"a\nb"}', b' \r\n{"temperature":"0"}\n'],
+        b'{"temperature":0,"note":"\\ud842"}',
+        b'{"temperature":0,"note":"a\nb"}',
+        b' \r\n{"temperature":"0"}\n',
+    ],
 )
 def test_a_message_that_decrypts_and_is_odd_is_read(sensoro: House[Any], message: bytes) -> None:
     body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
