@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import random
 import secrets
 import string
@@ -11,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from Crypto.Cipher import AES
@@ -44,16 +46,25 @@ def _app() -> dict[str, str]:
 
 
 def compact(value: Any) -> bytes:
-    """What the vendor signs and sends: no blanks, and 21 for 21.0, as JavaScript's JSON.stringify."""
-    return json.dumps(_whole(value), ensure_ascii=False, separators=(",", ":")).encode()
+    """What the vendor signs and sends: as JavaScript's JSON.stringify writes it, without blanks, 21 for 21.0."""
+    return _written(value).encode()
 
 
-def _whole(value: Any) -> Any:
+def _written(value: Any) -> str:
     if isinstance(value, Mapping):
-        return {name: _whole(inner) for name, inner in value.items()}
+        return f"{{{','.join(f'{_written(name)}:{_written(inner)}' for name, inner in value.items())}}}"
     if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else value
+        return f"[{','.join(map(_written, value))}]"
+    return _number(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "null"
+    if 1e-6 <= abs(value) < 1e21 or value == 0:
+        return format(Decimal(repr(value or 0.0)), "f").removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent):+d}"
 
 
 def sign(app_secret: str, nonce: str, method: str, url: str, body: bytes) -> str:
@@ -182,10 +193,10 @@ def _odd(plain: Credentials, safe: Credentials, api_url: str) -> Iterator[Reques
     yield request(plain, api_url, sensor_data(plain, {**texts, "lonlat": ["116.39", "39.91"]}, createdTime=_beijing()))
     body = sensor_data(plain, {"temperature": 21.0, "ch4": 1e-05, "customer": "gate 2"})
     # Python writes 21.0 and 1e-05 where JavaScript signs 21 and 0.00001.
-    signed = compact(body).replace(b"1e-05", b"0.00001")
-    yield request(plain, api_url, json.dumps(body, indent=2).encode(), signed=signed)
+    yield request(plain, api_url, json.dumps(body, indent=2).encode(), signed=compact(body))
     yield request(plain, api_url, b"\xef\xbb\xbf" + compact(sensor_data(plain, _climate())) + b"\0")
-    yield request(plain, api_url, compact(sensor_data(plain, {"humidity": 40, "temperature": float("nan")}, msgId=0)))
+    broken = sensor_data(plain, {"humidity": 40, "temperature": float("nan")}, msgId=0)
+    yield request(plain, api_url, json.dumps(broken).encode())
     lines = "\n".join(textwrap.wrap(seal(compact(_climate()), safe["app_key"], safe["app_id"]), 76))
     yield request(safe, api_url, sensor_data(safe, {}, safe=True, sn="0117C9D4E5F6", encryptData=f"{lines}\n"))
     result = seal(b'{"resultCode":1,"resultData":{}}', safe["app_key"], safe["app_id"]).rstrip("=")
