@@ -29,6 +29,8 @@ KEPT: Final = timedelta(days=400)
 """A row's life after the last upload: longer than a sensor may be silent whose alarm stands."""
 _ATTEMPTS: Final = 8
 """Pushes of one sensor that may change its row at the same time."""
+_MARKS: Final = 32
+"""Uploads of one sensor at one time that are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,13 @@ class Sighting:
     on: bool
     at: datetime
     """When: by the vendor's clock, but never later than it arrived, since nothing else would count any more."""
-    number: int | None
-    """The message's id, which tells the order of two of the same time."""
     push: str
     """The identity of the push."""
+
+    @property
+    def mark(self) -> str:
+        """What tells the push from another of the same time."""
+        return hashlib.sha256(self.push.encode()).hexdigest()[:16]
 
     @property
     def sensor(self) -> str:
@@ -64,8 +69,8 @@ class Row:
     on: bool
     seen_at: datetime
     """When the newest upload was made that told of it."""
-    seen_number: int | None = None
-    """The id of its message."""
+    seen: tuple[str, ...] = ()
+    """The marks of the uploads of that time: of several the order is that in which they came, and each counts once."""
     episode: str | None = None
     """The last alarm; None as long as there was none."""
     raised_at: datetime | None = None
@@ -167,12 +172,12 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
     what raised it came later than what ended it, is told with both its ends.
     """
     if was is None:
-        was = Row(on=False, seen_at=sighting.at, seen_number=sighting.number, revision=0)
-        row = _next(was)
-    elif _is_newer(sighting, was):
-        row = _next(was, seen_at=sighting.at, seen_number=sighting.number)
-    else:
-        row = was
+        was = Row(on=False, seen_at=sighting.at, revision=0)
+    row = was
+    if sighting.at > was.seen_at:
+        row = _next(was, seen_at=sighting.at, seen=(sighting.mark,))
+    elif sighting.at == was.seen_at and sighting.mark not in was.seen:
+        row = _next(was, seen=(*was.seen, sighting.mark)[-_MARKS:])
     pending = _pending(was, sighting.quantity)
     if sighting.episode == was.episode:
         # The push that raised the last alarm, once more.
@@ -191,12 +196,6 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
         row = replace(row, on=False, released_at=sighting.at, told=False)
         return row, [*pending, _released(row, sighting.quantity, None)]
     return row, pending
-
-
-def _is_newer(sighting: Sighting, row: Row) -> bool:
-    if sighting.at != row.seen_at or sighting.number is None or row.seen_number is None:
-        return sighting.at >= row.seen_at
-    return sighting.number >= row.seen_number
 
 
 def _next(row: Row, **changes: Any) -> Row:
@@ -281,9 +280,8 @@ def _item(row: Row) -> dict[str, AttributeValueTypeDef]:
         "told": {"BOOL": row.told},
         "revision": {"N": str(row.revision)},
         "seen_at": {"S": written(row.seen_at)},
+        "seen": {"L": [{"S": mark} for mark in row.seen]},
     }
-    if row.seen_number is not None:
-        item["seen_number"] = {"S": str(row.seen_number)}  # DynamoDB's numbers have 38 digits, these may have more
     if row.episode is not None:
         item["episode"] = {"S": row.episode}
     for name, moment in (("raised_at", row.raised_at), ("released_at", row.released_at)):
@@ -297,7 +295,7 @@ def _row(item: dict[str, AttributeValueTypeDef]) -> Row:
     return Row(
         on=item["on"]["BOOL"],
         seen_at=datetime.fromisoformat(item["seen_at"]["S"]),
-        seen_number=int(item["seen_number"]["S"]) if "seen_number" in item else None,
+        seen=tuple(mark["S"] for mark in item["seen"]["L"]),
         episode=item["episode"]["S"] if "episode" in item else None,
         told=item["told"]["BOOL"],
         revision=int(item["revision"]["N"]),

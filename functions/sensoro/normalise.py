@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import JsonValue, ValidationError
 
 from functions.sensoro.alarms import News, Sighting
-from functions.sensoro.verify import CHINA, Verified, message_id
+from functions.sensoro.verify import CHINA, Verified
 from functions.sensoro.wire import Push
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import (
@@ -25,7 +25,7 @@ from gatehouse.events import (
     Scalar,
     Severity,
 )
-from gatehouse.reading import is_no_number, number, read_time, whole
+from gatehouse.reading import is_no_number, number, read_time
 from gatehouse.wire import text, truth
 
 _UNIT: Final = {
@@ -84,9 +84,8 @@ def sightings(
     found = {"leak": truth(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
     # A push without a time happened no later than it was signed, so that its repetition is no later either.
     at = min(_time(push.created_time) or verified.signed_at, received_at)
-    order = whole(message_id(push.msg_id))
     return [
-        Sighting(verified.account, push.sn, quantity, on, at, order, identity)
+        Sighting(verified.account, push.sn, quantity, on, at, identity)
         for quantity, on in found.items()
         if on is not None
     ]

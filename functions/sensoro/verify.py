@@ -190,7 +190,7 @@ def identity(payload: JsonValue, _verified: Verified) -> list[str] | None:
     no `deciding` fields.
     """
     body: dict[str, Any] = payload if isinstance(payload, dict) else {}
-    msg_id = message_id(body.get("msgId"))
+    msg_id = _message_id(body.get("msgId"))
     created = read_time(body.get("createdTime"), CHINA)
     if msg_id is None and created is None:
         return None
@@ -211,7 +211,7 @@ def evidence(_push: Push, verified: Verified) -> bytes:
     return verified.signed
 
 
-def message_id(value: object) -> str | None:
+def _message_id(value: object) -> str | None:
     """A `msgId` that tells a message from another; None for what stands for none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None

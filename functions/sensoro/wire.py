@@ -57,8 +57,6 @@ class Push(Message):
     """The body, chapters 2 and 3, with what was encrypted in its place."""
 
     type: Text = None
-    msg_id: Any = Field(default=None, alias="msgId")
-    """A number by the page, and in fact also 0, nothing, or a word."""
     sn: Text = None
     device_type: Text = Field(default=None, alias="deviceType")
     created_time: Any = Field(default=None, alias="createdTime")
