@@ -29,8 +29,8 @@ KEPT: Final = timedelta(days=400)
 """A row's life after the last upload: longer than a sensor may be silent whose alarm stands."""
 _ATTEMPTS: Final = 8
 """Pushes of one sensor that may change its row at the same time."""
-_MARKS: Final = 32
-"""Uploads of one sensor at one time that are told apart."""
+_MARKS: Final = 16
+"""Uploads of one sensor that are known again: the vendor's retry comes before the next but few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Sighting:
 
     @property
     def mark(self) -> str:
-        """What tells the push from another of the same time."""
+        """By which the push is known again."""
         return hashlib.sha256(self.push.encode()).hexdigest()[:16]
 
     @property
@@ -70,7 +70,7 @@ class Row:
     seen_at: datetime
     """When the newest upload was made that told of it."""
     seen: tuple[str, ...] = ()
-    """The marks of the uploads of that time: of several the order is that in which they came, and each counts once."""
+    """The marks of the last uploads, so that each counts once; of those of one time the last to come is the newest."""
     episode: str | None = None
     """The last alarm; None as long as there was none."""
     raised_at: datetime | None = None
@@ -173,21 +173,17 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
     """
     if was is None:
         was = Row(on=False, seen_at=sighting.at, revision=0)
-    row = was
-    if sighting.at > was.seen_at:
-        row = _next(was, seen_at=sighting.at, seen=(sighting.mark,))
-    elif sighting.at == was.seen_at and sighting.mark not in was.seen:
-        row = _next(was, seen=(*was.seen, sighting.mark)[-_MARKS:])
     pending = _pending(was, sighting.quantity)
-    if sighting.episode == was.episode:
-        # The push that raised the last alarm, once more.
+    if sighting.mark in was.seen or sighting.episode == was.episode:
         return was, pending
+    seen = (*was.seen, sighting.mark)[-_MARKS:]
+    row = _next(was, seen_at=sighting.at, seen=seen) if sighting.at >= was.seen_at else was
     if row is was:
         unknown = sighting.on and not was.on and (was.released_at is None or sighting.at > was.released_at)
         if not unknown:
             return was, pending
         ended = was.seen_at
-        row = _next(was, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
+        row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
         return row, [*pending, *_raised(sighting), _released(row, sighting.quantity, ended)]
     if sighting.on and not was.on:
         row = replace(row, on=True, episode=sighting.episode, raised_at=sighting.at, released_at=None, told=False)

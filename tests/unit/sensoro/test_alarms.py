@@ -221,6 +221,29 @@ def test_a_clock_that_is_ahead_does_not_silence_the_alarms_to_come(house: House[
     assert alarms(house) == [("20", "raised")]
 
 
+def test_a_retry_by_a_clock_that_is_ahead_does_not_revive_an_alarm(house: House[Any]) -> None:
+    pushes = [upload(120 + second, leak=on, arrives=second) for second, on in enumerate([True, True, False])]
+    for second, push in enumerate(pushes):
+        assert house.send(push, NOW + seconds(second)).status == 200
+    known = house.stored
+    send(house, *pushes, late=900)
+
+    assert house.stored == known
+    assert [state for _, state in alarms(house)] == ["raised", "released"]
+
+
+def test_a_retry_without_a_time_and_with_another_nonce_does_not_revive_an_alarm(house: House[Any]) -> None:
+    pushes = [upload(second, leak=on, createdTime="") for second, on in enumerate([True, True, False])]
+    for second, push in enumerate(pushes):
+        assert house.send(push, NOW + seconds(second)).status == 200
+    known = house.stored
+    for second in (0, 1):
+        again = upload(second, leak=True, createdTime="", arrives=60 + second)
+        assert house.send(again, NOW + seconds(60 + second)).status == 200
+
+    assert house.stored == known
+
+
 @pytest.mark.parametrize("created", ["", None, "yesterday", 0])
 def test_a_replay_of_what_has_no_time_of_its_own_does_not_revive_an_alarm(house: House[Any], created: object) -> None:
     """It was signed at a time, and that is signed as well."""
