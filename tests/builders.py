@@ -21,6 +21,7 @@ from functions.senselink import wire as senselink_wire
 from functions.sensepass import handler as sensepass_handler
 from functions.sensepass import wire as sensepass_wire
 from functions.sensepass.door import DecidedBy, Door, InDoubt
+from functions.sensoro import alarms as sensoro_alarms
 from functions.sensoro import handler as sensoro_handler
 from functions.sensoro import wire as sensoro_wire
 from functions.sunmi import handler as sunmi_handler
@@ -33,7 +34,7 @@ from gatehouse.rules import Rules
 from gatehouse.settings import Announce
 from ops.simulators import Request, eye4, sensoro, sunmi
 from ops.simulators.sensepass import Firmware, Terminal
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStates, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeAlbum, FakeRows, FakeSpill, FakeStates, FakeStore, FakeTopics
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -98,6 +99,7 @@ class Answered:
 
     status: int
     body: Any
+    """Read as JSON; None where it is empty."""
 
     @property
     def reason(self) -> str | None:
@@ -123,7 +125,8 @@ class House[A: BaseModel]:
         gate = Gate(self.store, self.topics, self.spill, self.announce, self.album)
         response = self.make(gate, self.accounts)(event, None)
         assert response["headers"] == {"content-type": "application/json"}
-        return Answered(response["statusCode"], json.loads(response["body"]))
+        body = response["body"]
+        return Answered(response["statusCode"], json.loads(body) if body else None)
 
     def send(self, request: Request, at: datetime = NOW) -> Answered:
         """Has a push arrive."""
@@ -169,12 +172,20 @@ def sunmi_house(secret: Mapping[str, Any] | None = None, *, announce: Announce =
     )
 
 
-def sensoro_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
-    """SENSORO's handler, by default with one app in plain and one in safe mode."""
-    settings = sensoro_handler.Settings.read(ENVIRONMENT)
+def sensoro_house(
+    secret: Mapping[str, Any] | None = None,
+    *,
+    rows: FakeRows[sensoro_alarms.Row] | None = None,
+    settings: Mapping[str, str] | None = None,
+    announce: Announce = Announce.INLINE,
+) -> House[Any]:
+    """SENSORO's handler, by default with one app in plain and one in safe mode; `settings` by their variable."""
+    read = sensoro_handler.Settings.read({**ENVIRONMENT, **(settings or {})})
     apps = [_sensoro_account(SENSORO, "plain"), _sensoro_account(SENSORO_SAFE, "safe")]
     return _house(
-        sensoro_handler.vendor(settings), sensoro_wire.Accounts.model_validate(secret or {"accounts": apps}), announce
+        sensoro_handler.vendor(read, sensoro_alarms.Alarms(FakeRows() if rows is None else rows)),
+        sensoro_wire.Accounts.model_validate(secret or {"accounts": apps}),
+        announce,
     )
 
 

@@ -172,3 +172,28 @@ class UnmarkableStore(FakeStore):
 
     def mark_published(self, record_id: str) -> None:
         raise Unavailable(record_id)
+
+
+@dataclass
+class FakeRows[R]:
+    """Rows in memory, which are written only in place of what was read."""
+
+    rows: dict[str, R] = field(default_factory=dict)
+    down: bool = False
+    sealed: bool = False
+    """Whether rows can be read and not written."""
+    lock: Lock = field(default_factory=Lock)
+
+    def read(self, key: str) -> R | None:
+        if self.down:
+            raise Unavailable("fake")
+        return self.rows.get(key)
+
+    def write(self, key: str, row: R, was: R | None) -> bool:
+        if self.down or self.sealed:
+            raise Unavailable("fake")
+        with self.lock:
+            if self.rows.get(key) != was:
+                return False
+            self.rows[key] = row
+        return True

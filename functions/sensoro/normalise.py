@@ -1,10 +1,14 @@
 """SENSORO's words in ours ("Webhook", chapters 2 and 3)."""
 
+import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
+from functions.sensoro.alarms import News, Sighting
+from functions.sensoro.verify import CHINA, Verified
 from functions.sensoro.wire import Push
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import (
@@ -18,9 +22,11 @@ from gatehouse.events import (
     Reading,
     Receipt,
     Result,
+    Scalar,
     Severity,
 )
-from gatehouse.reading import number, read_time
+from gatehouse.reading import is_no_number, number, read_time
+from gatehouse.wire import text, truth
 
 _UNIT: Final = {
     "temperature": "Cel",
@@ -37,8 +43,13 @@ _ALARM: Final = {
 _RESULT: Final[dict[int | None, Result]] = {0: Result.SUCCESS, 1: Result.FAILURE}
 
 
-def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
-    """The events of a push: a measurement, and an alarm besides for a leak or smoke; or the result of a task.
+def normalise(payload: JsonValue, receipt: Receipt, news: Sequence[News] = ()) -> list[CloudEvent]:
+    """The events of a push: a measurement, and what changed about leak or smoke; or the result of a task.
+
+    Args:
+        payload: the push in the clear.
+        receipt: what else is known of it.
+        news: of its alarms, as `alarms.Alarms.changed` found it.
 
     Raises:
         NotUnderstood: neither sensor data nor a task's result.
@@ -46,35 +57,75 @@ def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
     """
     push = Push.model_validate(payload)
     if push.type == "text":
-        return _sensor_data(push, receipt)
+        return _sensor_data(push, receipt, news)
     if push.type == "event":
         return [_task_finished(push, receipt)]
     raise NotUnderstood("type is neither text nor event")
 
 
-def _sensor_data(push: Push, receipt: Receipt) -> list[CloudEvent]:
+def sightings(
+    payload: JsonValue, verified: Verified, identity: str, received_at: datetime, smoke_threshold: float
+) -> list[Sighting]:
+    """How a push says that leak and smoke are; what cannot be read says neither that it is on nor that it is off.
+
+    Args:
+        payload: the push in the clear; of another than of sensor data there are none.
+        verified: whose it is, and when it was signed.
+        identity: the push's.
+        received_at: when it arrived.
+        smoke_threshold: what is above is smoke.
+    """
+    try:
+        push = Push.model_validate(payload)
+    except ValidationError:
+        return []
+    if push.type != "text" or push.data is None:
+        return []
+    found = {"leak": truth(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
+    # A push without a time happened no later than it was signed, so that its repetition is no later either.
+    at = min(_time(push.created_time) or verified.signed_at, received_at)
+    return [
+        Sighting(verified.account, push.sn, quantity, on, at, identity)
+        for quantity, on in found.items()
+        if on is not None
+    ]
+
+
+def _sensor_data(push: Push, receipt: Receipt, news: Sequence[News]) -> list[CloudEvent]:
     if push.data is None:
         raise NotUnderstood("data is no object: damaged, or encrypted for an app without app_keys")
     common = receipt.common(device=push.sn, occurred_at=_time(push.created_time))
     battery = number(push.data.get("battery"))
+    values = {name: _READ.get(name, _other)(value) for name, value in push.data.items()}
     measurement = Measurement(
         **common,
         kind=push.device_type,
         battery=battery,
         position=_position(push.data.get("lonlat")),
         readings={
-            name: reading
-            for name, value in push.data.items()
-            if name != "battery" or battery is None
-            if (reading := _reading(name, value)) is not None
+            name: Reading(value=value, unit=_UNIT.get(name))
+            for name, value in values.items()
+            if value is not None and (name != "battery" or battery is None)
         },
     )
-    alarms = [
-        receipt.event(Alarm(**common, kind=kind, severity=severity), name)
-        for name, (kind, severity) in _ALARM.items()
-        if _is_on(push.data.get(name))
-    ]
-    return [receipt.event(measurement), *alarms]
+    return [receipt.event(measurement), *(_alarm(push, receipt, one, battery) for one in news)]
+
+
+def _alarm(push: Push, receipt: Receipt, news: News, battery: float | None) -> CloudEvent:
+    """An event of an alarm's life, under an id of the alarm's and not of the push's: whoever tells it, it is one."""
+    kind, severity = _ALARM[news.quantity]
+    alarm = Receipt(
+        vendor=receipt.vendor,
+        account=receipt.account,
+        identity=["alarm", news.episode],
+        received_at=receipt.received_at,
+        payload=None,
+    )
+    common = receipt.common(device=push.sn, occurred_at=news.at or _time(push.created_time))
+    return alarm.event(
+        Alarm(**common, kind=kind, severity=severity, state=news.state, trace_id=news.episode, battery=battery),
+        news.state,
+    )
 
 
 def _task_finished(push: Push, receipt: Receipt) -> CloudEvent:
@@ -90,32 +141,68 @@ def _task_finished(push: Push, receipt: Receipt) -> CloudEvent:
     )
 
 
-def _reading(name: str, value: Any) -> Reading | None:
-    """A value as a reading; None for what is no value of a sensor (it stays in the payload)."""
+type _Value = Scalar | dict[str, float | int] | None
+"""A reading's value; None for what is no value of a sensor (it stays in the payload)."""
+
+
+def _other(value: Any) -> _Value:
+    """Of a quantity that the vendor's page does not have: as it is."""
     if isinstance(value, dict):
         axes = {axis: length for axis in ("x", "y", "z") if (length := number(value.get(axis))) is not None}
-        return Reading(value=axes, unit=_UNIT.get(name)) if axes else None
-    if isinstance(value, bool | str) or number(value) is not None:
-        return Reading(value=value, unit=_UNIT.get(name))
-    return None
+        return axes or None
+    if isinstance(value, bool | str):
+        return None if is_no_number(value) else value
+    return number(value)
 
 
-def _is_on(value: Any) -> bool:
-    """Leak comes as a truth value, smoke as a number; zero and false are no alarm."""
-    if isinstance(value, str):
-        return value.strip().lower() not in {"", "0", "false"}
-    return bool(value)
+def _number(value: Any) -> _Value:
+    """Of a quantity that is a number by the vendor's page; a word in its place is told as well."""
+    found = number(value)
+    if found is not None or not isinstance(value, str):
+        return _other(value) if found is None else found
+    return None if not value.strip() or _is_beyond_a_double(value) else _other(value)
+
+
+def _is_beyond_a_double(digits: str) -> bool:
+    try:
+        return math.isinf(float(digits))
+    except ValueError:
+        return False
+
+
+def _smoke(value: Any) -> _Value:
+    found = number(value)
+    return truth(value) if found is None else found
+
+
+_READ: Final[Mapping[str, Callable[[Any], _Value]]] = {
+    **dict.fromkeys(("temperature", "humidity", "light", "ch4", "pm2_5", "battery", "interval"), _number),
+    "smoke": _smoke,
+    "leak": truth,
+    "customer": text,
+    "lonlat": lambda _: None,  # it is the position
+}
+"""How each quantity of the vendor's page is read."""
+
+
+def _is_smoke(value: Any, threshold: float) -> bool | None:
+    """Whether a level, or a truth value, is one of smoke; a negative level is none."""
+    level = number(value)
+    if level is None:
+        return truth(value)
+    return None if level < 0 else level > threshold
 
 
 def _position(lonlat: Any) -> Position | None:
-    if not isinstance(lonlat, list) or len(lonlat) != 2:
+    pair = lonlat.strip(" []").split(",") if isinstance(lonlat, str) else lonlat
+    if not isinstance(pair, list) or len(pair) != 2:
         return None
-    longitude, latitude = map(number, lonlat)
+    longitude, latitude = map(number, pair)
     if longitude is None or latitude is None or not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         return None
     return Position(longitude=longitude, latitude=latitude)
 
 
 def _time(created: Any) -> datetime | None:
-    """`createdTime`: a "Timestamp" on the vendor's page; milliseconds as the nonce, or seconds, or ISO 8601."""
-    return read_time(created)
+    """`createdTime`: a "Timestamp" on the vendor's page; milliseconds as the nonce, or whatever else tells a time."""
+    return read_time(created, CHINA)

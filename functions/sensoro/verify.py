@@ -1,23 +1,40 @@
 """SENSORO's signature and its safe mode ("API authentication": message signature, message encryption)."""
 
 import base64
-import binascii
+import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
 
 from pydantic import JsonValue
 
+from functions.sensoro import javascript
 from functions.sensoro.wire import Account, Accounts
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
-from gatehouse.reading import read_json, read_time
+from gatehouse.reading import read_base64, read_json, read_time
+from gatehouse.wire import text
 
-_BLOCK = 16  # of AES; the padding's block is 32
-_PADDING = 32
-_RANDOM = 16  # bytes before the length
+CHINA: Final = timezone(timedelta(hours=8))
+"""The vendor's own time, which text without a zone is in. Nobody says so: it is our choice."""
+_BLOCK: Final = 16  # of AES; the padding's block is 32
+_PADDING: Final = 32
+_RANDOM: Final = 16  # bytes before the length
+_NO_ID: Final = frozenset({"", "null", "(null)", "nil", "none", "undefined", "nan", "n/a", "-"})
+"""What other languages' encoders write for nothing."""
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""RFC 8259 §6."""
+_LONGEST: Final = 400
+"""Digits of a number; text that is longer is none."""
+_TOLD: Final = {"text": ("data", "encryptData"), "event": ("resultCode", "resultData", "encryptData")}
+"""What a push of each type tells."""
+_VOLATILE: Final = frozenset({"encryptData", "createdTime", "msgId"})
+"""What is told elsewhere in an identity, or differs each time."""
+_COUNT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +42,10 @@ class Verified:
     """A push whose signature is right, and the app whose secret made it."""
 
     app: Account
+    signed: bytes
+    """What the signature is over: nonce, method, address and body, the body as it came or as JavaScript writes it."""
+    signed_at: datetime
+    """The nonce: when it was sent."""
 
     @property
     def account(self) -> str:
@@ -34,17 +55,26 @@ class Verified:
 
 def signature(app_secret: str, nonce: str, method: str, url: str, body: bytes) -> str:
     """`X-ACCESS-SIGNATURE`: base64 of HMAC-SHA256 over nonce, method, full URL and body."""
-    text = f"{nonce}{method}{url}".encode() + body
-    return base64.b64encode(hmac.digest(app_secret.encode(), text, "sha256")).decode()
+    return _mac(app_secret, _text(nonce, method, url, body))
 
 
-def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
+def _text(nonce: str, method: str, url: str, body: bytes) -> bytes:
+    return f"{nonce}{method}{url}".encode() + body
+
+
+def _mac(app_secret: str, signed: bytes) -> str:
+    return base64.b64encode(hmac.digest(app_secret.encode(), signed, "sha256")).decode()
+
+
+def verify(push: Push, accounts: Accounts, *, past: int, future: int) -> Verified:
     """Whether the push is SENSORO's.
 
     Args:
         push: the raw push; its URL is the public one, as SENSORO was given it.
         accounts: the apps that are known.
-        window: seconds that the nonce, a time, may lie in the past or in the future.
+        past: seconds that the nonce, a time, may lie in the past. A repetition makes no second event, since its id is
+            remembered; a retry that comes late after an outage must not be lost.
+        future: seconds that it may lie in the future.
 
     Raises:
         Rejected: it is not.
@@ -58,47 +88,63 @@ def verify(push: Push, accounts: Accounts, *, window: int) -> Verified:
     app = next((known for known in accounts.accounts if known.app_id == app_id), None)
     if app is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensoro: no app with this X-ACCESS-ID is in the secret")
-    if not _signed(push, app, nonce, sent, push.body):
-        # Their reference server signs JSON.stringify(body), whatever then goes over the wire.
-        compact = _stringify(push.body)
-        if compact is None or not _signed(push, app, nonce, sent, compact):
-            raise Rejected(
-                Reason.WRONG_SIGNATURE,
-                "sensoro: the signature is wrong; it covers the full address (setting PublicBaseUrl)",
-            )
-    _check_age(nonce, push, window)
-    return Verified(app)
+    signed = _signed(push, app, nonce, sent, push.body)
+    if signed is None:
+        # They sign JSON.stringify(body), whatever then goes over the wire.
+        compact = javascript.stringify(push.body)
+        signed = None if compact is None else _signed(push, app, nonce, sent, compact)
+    if signed is None:
+        raise Rejected(
+            Reason.WRONG_SIGNATURE,
+            "sensoro: the signature is wrong; it covers the full address (setting PublicBaseUrl)",
+        )
+    return Verified(app, signed, _time_of(nonce, push, past, future))
 
 
 def decrypt(push: Push, verified: Verified) -> JsonValue:
     """The body in the clear: what `encryptData` holds stands where it would stand in plain mode.
 
-    A body that is signed and is no JSON object is returned as text, for the notice that keeps it.
-
     Raises:
+        NotReadable: it is no JSON object, or what is encrypted is not JSON.
         Rejected: it is another app's, it does not decrypt, or it is plain although the app's mode is `safe`.
     """
-    try:
-        body = read_json(push.body)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        if verified.app.mode == "safe":
-            raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
+    body = _body(push)
+    cipher = body.get("encryptData") if body else None
+    if verified.app.mode == "safe" and not _is_filled(cipher):
+        raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
+    if body is None:
         raise NotReadable("the body is no JSON object")
-    if "appId" in body and str(body["appId"]) != verified.app.app_id:
+    if "appId" in body and _app_id(body["appId"]) != verified.app.app_id:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensoro: appId and X-ACCESS-ID do not agree")
-    cipher = body.get("encryptData")
-    if not cipher:
-        if verified.app.mode == "safe":
-            raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
-        return body
-    if not verified.app.app_keys:
+    if not _is_filled(cipher) or not verified.app.app_keys:
         return body
     if not isinstance(cipher, str):
         raise Rejected(Reason.UNDECRYPTABLE, "sensoro: encryptData is not a string")
     keys = (key.get_secret_value() for key in verified.app.app_keys)
     return _in_place(body, message(cipher, keys, verified.app.app_id))
+
+
+def is_encrypted(push: Push) -> bool:
+    """Whether a push is in safe mode, whatever the app's mode is."""
+    return _is_filled((_body(push) or {}).get("encryptData"))
+
+
+def _body(push: Push) -> dict[str, JsonValue] | None:
+    try:
+        body = read_json(push.body)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_filled(cipher: JsonValue) -> bool:
+    """Whether something is encrypted: in plain mode the field is there and empty."""
+    return bool(cipher.strip() if isinstance(cipher, str) else cipher)
+
+
+def _app_id(value: JsonValue) -> str | None:
+    # As it is written: an app with a blank behind its name is another one.
+    return value if isinstance(value, str) else text(value)
 
 
 def message(cipher: str, app_keys: Iterable[str], app_id: str) -> bytes:
@@ -110,10 +156,7 @@ def message(cipher: str, app_keys: Iterable[str], app_id: str) -> bytes:
     Raises:
         Rejected: it does not decrypt with any of the keys: padding, length or trailing AppID are wrong.
     """
-    try:
-        sealed = base64.b64decode(cipher, validate=True)
-    except (binascii.Error, ValueError):
-        sealed = b""
+    sealed = read_base64(cipher)
     if sealed and len(sealed) % _BLOCK == 0:
         for app_key in app_keys:
             found = _unsealed(sealed, app_key, app_id.encode())
@@ -126,74 +169,114 @@ def _unsealed(sealed: bytes, app_key: str, app_id: bytes) -> bytes | None:
     from Crypto.Cipher import AES  # noqa: PLC0415 - a plain push must not pay for it
 
     key = base64.b64decode(app_key + "=")
-    text = AES.new(key, AES.MODE_CBC, key[:_BLOCK]).decrypt(sealed)
-    padding = text[-1]
-    if not 1 <= padding <= min(_PADDING, len(text)) or text[-padding:] != bytes([padding]) * padding:
+    clear = AES.new(key, AES.MODE_CBC, key[:_BLOCK]).decrypt(sealed)
+    padding = clear[-1]
+    if not 1 <= padding <= min(_PADDING, len(clear)) or clear[-padding:] != bytes([padding]) * padding:
         return None
-    text = text[:-padding]
+    clear = clear[:-padding]
     start = _RANDOM + 4
-    end = start + int.from_bytes(text[_RANDOM:start])
-    if len(text) < start or not hmac.compare_digest(text[end:], app_id):
+    end = start + int.from_bytes(clear[_RANDOM:start])
+    if len(clear) < start or not hmac.compare_digest(clear[end:], app_id):
         return None
-    return text[start:end]
+    return clear[start:end]
 
 
-def identity(payload: JsonValue, _verified: Verified) -> list[str]:
-    """App, device and message id; where there is no message id, the body itself."""
-    # As JavaScript has it: bodies that one signature covers, because they stringify alike, are one push.
-    signed = _as_javascript(payload)
-    body: dict[str, Any] = signed if isinstance(signed, dict) else {}
-    msg_id = body.get("msgId")
-    if isinstance(msg_id, str | int) and msg_id != "":
-        return [str(body.get("type", "")), str(body.get("sn", "")), str(msg_id)]
-    # In the clear: a push that is sent again may be encrypted with other random bytes.
-    return [json.dumps(signed, sort_keys=True)]
+def identity(payload: JsonValue, _verified: Verified) -> list[str] | None:
+    """Sensor or task, message id, time, and a digest of what is told; None for a push that has neither of the two.
 
-
-def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> bool:
-    matches = [
-        hmac.compare_digest(signature(secret.get_secret_value(), nonce, push.method, url, body).encode(), sent.encode())
-        for secret in app.app_secrets
-        for url in push.urls
+    A push that is sent again repeats all of them, however it is spelled, and may have another nonce, signature and
+    other random bytes of encryption. A message id alone tells too little: it may be 0, missing or a word, or start
+    again. Whatever decides about a push is in here, so that no two happenings have one identity and the vendor needs
+    no `deciding` fields.
+    """
+    body: dict[str, Any] = payload if isinstance(payload, dict) else {}
+    msg_id = _message_id(body.get("msgId"))
+    created = read_time(body.get("createdTime"), CHINA)
+    if msg_id is None and created is None:
+        return None
+    return [
+        *(text(body.get(name)) or "" for name in ("type", "sn", "taskId")),
+        msg_id or "",
+        created.isoformat() if created else _spelled(body.get("createdTime")),
+        hashlib.sha256(_spelled(_told(body, msg_id)).encode()).hexdigest(),
     ]
-    return any(matches)
 
 
-def _stringify(body: bytes) -> bytes | None:
-    """The body as JavaScript's JSON.stringify writes it, as far as Python does: no spaces, 23.0 as 23."""
-    try:
-        # By the parser that `decrypt` uses: another one would accept a body re-coded to UTF-16 as the same push.
-        value = read_json(body)
-    except ValueError:
+def evidence(_push: Push, verified: Verified) -> bytes:
+    """What tells a push without identity from another: what was signed, its nonce included.
+
+    The same bytes an hour later under another nonce are another reading; however a signed push is re-spaced, or cut
+    into address and body, it is one.
+    """
+    return verified.signed
+
+
+def _message_id(value: object) -> str | None:
+    """A `msgId` that tells a message from another; None for what stands for none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return json.dumps(_as_javascript(value), separators=(",", ":"), ensure_ascii=False).encode()
+    word = _spelled(value)
+    if word.strip().lower() in _NO_ID:
+        return None
+    return None if _NUMBER.fullmatch(word) and float(word) <= 0 else word
 
 
-def _as_javascript(value: JsonValue) -> JsonValue:
+def _told(body: dict[str, Any], msg_id: str | None) -> JsonValue:
+    """What a push tells, in the clear: of another type than the documented ones, all that is in it."""
+    names = _TOLD.get(text(body.get("type")) or "")
+    if names is None:
+        return {name: value for name, value in body.items() if name not in _VOLATILE}
+    # Without keys the cipher text is all there is; a message id then tells it from another, its random bytes do not.
+    return {name: body.get(name) for name in names if name not in _VOLATILE or msg_id is None}
+
+
+def _spelled(value: Any) -> str:
+    """A value in one spelling: numbers as JavaScript writes them, whether they come as numbers or as text."""
+    return json.dumps(_alike(value), sort_keys=True) if isinstance(value, dict | list) else str(_alike(value))
+
+
+def _alike(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
-        return {name: _as_javascript(inner) for name, inner in value.items()}
+        return {name: _alike(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_as_javascript(inner) for inner in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
-    return value
+        return [_alike(inner) for inner in value]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and len(value) <= _LONGEST and _NUMBER.fullmatch(value)):
+        return value
+    try:
+        return javascript.notation(float(value))  # type: ignore[arg-type] # a number, or text that is one
+    except (ValueError, OverflowError):
+        return str(value)
 
 
-def _check_age(nonce: str, push: Push, window: int) -> None:
-    signed_at = read_time(nonce)
+def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> bytes | None:
+    """What was signed, if it was signed so with one of the app's secrets for one of our addresses."""
+    texts = [_text(nonce, push.method, url, body) for url in push.urls]
+    matches = [
+        signed
+        for secret in app.app_secrets
+        for signed in texts
+        if hmac.compare_digest(_mac(secret.get_secret_value(), signed).encode(), sent.encode())
+    ]
+    return matches[0] if matches else None
+
+
+def _time_of(nonce: str, push: Push, past: int, future: int) -> datetime:
+    signed_at = read_time(nonce) if _COUNT.fullmatch(nonce) else None
     if signed_at is None:
         raise Rejected(Reason.MALFORMED, "sensoro: X-ACCESS-NONCE is not a Unix time in milliseconds")
     age = int((push.received_at - signed_at).total_seconds())
-    if age > window:
+    if age > past:
         raise Rejected(
             Reason.STALE,
-            f"sensoro: X-ACCESS-NONCE is {age} s old, the limit is {window} s (setting SensoroNonceWindow)",
+            f"sensoro: X-ACCESS-NONCE is {age} s old, the limit is {past} s (setting SensoroNonceWindow)",
         )
-    if age < -window:
+    if age < -future:
         raise Rejected(
             Reason.FUTURE,
-            f"sensoro: X-ACCESS-NONCE is {-age} s ahead, the limit is {window} s (setting SensoroNonceWindow)",
+            f"sensoro: X-ACCESS-NONCE is {-age} s ahead, the limit is {future} s (setting SensoroNonceAhead)",
         )
+    return signed_at
 
 
 def _in_place(body: dict[str, JsonValue], clear: bytes) -> JsonValue:

@@ -4,9 +4,9 @@ Source: "Webhook", chapters 2, 3 and 6, of SENSORO's developer documentation.
 """
 
 import base64
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gatehouse.accounts import Credentials
 from gatehouse.wire import Code, Mapping, Message, Text
@@ -19,12 +19,22 @@ def _is_app_key(text: str) -> bool:
         return False
 
 
+def _filled(secret: SecretStr) -> SecretStr:
+    # HMAC takes an empty key, and then anybody has it.
+    if not secret.get_secret_value().strip():
+        raise ValueError("is empty")
+    return secret
+
+
+type _Secret = Annotated[SecretStr, AfterValidator(_filled)]
+
+
 class Account(Credentials):
     """An app on SENSORO's platform, with each of its secrets and keys that are live."""
 
     app_id: str = Field(min_length=1)
-    app_secrets: tuple[SecretStr, ...] = Field(min_length=1)
-    app_keys: tuple[SecretStr, ...] = ()
+    app_secrets: tuple[_Secret, ...] = Field(min_length=1)
+    app_keys: tuple[_Secret, ...] = ()
     mode: Literal["plain", "safe"] = "plain"
     """`safe`: a push that is not encrypted is refused."""
 
@@ -50,6 +60,7 @@ class Push(Message):
     sn: Text = None
     device_type: Text = Field(default=None, alias="deviceType")
     created_time: Any = Field(default=None, alias="createdTime")
+    """A "Timestamp" by the page: milliseconds as the nonce, or whatever `read_time` reads."""
     data: Mapping = None
     task_id: Text = Field(default=None, alias="taskId")
     result_code: Code = Field(default=None, alias="resultCode")

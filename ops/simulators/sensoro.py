@@ -1,14 +1,18 @@
-"""A simulated SENSORO cloud: sensors of two apps, one in plain and one in safe mode."""
+"""A simulated SENSORO cloud: sensors of two apps, one in plain and one in safe mode, of newer and older servers."""
 
 import base64
 import hashlib
 import hmac
 import json
+import math
 import random
 import secrets
 import string
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from Crypto.Cipher import AES
@@ -41,6 +45,28 @@ def _app() -> dict[str, str]:
     }
 
 
+def compact(value: Any) -> bytes:
+    """What the vendor signs and sends: as JavaScript's JSON.stringify writes it, without blanks, 21 for 21.0."""
+    return _written(value).encode()
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{_written(name)}:{_written(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return _number(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "null"
+    if 1e-6 <= abs(value) < 1e21 or value == 0:
+        return format(Decimal(repr(value or 0.0)), "f").removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent):+d}"
+
+
 def sign(app_secret: str, nonce: str, method: str, url: str, body: bytes) -> str:
     """`X-ACCESS-SIGNATURE`."""
     digest = hmac.new(app_secret.encode(), (nonce + method + url).encode() + body, hashlib.sha256).digest()
@@ -63,7 +89,14 @@ def seal(message: bytes, app_key: str, app_id: str, *, padding: int | None = Non
     return base64.b64encode(AES.new(key, AES.MODE_CBC, key[:16]).encrypt(text)).decode()
 
 
-def request(app: Credentials, api_url: str, body: Mapping[str, Any] | bytes, *, at: float | None = None) -> Request:
+def request(
+    app: Credentials,
+    api_url: str,
+    body: Mapping[str, Any] | bytes,
+    *,
+    at: float | None = None,
+    signed: bytes | None = None,
+) -> Request:
     """A signed push.
 
     Args:
@@ -71,8 +104,9 @@ def request(app: Credentials, api_url: str, body: Mapping[str, Any] | bytes, *, 
         api_url: where the API is, as SENSORO was given it.
         body: what goes over the wire.
         at: Unix seconds; now by default.
+        signed: what is signed, where that is not what goes over the wire.
     """
-    raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+    raw = body if isinstance(body, bytes) else compact(body)
     nonce = str(int((time.time() if at is None else at) * 1000))
     url = api_url + PATH
     return Request(
@@ -82,14 +116,14 @@ def request(app: Credentials, api_url: str, body: Mapping[str, Any] | bytes, *, 
             "content-type": "application/json",
             "X-ACCESS-ID": app["app_id"],
             "X-ACCESS-NONCE": nonce,
-            "X-ACCESS-SIGNATURE": sign(app["app_secret"], nonce, "POST", url, raw),
+            "X-ACCESS-SIGNATURE": sign(app["app_secret"], nonce, "POST", url, raw if signed is None else signed),
         },
     )
 
 
 def sensor_data(app: Credentials, data: Mapping[str, Any], *, safe: bool = False, **more: Any) -> dict[str, Any]:
     """The body of a `text` push."""
-    sealed = seal(json.dumps(data).encode(), app["app_key"], app["app_id"]) if safe else ""
+    sealed = seal(compact(data), app["app_key"], app["app_id"]) if safe else ""
     return {
         "appId": app["app_id"],
         "sn": "0117C9A1B2C3",
@@ -105,7 +139,7 @@ def sensor_data(app: Credentials, data: Mapping[str, Any], *, safe: bool = False
 def task_result(app: Credentials, *, safe: bool = False, **more: Any) -> dict[str, Any]:
     """The body of an `event` push."""
     result = {"interval": 600}
-    sealed = seal(json.dumps(result).encode(), app["app_key"], app["app_id"]) if safe else ""
+    sealed = seal(compact(result), app["app_key"], app["app_id"]) if safe else ""
     return {
         "appId": app["app_id"],
         "taskId": secrets.randbelow(10_000),
@@ -119,14 +153,60 @@ def task_result(app: Credentials, *, safe: bool = False, **more: Any) -> dict[st
 
 
 def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
-    """Temperatures, a door's battery, now and then a leak; the same from the app in safe mode."""
+    """Temperatures, tasks, a leak and smoke that begin and end; from the app in safe mode the same, and in between
+    the forms of older servers and other languages' encoders.
+    """
     plain, safe = apps["sensoro"], apps["sensoro_safe"]
+
+    def pushed(data: Mapping[str, Any], **more: Any) -> Request:
+        return request(plain, api_url, sensor_data(plain, data, **more))
+
+    def sealed(data: Mapping[str, Any], **more: Any) -> Request:
+        return request(safe, api_url, sensor_data(safe, data, safe=True, **more))
+
+    def cellar(*, leak: Any, **more: Any) -> Request:
+        return sealed({"leak": leak, "battery": 64}, sn="0117C9D4E5F7", deviceType="leak", **more)
+
+    def hall(smoke: Any) -> Request:
+        return pushed({"smoke": smoke, "battery": 90}, sn="0117C9A1B2C5", deviceType="smoke")
+
     while True:
-        yield request(plain, api_url, sensor_data(plain, _climate()))
-        yield request(safe, api_url, sensor_data(safe, _climate(), safe=True, sn="0117C9D4E5F6"))
-        yield request(plain, api_url, sensor_data(plain, {"leak": False, "battery": 87, "interval": 600}))
-        yield request(safe, api_url, sensor_data(safe, {"leak": True, "battery": 64}, safe=True, sn="0117C9D4E5F7"))
+        yield pushed(_climate())
+        yield sealed(_climate(), sn="0117C9D4E5F6")
+        yield pushed({"leak": False, "battery": 87, "interval": 600}, sn="0117C9A1B2C4", deviceType="leak")
+        yield cellar(leak=True)
         yield request(plain, api_url, task_result(plain))
+        yield hall(0.4)
+        yield from _odd(plain, safe, api_url)
+        yield cellar(leak=1, msgId="")  # it still leaks, which is no second alarm
+        yield hall("0.3")
+        yield request(safe, api_url, task_result(safe, safe=True))
+        yield hall(0)
+        yield cellar(leak=False)
+
+
+def _odd(plain: Credentials, safe: Credentials, api_url: str) -> Iterator[Request]:
+    """The same in other forms."""
+    # The sample of chapter 2 to the letter: neither time nor id.
+    yield request(plain, api_url, sensor_data(plain, {"temperature": 21.5}, createdTime="", msgId=""))
+    texts = {name: str(value) for name, value in _climate().items() if name != "lonlat"}
+    yield request(plain, api_url, sensor_data(plain, {**texts, "lonlat": ["116.39", "39.91"]}, createdTime=_beijing()))
+    body = sensor_data(plain, {"temperature": 21.0, "ch4": 1e-05, "customer": "gate 2"})
+    # Python writes 21.0 and 1e-05 where JavaScript signs 21 and 0.00001.
+    yield request(plain, api_url, json.dumps(body, indent=2).encode(), signed=compact(body))
+    yield request(plain, api_url, b"\xef\xbb\xbf" + compact(sensor_data(plain, _climate())) + b"\0")
+    broken = sensor_data(plain, {"humidity": 40, "temperature": float("nan")}, msgId=0)
+    yield request(plain, api_url, json.dumps(broken).encode())
+    lines = "\n".join(textwrap.wrap(seal(compact(_climate()), safe["app_key"], safe["app_id"]), 76))
+    yield request(safe, api_url, sensor_data(safe, {}, safe=True, sn="0117C9D4E5F6", encryptData=f"{lines}\n"))
+    result = seal(b'{"resultCode":1,"resultData":{}}', safe["app_key"], safe["app_id"]).rstrip("=")
+    task = {name: value for name, value in task_result(safe, safe=True).items() if name != "resultCode"}
+    yield request(safe, api_url, {**task, "encryptData": result.translate(str.maketrans("+/", "-_"))})
+
+
+def _beijing() -> str:
+    """The time there as a compact date."""
+    return (datetime.now(UTC) + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
 
 
 def _climate() -> dict[str, Any]:

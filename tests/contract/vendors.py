@@ -63,7 +63,8 @@ def exemptions(root: Path, vendor: str) -> Document:
 def answers(root: Path, vendor: str) -> dict[str, dict[str, Any]]:
     """Where a vendor waits for more than an acknowledgement: what it is told, by the name of the sample.
 
-    `taken` is the body of the answer; `not_kept` that of the answer where AWS takes nothing, if it is not a refusal.
+    `taken` is the body of the answer, `""` for none; `not_kept` that of the answer where AWS takes nothing, if it is
+    not a refusal.
     """
     path = root / "events" / vendor / "answers.json"
     found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}

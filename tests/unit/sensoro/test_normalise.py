@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from gatehouse.telemetry import Count
-from tests.builders import House, sensor_body, sensor_push, task_body
+from ops.simulators import Request
+from ops.simulators import sensoro as simulator
+from tests.builders import NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
+from tests.styles import compact
 from tests.unit.conftest import Output
 
 
@@ -29,8 +32,10 @@ def test_sensor_data_is_a_measurement(sensoro: House[Any]) -> None:
         "vendor": "sensoro",
         "account": "123456",
         "device": "0117C9A1B2C3",
-        "occurred_at": "2026-07-01T12:00:00Z",
-        "received_at": "2026-07-01T12:00:00Z",
+        "occurred_at": "2026-07-01T12:00:00.000000Z",
+        "received_at": "2026-07-01T12:00:00.000000Z",
+        "arrival": "live",
+        "lag_ms": 0,
         "payload": body,
         "kind": "node",
         "readings": {
@@ -44,15 +49,63 @@ def test_sensor_data_is_a_measurement(sensoro: House[Any]) -> None:
     }
 
 
+def _as_written(data: dict[str, Any], *, safe: bool) -> Any:
+    """A push whose numbers are on the wire as Python writes them: 0.0 is 0.0."""
+    body = sensor_body(data, safe=safe)
+    if safe:
+        body["encryptData"] = simulator.seal(compact(data), SENSORO_SAFE["app_key"], SENSORO_SAFE["app_id"])
+    return sensor_push(compact(body), safe=safe)
+
+
 @pytest.mark.parametrize("safe", [False, True])
-@pytest.mark.parametrize("value", [0, 0.0, -0.5, False, True, "", "0", "设备 ☂", 10**30, 1e-9, 1e300])
-def test_a_reading_survives_as_it_is(sensoro: House[Any], value: object, *, safe: bool) -> None:
-    assert sensoro.send(sensor_push(sensor_body({"ch4": value}, safe=safe), safe=safe)).status == 200
+@pytest.mark.parametrize("name", ["ch4", "somethingNew"])
+@pytest.mark.parametrize("value", [0, 0.0, -0.5, False, True, "设备 ☂", "low", 10**30, 1e-9, 1e300])
+def test_a_reading_survives_as_it_is(sensoro: House[Any], name: str, value: object, *, safe: bool) -> None:
+    assert sensoro.send(_as_written({name: value}, safe=safe)).status == 200
 
     for event in (*sensoro.stored, *sensoro.published):
-        kept = event["data"]["readings"]["ch4"]["value"]
+        kept = event["data"]["readings"][name]["value"]
         assert (kept, type(kept)) == (value, type(value))
-        assert event["data"]["payload"]["data"] == {"ch4": value}
+        assert event["data"]["payload"]["data"] == {name: value}
+
+
+@pytest.mark.parametrize("value", ["", "0", "23.5", "NaN "])
+def test_text_of_a_quantity_that_nobody_documents_stays_text(sensoro: House[Any], value: str) -> None:
+    sensoro.send(sensor_push(sensor_body({"somethingNew": value})))
+
+    expected = {} if value == "NaN " else {"somethingNew": {"value": value}}
+    assert sensoro.event["data"]["readings"] == expected
+
+
+_NUMBERS = ["temperature", "humidity", "light", "ch4", "pm2_5", "interval", "smoke"]
+
+
+@pytest.mark.parametrize("name", _NUMBERS)
+@pytest.mark.parametrize(("text", "value"), [("23.5", 23.5), ("0", 0), (" 7 ", 7), ("-1e-3", -0.001), ("21.0", 21)])
+def test_a_number_that_comes_as_text_is_a_number(sensoro: House[Any], name: str, text: str, value: float) -> None:
+    sensoro.send(sensor_push(sensor_body({name: text, "battery": text})))
+
+    measurement = next(event["data"] for event in sensoro.stored if "measurement" in event["type"])
+    assert measurement["readings"][name]["value"] == value
+    assert measurement["battery"] == value
+
+
+@pytest.mark.parametrize("name", _NUMBERS)
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", '"nan"', "1e999", '""', '" "', "null"])
+def test_what_is_no_number_is_no_reading_and_the_others_are(sensoro: House[Any], name: str, number: str) -> None:
+    body = compact(sensor_body({name: "IT", "other": 1})).replace(b'"IT"', number.encode())
+
+    assert sensoro.send(sensor_push(body)).status == 200
+    data = sensoro.event["data"]
+    assert data["readings"] == {"other": {"value": 1}}
+    assert name in data["payload"]["data"]
+
+
+@pytest.mark.parametrize(("value", "text"), [("12", "12"), ("nan", "nan"), ("1e5", "1e5"), (12, "12"), (12.0, "12")])
+def test_what_a_customer_defines_is_text(sensoro: House[Any], value: object, text: str) -> None:
+    sensoro.send(sensor_push(sensor_body({"customer": value})))
+
+    assert sensoro.event["data"]["readings"] == {"customer": {"value": text}}
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 100, 99.5])
@@ -77,7 +130,13 @@ def test_an_acceleration_is_a_reading_of_three_axes(sensoro: House[Any]) -> None
     assert sensoro.event["data"]["readings"] == {"acceleration": {"value": {"x": 0, "y": -1.5}}}
 
 
-@pytest.mark.parametrize("value", [None, [], [1, 2], {}, {"a": 1}, {"x": "1"}, 10**400])
+def test_an_axis_may_come_as_text(sensoro: House[Any]) -> None:
+    sensoro.send(sensor_push(sensor_body({"gyro": {"x": "0.5", "y": "-1", "z": "NaN"}})))
+
+    assert sensoro.event["data"]["readings"] == {"gyro": {"value": {"x": 0.5, "y": -1}}}
+
+
+@pytest.mark.parametrize("value", [None, [], [1, 2], {}, {"a": 1}, {"x": "one"}, 10**400])
 def test_what_is_no_value_of_a_sensor_stays_in_the_payload(sensoro: House[Any], value: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({"pm2_5": 0, "odd": value}))).status == 200
 
@@ -88,7 +147,7 @@ def test_what_is_no_value_of_a_sensor_stays_in_the_payload(sensoro: House[Any], 
 
 @pytest.mark.parametrize(
     "lonlat",
-    [None, [], [1], [1, 2, 3], ["1", "2"], [181, 0], [0, 91], [True, 0], [None, 0], "1,2", {}, [10**400, 0]],
+    [None, [], [1], [1, 2, 3], ["1", "N"], [181, 0], [0, 91], [True, 0], [None, 0], "1;2", "1,2,3", {}, [10**400, 0]],
 )
 def test_what_is_no_position_stays_in_the_payload(sensoro: House[Any], lonlat: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({"lonlat": lonlat, "temperature": 0}))).status == 200
@@ -97,6 +156,15 @@ def test_what_is_no_position_stays_in_the_payload(sensoro: House[Any], lonlat: o
     assert "position" not in data
     assert data["readings"]["temperature"]["value"] == 0
     assert data["payload"]["data"]["lonlat"] == lonlat
+
+
+@pytest.mark.parametrize("lonlat", [["116.39", "39.91"], [116.39, " 39.91 "], "116.39,39.91", "[116.39, 39.91]"])
+def test_a_position_may_come_as_text(sensoro: House[Any], lonlat: object) -> None:
+    sensoro.send(sensor_push(sensor_body({"lonlat": lonlat})))
+
+    data = sensoro.event["data"]
+    assert data["position"] == {"longitude": 116.39, "latitude": 39.91}
+    assert data["readings"] == {}
 
 
 def test_null_island_is_a_position(sensoro: House[Any]) -> None:
@@ -134,10 +202,14 @@ def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) ->
         (1782907199123, "2026-07-01T11:59:59.123000Z"),
         ("1782907199123", "2026-07-01T11:59:59.123000Z"),
         (1782907199123.0, "2026-07-01T11:59:59.123000Z"),
-        (1782907199, "2026-07-01T11:59:59Z"),
-        (0, "1970-01-01T00:00:00Z"),
+        (1782907199, "2026-07-01T11:59:59.000000Z"),
         ("2026-07-01T19:59:59.123+08:00", "2026-07-01T11:59:59.123000Z"),
-        ("2026-07-01T11:59:59Z", "2026-07-01T11:59:59Z"),
+        ("2026-07-01T11:59:59Z", "2026-07-01T11:59:59.000000Z"),
+        # Without a zone it is the vendor's own time.
+        ("2026-07-01 19:59:59", "2026-07-01T11:59:59.000000Z"),
+        ("2026/7/1 19:59", "2026-07-01T11:59:00.000000Z"),
+        (20260701195959, "2026-07-01T11:59:59.000000Z"),
+        ("20260701195959", "2026-07-01T11:59:59.000000Z"),
     ],
 )
 def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, expected: str) -> None:
@@ -152,7 +224,11 @@ def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, 
         None,
         "",
         "yesterday",
-        "2026-07-01 11:59:59",
+        0,
+        1,
+        20266101200000,
+        99991231235959,
+        32503680000000,
         True,
         [],
         {},
@@ -170,7 +246,11 @@ def test_a_created_time_that_is_none_is_the_time_of_arrival(sensoro: House[Any],
     assert event["data"]["occurred_at"] == event["data"]["received_at"]
 
 
-# ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Alarms: their life is in test_alarms.py ──────────────────────────────────────────────────────────────────────────
+
+
+def _alarms(house: House[Any]) -> list[dict[str, Any]]:
+    return [event["data"] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]
 
 
 @pytest.mark.parametrize("safe", [False, True])
@@ -179,9 +259,18 @@ def test_a_created_time_that_is_none_is_the_time_of_arrival(sensoro: House[Any],
     [
         ("leak", True, "high"),
         ("leak", 1, "high"),
+        ("leak", 1.0, "high"),
         ("leak", "true", "high"),
+        ("leak", " TRUE", "high"),
+        ("leak", "1", "high"),
+        ("leak", "yes", "high"),
+        ("leak", "on", "high"),
         ("smoke", 1, "critical"),
         ("smoke", 0.4, "critical"),
+        ("smoke", "0.4", "critical"),
+        ("smoke", True, "critical"),
+        ("smoke", "true", "critical"),
+        ("smoke", 1e-9, "critical"),
     ],
 )
 def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
@@ -193,8 +282,10 @@ def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
     assert sensoro.published == sensoro.stored
     by_type = {event["type"]: event for event in sensoro.stored}
     measurement, alarm = by_type["gatehouse.measurement.v1"], by_type["gatehouse.alarm.v1"]
-    assert measurement["data"]["readings"][name]["value"] == value
-    assert (alarm["data"]["kind"], alarm["data"]["severity"]) == (name, severity)
+    assert measurement["data"]["readings"][name]["value"]
+    assert measurement["data"]["payload"]["data"][name] == value
+    assert (alarm["data"]["kind"], alarm["data"]["severity"], alarm["data"]["state"]) == (name, severity, "raised")
+    assert (alarm["data"]["device"], alarm["data"]["battery"]) == ("0117C9A1B2C3", 64)
     assert measurement["id"] != alarm["id"]
 
 
@@ -203,15 +294,69 @@ def test_leak_and_smoke_at_once_are_two_alarms(sensoro: House[Any]) -> None:
 
     assert {event["data"].get("severity") for event in sensoro.stored} == {None, "high", "critical"}
     assert len({event["id"] for event in sensoro.stored}) == 3
+    assert len({alarm["trace_id"] for alarm in _alarms(sensoro)}) == 2
+
+
+_OFF: list[Any] = [False, 0, 0.0, "", "0", "0.0", "false", " False ", "off", "OFF", "no", "-0.0"]
+_ODD: list[Any] = [-1, "-1", None, [], [0], [1], {}, {"value": False}, {"value": True}, 10**400]
+_WORDS: list[Any] = ["normal", "ok", "NaN", "Infinity", "leak", "?"]
 
 
 @pytest.mark.parametrize("name", ["leak", "smoke"])
-@pytest.mark.parametrize("value", [False, 0, 0.0, "", "0", "false", " False ", None, [], {}])
-def test_zero_and_false_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
+@pytest.mark.parametrize("value", [*_OFF, *_ODD, *_WORDS])
+def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({name: value}))).status == 200
 
     assert sensoro.event["type"] == "gatehouse.measurement.v1"
     assert sensoro.event["data"]["payload"]["data"] == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reading"),
+    [
+        ("leak", "off", False),
+        ("leak", 0, False),
+        ("leak", "1", True),
+        ("smoke", "off", False),
+        ("smoke", False, False),
+        ("smoke", "0.0", 0.0),
+        ("smoke", -1, -1),
+        ("leak", "normal", None),
+        ("leak", -1, None),
+        ("leak", 2, None),
+        ("leak", {"value": True}, None),
+        ("leak", [1], None),
+        ("smoke", "normal", None),
+        ("smoke", {"value": 1}, None),
+    ],
+)
+def test_leak_and_smoke_are_a_reading_where_they_can_be_read(
+    sensoro: House[Any], name: str, value: object, reading: object
+) -> None:
+    sensoro.send(sensor_push(sensor_body({name: value})))
+
+    measurement = next(event["data"] for event in sensoro.stored if "measurement" in event["type"])
+    assert measurement["readings"] == ({} if reading is None else {name: {"value": reading}})
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("name", ["leak", "smoke"])
+def test_a_bare_nan_is_no_alarm(sensoro: House[Any], name: str, word: str) -> None:
+    body = compact(sensor_body({name: "IT"})).replace(b'"IT"', word.encode())
+
+    assert sensoro.send(sensor_push(body)).status == 200
+    assert (sensoro.event["type"], sensoro.event["data"]["readings"]) == ("gatehouse.measurement.v1", {})
+
+
+@pytest.mark.parametrize(
+    ("level", "is_alarm"), [(0.4, False), (50, False), ("50", False), (50.1, True), ("51", True), (True, True)]
+)
+def test_smoke_is_what_is_above_the_threshold(level: object, is_alarm: bool) -> None:
+    house = sensoro_house(settings={"SMOKE_THRESHOLD": "50"})
+    house.send(sensor_push(sensor_body({"smoke": level})))
+
+    assert len(_alarms(house)) == is_alarm
+    assert len(house.stored) == 1 + is_alarm
 
 
 # ─── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -241,33 +386,121 @@ def test_a_task_without_an_id_refers_to_nothing(sensoro: House[Any]) -> None:
 # ─── Identity ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("change", [{"msgId": 9}, {"sn": "another"}, {"type": "event"}])
-def test_another_message_device_or_type_is_another_event(sensoro: House[Any], change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [{"msgId": 9}, {"sn": "another"}, {"type": "event"}, {"createdTime": 1782907201000}])
+def test_another_message_device_time_or_type_is_another_event(sensoro: House[Any], change: dict[str, Any]) -> None:
     for body in (sensor_body({"temperature": 1}), sensor_body({"temperature": 1}, **change)):
         assert sensoro.send(sensor_push(body)).status == 200
 
     assert len(sensoro.stored) == 2
 
 
-def test_a_message_id_of_zero_is_one(sensoro: House[Any]) -> None:
-    for temperature in (1, 2):
-        assert sensoro.send(sensor_push(sensor_body({"temperature": temperature}, msgId=0))).status == 200
-
-    assert len(sensoro.stored) == 1
-
-
-@pytest.mark.parametrize("msg_id", [None, "", {}, []])
-def test_without_a_message_id_the_body_is_the_identity(sensoro: House[Any], msg_id: object) -> None:
+@pytest.mark.parametrize("msg_id", [0, "0", 0.0, "", None, -1, "null", "undefined", "(null)", "NaN", 7, "a-word"])
+@pytest.mark.parametrize("safe", [False, True])
+def test_another_reading_under_the_same_message_id_is_another_event(
+    sensoro: House[Any], msg_id: object, *, safe: bool
+) -> None:
     for temperature in (1, 2, 1):
-        assert sensoro.send(sensor_push(sensor_body({"temperature": temperature}, msgId=msg_id))).status == 200
+        body = sensor_body({"temperature": temperature}, safe=safe, msgId=msg_id)
+        assert sensoro.send(sensor_push(body, safe=safe)).status == 200
 
     assert len(sensoro.stored) == len(sensoro.published) == 2
 
 
-def test_without_a_message_id_an_encrypted_body_is_the_identity_in_the_clear(sensoro: House[Any]) -> None:
+@pytest.mark.parametrize("msg_id", [0, 1, 7, "", "a-word", None])
+def test_the_same_reading_a_week_later_under_the_same_message_id_is_another_event(
+    sensoro: House[Any], msg_id: object
+) -> None:
+    week = 7 * 86_400
+    for late in (0, week):
+        body = sensor_body({"leak": False}, msgId=msg_id, createdTime=int((NOW + seconds(late)).timestamp() * 1000))
+        assert sensoro.send(sensor_push(body, at=(NOW + seconds(late)).timestamp()), NOW + seconds(late)).status == 200
+
+    assert len(sensoro.stored) == 2
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_two_tasks_with_one_message_id_are_two(sensoro: House[Any], *, safe: bool) -> None:
+    for task in (1, 2, 1):
+        assert sensoro.send(sensor_push(task_body(safe=safe, taskId=task, msgId=3), safe=safe)).status == 200
+
+    assert {event["data"]["reference"]["task_id"] for event in sensoro.stored} == {"1", "2"}
+    assert len(sensoro.stored) == 2
+
+
+def test_another_result_of_a_task_is_another_event(sensoro: House[Any]) -> None:
+    for code in (0, 1):
+        sensoro.send(sensor_push(task_body(resultCode=code, msgId=0)))
+
+    assert {event["data"]["result"] for event in sensoro.stored} == {"success", "failure"}
+
+
+_SPELLINGS: list[dict[str, Any]] = [
+    {"msgId": "7"},
+    {"msgId": 7.0},
+    {"createdTime": str(int(NOW.timestamp() * 1000))},
+    {"createdTime": NOW.timestamp()},
+    {"createdTime": "2026-07-01T20:00:00+08:00"},
+    {"createdTime": "20260701200000"},
+    {"data": {"temperature": "21", "light": "0.00001", "n": 5}},
+    {"data": {"temperature": 21, "light": 1e-05, "n": "5.0"}},
+    {"data": {"n": 5, "light": 0.00001, "temperature": 21.0}},
+]
+
+
+@pytest.mark.parametrize("change", _SPELLINGS)
+def test_a_retry_that_is_spelled_otherwise_is_one_event(sensoro: House[Any], change: dict[str, Any]) -> None:
+    body = sensor_body({"temperature": 21.0, "light": 1e-05, "n": 5})
+    for late, spelled in enumerate((body, {**body, **change})):
+        push = sensor_push(compact(spelled), at=NOW.timestamp() + late)
+        assert sensoro.send(push, NOW + seconds(late)).status == 200
+
+    assert len(sensoro.stored) == len(sensoro.published) == 1
+
+
+def test_text_that_is_no_number_in_json_is_not_taken_for_one(sensoro: House[Any]) -> None:
+    for code in ("001", "1", "+1", " 1"):
+        sensoro.send(sensor_push(sensor_body({"customer": code})))
+
+    assert len(sensoro.stored) == 4
+
+
+_NOTHING: dict[str, Any] = {"createdTime": "", "msgId": ""}
+
+
+@pytest.mark.parametrize("none", [_NOTHING, {"createdTime": None, "msgId": 0}, {"createdTime": 0, "msgId": "0"}])
+def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: House[Any], none: dict[str, Any]) -> None:
+    body = sensor_body({"temperature": 1}, **none)
+    for late in (0, 3600):
+        push = sensor_push(body, at=NOW.timestamp() + late)
+        for _ in range(2):
+            assert sensoro.send(push, NOW + seconds(late)).status == 200
+
+    assert len(sensoro.stored) == len(sensoro.published) == 2
+
+
+def test_without_id_and_time_a_push_that_is_spaced_otherwise_is_one(sensoro: House[Any]) -> None:
+    """One signature covers all of them."""
+    body = sensor_body({"temperature": 21.5}, **_NOTHING)
+    first = sensor_push(body)
+    for wire in (first.body, compact(body).replace(b":", b": "), b"\xef\xbb\xbf" + compact(body) + b"\n\0"):
+        assert sensoro.send(Request(first.url, wire, first.headers)).status == 200
+
+    assert len(sensoro.stored) == 1
+
+
+def test_without_id_and_time_an_encrypted_push_is_its_own_retry(sensoro: House[Any]) -> None:
+    push = sensor_push(sensor_body({"temperature": 1}, safe=True, **_NOTHING), safe=True)
     for _ in range(3):
+        assert sensoro.send(push).status == 200
+
+    assert len(sensoro.stored) == len(sensoro.published) == 1
+
+
+def test_with_a_time_alone_an_encrypted_push_is_told_by_what_is_in_it(sensoro: House[Any]) -> None:
+    for late in range(3):
         body = sensor_body({"temperature": 1}, safe=True, msgId="")
-        assert sensoro.send(sensor_push(body, safe=True)).status == 200
+        push = sensor_push(body, safe=True, at=NOW.timestamp() + late)
+        assert sensoro.send(push, NOW + seconds(late)).status == 200
 
     assert len(sensoro.stored) == len(sensoro.published) == 1
 

@@ -2,13 +2,16 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from functions.sensoro import verify, wire
-from gatehouse.errors import Reason, Rejected
+from gatehouse.errors import Reason, Rejected, WrongSetting
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
@@ -27,6 +30,7 @@ from tests.builders import (
     sensoro_house,
     task_body,
 )
+from tests.styles import STYLES, compact
 from tests.unit.conftest import Output
 
 KEY, APP_ID = SENSORO_SAFE["app_key"], SENSORO_SAFE["app_id"]
@@ -38,6 +42,10 @@ def _with(push: Request, **headers: str) -> Request:
     changed = {name.replace("_", "-"): value for name, value in headers.items()}
     kept = {name: value for name, value in push.headers.items() if name.lower() not in changed}
     return Request(url=push.url, body=push.body, headers={**kept, **changed})
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
 
 
 def _message(text: bytes) -> bytes:
@@ -230,6 +238,10 @@ def test_each_live_secret_and_key_is_accepted(secret: str) -> None:
         {"app_keys": ["-" * 43]},
         {"app_keys": []},
         {"app_secrets": []},
+        {"app_secrets": ["s", ""]},
+        {"app_secrets": [" "]},
+        {"app_keys": [""]},
+        {"app_keys": [" " * 43]},
         {"app_id": ""},
         {"mode": "sage"},
         {"app_key": KEY},
@@ -244,11 +256,23 @@ def test_a_secret_that_could_not_work_is_told_when_it_is_read(change: dict[str, 
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["app_secrets", "app_keys"])
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+def test_an_empty_secret_or_key_is_told_by_its_field(field: str, empty: str) -> None:
+    """HMAC takes an empty key, and then anybody signs."""
+    account = {"app_id": "1", "app_secrets": ["s"], "app_keys": [KEY], field: [empty]}
+
+    with pytest.raises(ValidationError) as caught:
+        wire.Accounts.model_validate({"accounts": [account]})
+
+    assert field in str(caught.value)
+
+
 # ─── JSON.stringify ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _signed_over(wire_body: bytes, signed_body: bytes) -> Request:
-    push = sensor_push(signed_body)
+def _signed_over(wire_body: bytes, signed_body: bytes, *, safe: bool = False) -> Request:
+    push = sensor_push(signed_body, safe=safe)
     return Request(url=push.url, body=wire_body, headers=push.headers)
 
 
@@ -286,7 +310,7 @@ def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: b
     assert len(sensoro.stored) == len(sensoro.published) == 1
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
 def test_a_signed_push_in_another_encoding_is_refused(sensoro: House[Any], encoding: str) -> None:
     answer = sensoro.send(_signed_over(STRINGIFIED.decode().encode(encoding), STRINGIFIED))
 
@@ -304,18 +328,64 @@ def test_what_does_not_stringify_is_refused_unless_it_is_signed_as_it_is(sensoro
 # ─── When ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("late", [-300, -299, 0, 299, 300])
+@pytest.mark.parametrize("late", [-300, -299, 0, 300, 301, 82_800, 86_400])
 def test_a_nonce_up_to_the_limit_on_either_side_is_accepted(sensoro: House[Any], late: float) -> None:
     assert sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == 200
 
 
-@pytest.mark.parametrize(("late", "reason"), [(301, "stale"), (86_400, "stale"), (-301, "future"), (-86_400, "future")])
-def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("late", "reason", "setting"),
+    [
+        (86_401, "stale", "SensoroNonceWindow"),
+        (3 * 86_400, "stale", "SensoroNonceWindow"),
+        (-301, "future", "SensoroNonceAhead"),
+        (-86_400, "future", "SensoroNonceAhead"),
+    ],
+)
+def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, reason: str, setting: str) -> None:
     answer = sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late))
 
     assert (answer.status, answer.reason) == (401, reason)
     assert f"{abs(late)} s" in answer.body["error"]["message"]
+    assert setting in answer.body["error"]["message"]
     assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize(("late", "status"), [(60, 200), (61, 401), (-10, 200), (-11, 401)])
+def test_the_limits_are_settings(late: float, status: int) -> None:
+    house = sensoro_house(settings={"NONCE_WINDOW": "60", "NONCE_AHEAD": "10"})
+
+    assert house.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == status
+
+
+@pytest.mark.parametrize("setting", [{"NONCE_WINDOW": "86401"}, {"NONCE_WINDOW": "0"}, {"NONCE_AHEAD": "0"}])
+def test_a_limit_that_would_outlive_what_is_remembered_is_told_at_start(setting: dict[str, str]) -> None:
+    with pytest.raises(WrongSetting, match=next(iter(setting))):
+        sensoro_house(settings=setting)
+
+
+@pytest.mark.parametrize("nonce", ["{seconds}", "{seconds}.5", "{seconds}000", "{seconds}000000"])
+def test_a_nonce_may_be_in_seconds(sensoro: House[Any], nonce: str) -> None:
+    push = sensor_push(sensor_body(CLIMATE))
+    sent = nonce.format(seconds=int(NOW.timestamp()))
+    signature = simulator.sign(SENSORO["app_secret"], sent, "POST", push.url, push.body)
+
+    assert sensoro.send(_with(push, x_access_nonce=sent, x_access_signature=signature)).status == 200
+
+
+@pytest.mark.parametrize("hours", [1, 23])
+@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize("more", [{}, {"createdTime": "", "msgId": ""}, {"msgId": 0}])
+def test_a_replay_makes_no_second_event(sensoro: House[Any], more: dict[str, Any], hours: float, *, safe: bool) -> None:
+    """Nor does what is not signed: the other headers."""
+    push = sensor_push(sensor_body({"leak": True}, safe=safe, **more), safe=safe)
+    sensoro.send(push)
+    known = sensoro.stored
+    for again in (push, _with(push, user_agent="another/2", x_request_id="2", content_type="text/plain")):
+        assert sensoro.send(again, NOW + seconds(hours * 3600)).status == 200
+
+    assert sensoro.stored == known
+    assert len(known) == 2
 
 
 def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_event(
@@ -325,8 +395,34 @@ def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_
         push = sensor_push(sensor_body(CLIMATE, safe=True), safe=True, at=NOW.timestamp() + late)
         assert sensoro.send(push, at=NOW + seconds(late)).status == 200
 
-    assert sensoro.event["data"]["received_at"] == "2026-07-01T12:00:00Z"
+    assert sensoro.event["data"]["received_at"] == "2026-07-01T12:00:00.000000Z"
     assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1, Count.DUPLICATE: 3}
+
+
+def test_a_retry_that_comes_late_after_our_outage_is_kept_and_called_late(sensoro: House[Any]) -> None:
+    assert sensoro.send(sensor_push(sensor_body(CLIMATE)), NOW + seconds(6 * 3600)).status == 200
+
+    assert (sensoro.event["data"]["arrival"], sensoro.event["data"]["lag_ms"]) == ("late", 6 * 3_600_000)
+
+
+# ─── The answer ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("body", [{"temperature": 1}, {"leak": True}])
+def test_in_plain_mode_the_answer_is_the_pages(sensoro: House[Any], body: dict[str, Any]) -> None:
+    assert sensoro.send(sensor_push(sensor_body(body))).body == {"messages": "success"}
+
+
+def test_in_safe_mode_the_answer_is_empty(sensoro: House[Any]) -> None:
+    for body in (sensor_body({"leak": True}, safe=True), task_body(safe=True)):
+        answer = sensoro.send(sensor_push(body, safe=True))
+        assert (answer.status, answer.body) == (200, None)
+
+
+def test_a_push_in_safe_mode_of_an_app_in_plain_mode_is_answered_empty(sensoro: House[Any]) -> None:
+    body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
+
+    assert sensoro.send(sensor_push(body)).body is None
 
 
 # ─── Safe mode ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -487,15 +583,67 @@ def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: House[
     assert "encryptData" not in payload
 
 
-@pytest.mark.parametrize("message", [b"\xff\xfe", b"no json", b"", b'{"temperature":1e999}', b'{"a":'])
-def test_a_message_that_decrypts_and_is_damaged_is_kept_as_unmapped(sensoro: House[Any], message: bytes) -> None:
+def _unreadable(house: House[Any]) -> bytes:
+    """What the notice refers to, which itself holds nothing of it."""
+    data = house.event["data"]
+    assert (data["kind"], data.get("payload")) == ("unmapped", None)
+    assert data["body"]["key"].startswith("unreadable/sensoro/")
+    return house.album.pictures[data["body"]["key"]].data
+
+
+@pytest.mark.parametrize("message", [b"\xff\xfe", b"no json", b"", b'{"a":'])
+def test_a_message_that_decrypts_and_is_damaged_is_kept_where_no_subscriber_looks(
+    sensoro: House[Any], message: bytes
+) -> None:
     body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
 
     assert sensoro.send(sensor_push(body, safe=True)).status == 200
-    data = sensoro.event["data"]
-    assert data["kind"] == "unmapped"
-    kept = data["payload"]["decrypted"]
-    assert message in (kept.get("raw", "").encode(), base64.b64decode(kept.get("raw_base64", "")))
+    assert _unreadable(sensoro) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'\xef\xbb\xbf{"temperature":0}',
+        b'{"temperature":0}\0\0',
+        b'{"temperature":0,"ch4":1e999}',
+        b'{"temperature":0,"a":NaN}',
+        b'{"temperature":0,"note":"\\ud842"}',
+        b'{"temperature":0,"note":"a\nb"}',
+        b' \r\n{"temperature":"0"}\n',
+    ],
+)
+def test_a_message_that_decrypts_and_is_odd_is_read(sensoro: House[Any], message: bytes) -> None:
+    body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
+
+    assert sensoro.send(sensor_push(body, safe=True)).status == 200
+    assert sensoro.event["data"]["readings"]["temperature"] == {"value": 0, "unit": "Cel"}
+
+
+def _lines(cipher: str, width: int, end: str) -> str:
+    return end.join(cipher[start : start + width] for start in range(0, len(cipher), width))
+
+
+@pytest.mark.parametrize("length", [3, 20, 37, 59])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda cipher: _lines(cipher, 76, "\n"),
+        lambda cipher: _lines(cipher, 64, "\r\n") + "\r\n",
+        lambda cipher: _lines(cipher, 60, "\n") + "\n",
+        lambda cipher: cipher + "\n",
+        lambda cipher: f" {cipher} ",
+        lambda cipher: cipher.rstrip("="),
+        lambda cipher: cipher.translate(str.maketrans("+/", "-_")),
+        lambda cipher: cipher.translate(str.maketrans("+/", "-_")).rstrip("="),
+    ],
+)
+def test_each_kind_of_base64_is_read(sensoro: House[Any], write: Callable[[str], str], length: int) -> None:
+    cipher = simulator.seal(compact({"customer": "x" * length}), KEY, APP_ID)
+    body = sensor_body({}, safe=True, encryptData=write(cipher))
+
+    assert sensoro.send(sensor_push(body, safe=True)).status == 200
+    assert sensoro.event["data"]["readings"]["customer"]["value"] == "x" * length
 
 
 def test_the_result_of_a_task_decrypts(sensoro: House[Any]) -> None:
@@ -516,20 +664,96 @@ def test_the_result_code_of_a_task_may_be_in_what_is_encrypted(sensoro: House[An
 # ─── Signed, and odd ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("body", [b"", b"no json", b"[1,2]", b"null", '"设备"'.encode(), b'{"a":NaN}', b"{}{}"])
-def test_a_signed_push_that_is_no_json_object_is_kept_whole_as_unmapped(sensoro: House[Any], body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"no json", b"[1,2]", b"null", '"设备"'.encode(), b"NaN", b"{}{}", b'{"a":1'])
+def test_a_signed_push_that_is_no_json_object_is_kept_where_no_subscriber_looks(
+    sensoro: House[Any], body: bytes
+) -> None:
     assert sensoro.send(sensor_push(body)).status == 200
 
-    data = sensoro.event["data"]
-    assert (data["kind"], data["payload"]) == ("unmapped", {"raw": body.decode()})
+    assert _unreadable(sensoro) == body
 
 
 @pytest.mark.parametrize("body", [b"\xff\x00", b"a\x00b", b"\xed\xa0\x80", "设备".encode("gbk")])
-def test_a_signed_push_that_is_no_text_is_kept_whole_as_unmapped(sensoro: House[Any], body: bytes) -> None:
+def test_a_signed_push_that_is_no_text_is_kept_where_no_subscriber_looks(sensoro: House[Any], body: bytes) -> None:
     push = _with(sensor_push(body), content_type="application/octet-stream")
     assert api_event(push)["isBase64Encoded"]
 
     assert sensoro.send(push).status == 200
-    data = sensoro.event["data"]
-    assert data["kind"] == "unmapped"
-    assert base64.b64decode(data["payload"]["raw_base64"]) == body
+    assert _unreadable(sensoro) == body
+
+
+def test_two_unreadable_pushes_are_two_and_each_is_its_own_retry(sensoro: House[Any]) -> None:
+    for push in (sensor_push(b"no json"), sensor_push(b"no jason"), sensor_push(b"no json", at=NOW.timestamp() + 1)):
+        for _ in range(2):
+            assert sensoro.send(push, NOW + seconds(1)).status == 200
+
+    assert len(sensoro.stored) == 3
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_push_signed_as_it_was_written_is_read(sensoro: House[Any], style: str, *, safe: bool) -> None:
+    body = sensor_body({"leak": True}, safe=safe)
+
+    assert sensoro.send(sensor_push(STYLES[style](body), safe=safe)).status == 200
+    assert {event["data"]["kind"] for event in sensoro.stored} == {"node", "leak"}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
+    sensoro: House[Any], style: str, *, safe: bool
+) -> None:
+    body = sensor_body({"leak": True}, safe=safe)
+
+    assert sensoro.send(_signed_over(STYLES[style](body), simulator.compact(body), safe=safe)).status == 200
+    assert {event["data"]["kind"] for event in sensoro.stored} == {"node", "leak"}
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_an_alarm_beside_a_nan_is_told(sensoro: House[Any], *, safe: bool) -> None:
+    """The bare word is signed as it is: JSON.stringify never writes it."""
+    data = {"leak": True, "temperature": float("nan")}
+    body = sensor_body({}, safe=safe)
+    clear = compact(data)
+    if safe:
+        body["encryptData"] = simulator.seal(clear, KEY, APP_ID)
+    else:
+        body["data"] = data
+
+    assert sensoro.send(sensor_push(compact(body), safe=safe)).status == 200
+    assert {event["data"]["kind"] for event in sensoro.stored} == {"node", "leak"}
+
+
+def test_each_of_two_addresses_is_tried(sensoro: House[Any]) -> None:
+    """A custom domain with an API mapping: its key is in the path that the vendor was given, or it is not."""
+    for path in ("/gate/v1/sensoro", "/v1/sensoro"):
+        signed = sensor_push(sensor_body(CLIMATE, sn=path))
+        nonce = signed.headers["X-ACCESS-NONCE"]
+        signature = simulator.sign(SENSORO["app_secret"], nonce, "POST", URL + path, signed.body)
+        event = api_event(_with(signed, x_access_signature=signature))
+        event["rawPath"] = "/gate/v1/sensoro"
+        event["requestContext"]["http"]["path"] = "/v1/sensoro"
+        assert sensoro.handle(event).status == 200
+
+    assert len(sensoro.stored) == 2
+
+
+@pytest.mark.parametrize("app_id", [123456, 123456.0, "123456"])
+def test_an_app_id_is_the_same_in_each_type(sensoro: House[Any], app_id: object) -> None:
+    assert sensoro.send(sensor_push(compact({**sensor_body(CLIMATE), "appId": app_id}))).status == 200
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9), _nested, max_leaves=20)
+)
+def test_nothing_signed_is_an_error_of_ours(value: Any) -> None:
+    house = sensoro_house()
+    for body in (
+        value,
+        {"type": "text", "data": value},
+        {"type": "text", "sn": value, "msgId": value, "data": {"leak": value, "smoke": value}},
+    ):
+        answer = house.send(sensor_push(json.dumps(body).encode()))
+        assert answer.status == 200
+    assert house.topics.messages
