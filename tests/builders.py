@@ -46,6 +46,7 @@ ENVIRONMENT = {
     "SPILL_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/spill",
     "SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:vendor",
     "MEDIA_BUCKET": "media",
+    "ALARMS_TABLE": "alarms",
 }
 
 SUNMI = {"app_id": "2039dds", "app_key": "kdsofkdsnflke9382938k"}

@@ -411,9 +411,8 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     if list(arguments) not in ([], ["--once"]):
         raise WrongSetting("there is no option but --once")
     settings = Settings.read(os.environ)
-    servers = (
-        Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink").accounts().accounts
-    )
+    secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
+    servers = secret.accounts().accounts
     if arguments:
         return partial(once.run, fetchers(settings, servers, stop), stop, settings.once_seconds)
     return partial(_listen, listeners(settings, servers, stop), settings, stop)

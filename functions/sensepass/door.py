@@ -16,7 +16,7 @@ from functions.sensepass.verify import Verified
 from functions.sensepass.wire import AccessRecord, DeviceAlarm
 from gatehouse.deadline import Deadline
 from gatehouse.errors import NotKept
-from gatehouse.events import Arrival, Decider, Decision
+from gatehouse.events import Arrival, Decider, Decision, Known
 from gatehouse.gate import Answer, Keep, Push
 from gatehouse.telemetry import Count, count, log
 
@@ -85,7 +85,8 @@ class Door:
             self._refresh()
             return _answer({"pass": self._concluded(message), "customtips": ""})
         decision, tip = self._decide(message, verified, payload, push.received_at)
-        self._keep(partial(meaning, decision=decision), keep, push.received_at)
+        told = Known(device=verify.serial(payload, verified), site=verified.account, decision=decision)
+        self._keep(partial(meaning, decision=decision), keep, push.received_at, told)
         return _answer({"pass": decision.allowed, "customtips": tip[:_TIP], **_names(message, decision)})
 
     def _decide(
@@ -99,37 +100,44 @@ class Door:
         doubt = Decision(
             allowed=self._in_doubt is InDoubt.ALLOW, by=Decider.DOUBT, milliseconds=self._milliseconds(received_at)
         )
-        if access is None or normalise.is_doubtful(access) or self._age(received_at) >= self._deadline:
-            return doubt, ""
         try:
-            if self._decided_by is DecidedBy.TERMINAL:
-                concluded = normalise.conclusion(access)
-                if concluded is None:
-                    return doubt, ""
-                return doubt.model_copy(update={"allowed": concluded, "by": Decider.TERMINAL}), ""
-            context = _context(access, verify.serial(payload, verified), verified.account)
-            verdict = None if self._rules is None else self._rules.verdict(context)
+            if access is None or normalise.is_doubtful(access):
+                return doubt, ""
+            if self._decided_by is DecidedBy.RULES:
+                return self._by_rules(access, verified, payload, received_at, doubt)
+            # The terminal's word is at hand, however late it is.
+            concluded = normalise.conclusion(access)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
             log.error("no decision: the setting WhenInDoubt answers", error=type(error).__name__)
             return doubt, ""
+        return doubt if concluded is None else _changed(doubt, concluded, Decider.TERMINAL), ""
+
+    def _by_rules(
+        self, access: AccessRecord, verified: Verified, payload: JsonValue, received_at: datetime, doubt: Decision
+    ) -> tuple[Decision, str]:
+        """What the rules say, and their tip."""
+        if self._age(received_at) >= self._deadline:
+            return doubt, ""
+        context = _context(access, verify.serial(payload, verified), verified.account)
+        verdict = None if self._rules is None else self._rules.verdict(context)
         if verdict is None:
             return doubt, ""
-        decided = {
-            "allowed": verdict.allowed,
-            "by": Decider.RULES,
-            "rule": verdict.rule,
-            "milliseconds": self._milliseconds(received_at),
-        }
-        return doubt.model_copy(update=decided), verdict.tip
+        if verdict.allowed and not verdict.even_if_refused and normalise.refuses(access):
+            # A rule that lets the staff in does not mean whoever was taken for one of them and failed.
+            return _changed(doubt, False, Decider.TERMINAL), ""  # noqa: FBT003 - the decision
+        decision = _changed(doubt, verdict.allowed, Decider.RULES)
+        more = {"rule": verdict.rule, "milliseconds": self._milliseconds(received_at)}
+        return decision.model_copy(update=more), verdict.tip
 
-    def _keep(self, meaning: partial[Any], keep: Keep, received_at: datetime) -> None:
+    def _keep(self, meaning: partial[Any], keep: Keep, received_at: datetime, told: Known) -> None:
         """Keeps the event in the time that is left. The answer is no receipt: what comes of it changes nothing."""
-        left = self._deadline - _WAY_BACK - self._age(received_at)
+        # By two clocks, the gateway's and ours: whichever is wrong, there is not more time than there ever is.
+        left = min(self._deadline - _WAY_BACK - self._age(received_at), self._deadline)
         deadline = Deadline(left if left > 0 else _LATE, self._monotonic)
         try:
             if self._rules is not None:
                 self._rules.refresh_meanwhile()
-            keep(meaning, deadline)
+            keep(meaning, deadline, told)
         except NotKept as error:  # counted where it was raised
             log.error("the door was answered, the event is lost", error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
@@ -154,6 +162,10 @@ class Door:
 
     def _milliseconds(self, received_at: datetime) -> int:
         return max(int(self._age(received_at) * 1000), 0)
+
+
+def _changed(doubt: Decision, allowed: bool, by: Decider) -> Decision:  # noqa: FBT001 - the decision
+    return doubt.model_copy(update={"allowed": allowed, "by": by})
 
 
 def _context(access: AccessRecord, terminal: str | None, site: str) -> dict[str, object]:

@@ -27,8 +27,8 @@ class Settings(VendorSettings):
     rules_parameter: str = Field(min_length=1)
     door_decision: DecidedBy = DecidedBy.TERMINAL
     when_in_doubt: InDoubt = InDoubt.DENY
-    decision_deadline: float = Field(default=1.0, ge=0.3, le=10)
-    """Seconds from the arrival at the gateway to the answer."""
+    decision_deadline: float = Field(default=3.0, ge=0.3, le=10)
+    """Seconds from the arrival at the gateway to the answer, a cold start among them."""
 
 
 def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accounts, verify.Verified]:
@@ -40,7 +40,7 @@ def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accoun
     """
     if rules is None and settings.door_decision is DecidedBy.RULES:
         rules = _rules(settings)
-        rules.refresh()
+        rules.refresh_meanwhile()
     door = Door(
         decided_by=settings.door_decision,
         in_doubt=settings.when_in_doubt,
@@ -57,7 +57,7 @@ def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accoun
         normalise=normalise.normalise,
         images=verify.images,
         respond=door.respond,
-        deciding=("occurred_at", "device", "kind", "person.id", "recognition_score", "code"),
+        deciding=("occurred_at", "device", "kind", "person.id", "recognition_score", "code", "decision.allowed"),
         acknowledgement=None,
         body_limit=_BODY_LIMIT,
     )
@@ -67,7 +67,8 @@ def _rules(settings: Settings) -> Rules:
     # Powertools' flags bring boto3, a tenth of a second of a cold start that a terminal's own decision does not need.
     from gatehouse.rules import Rules, from_parameter  # noqa: PLC0415
 
-    return Rules(from_parameter(lambda: aws.client("ssm"), settings.rules_parameter))
+    fetch = from_parameter(lambda: aws.client("ssm"), settings.rules_parameter)
+    return Rules(fetch, patience=settings.decision_deadline / 2)
 
 
 lambda_handler = edge.http(Settings, vendor, patience=lambda settings: settings.decision_deadline / 2)

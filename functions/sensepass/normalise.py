@@ -94,6 +94,8 @@ _ABNORMAL: Final[dict[_Code, Anomaly]] = {
 }
 _LIBRARY: Final = {PersonKind.STAFF: True, PersonKind.VISITOR: True, PersonKind.BLOCKLISTED: False}
 _CONCLUDED: Final[dict[_Code, bool]] = {3: False, 4: True, 5: True, 6: False}
+_FAILED: Final = frozenset({0, 6})
+"""Statuses of V1.0 by which a face that the library knows was not authenticated."""
 _NOT_LIVE: Final = {Generation.V1_0: 1, Generation.LATER: 4}
 _ALARM: Final[dict[int | None, tuple[AlarmKind, Severity]]] = {
     10001: (AlarmKind.TAMPERED, Severity.HIGH),
@@ -213,6 +215,16 @@ def conclusion(access: AccessRecord) -> bool | None:
     if access.generation is Generation.LATER:
         return False if kind is PersonKind.STRANGER else _LIBRARY.get(kind)
     return _LIBRARY.get(kind) if access.recognize_status == 2 else _CONCLUDED.get(access.recognize_status)
+
+
+def refuses(access: AccessRecord) -> bool:
+    """Whether the terminal itself says no, and not only that it does not know whoever stands there."""
+    if anomaly(access) is not None:
+        return True
+    kind = person(access).kind
+    if kind is PersonKind.STRANGER:
+        return False
+    return access.passed is False or access.recognize_status in _FAILED or kind is PersonKind.BLOCKLISTED
 
 
 def _recognition(

@@ -28,7 +28,7 @@ class Settings(VendorSettings):
     """Seconds that a nonce may lie in the future."""
     smoke_threshold: float = Field(default=0, ge=0)
     """What is above is smoke."""
-    alarms_table: str = ""
+    alarms_table: str = Field(min_length=1)
     """Where is remembered which alarms stand. Without it every upload that tells of leak or smoke is an alarm."""
 
 

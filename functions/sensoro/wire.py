@@ -4,11 +4,11 @@ Source: "Webhook", chapters 2, 3 and 6, of SENSORO's developer documentation.
 """
 
 import base64
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
-from gatehouse.accounts import Credentials
+from gatehouse.accounts import Credentials, Key
 from gatehouse.wire import Code, Mapping, Message, Text
 
 
@@ -19,22 +19,12 @@ def _is_app_key(text: str) -> bool:
         return False
 
 
-def _filled(secret: SecretStr) -> SecretStr:
-    # HMAC takes an empty key, and then anybody has it.
-    if not secret.get_secret_value().strip():
-        raise ValueError("is empty")
-    return secret
-
-
-type _Secret = Annotated[SecretStr, AfterValidator(_filled)]
-
-
 class Account(Credentials):
     """An app on SENSORO's platform, with each of its secrets and keys that are live."""
 
     app_id: str = Field(min_length=1)
-    app_secrets: tuple[_Secret, ...] = Field(min_length=1)
-    app_keys: tuple[_Secret, ...] = ()
+    app_secrets: tuple[Key, ...] = Field(min_length=1)
+    app_keys: tuple[Key, ...] = ()
     mode: Literal["plain", "safe"] = "plain"
     """`safe`: a push that is not encrypted is refused."""
 

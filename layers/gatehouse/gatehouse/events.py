@@ -510,6 +510,8 @@ class Notice(Data):
     message: str | None = None
     reference: dict[str, str] = Field(default_factory=dict)
     """What it is about: `{"task_id": "123"}`."""
+    decision: Decision | None = None
+    """What a terminal was answered whose question nobody understood."""
     pictures: tuple[Picture, ...] = ()
 
 
@@ -533,6 +535,8 @@ class Known:
     device: str | None = None
     site: str | None = None
     occurred_at: datetime | None = None
+    decision: Decision | None = None
+    """What was answered to it, where somebody waited."""
 
 
 NOTHING: Final = Known()
@@ -664,7 +668,11 @@ class Receipt:
         """
         common = self.common(device=known.device, occurred_at=known.occurred_at, site=known.site)
         notice = Notice(
-            **common, kind=NoticeKind.UNMAPPED, reason=why, pictures=self.pictures(Topic.NOTICE, "unmapped")
+            **common,
+            kind=NoticeKind.UNMAPPED,
+            reason=why,
+            decision=known.decision,
+            pictures=self.pictures(Topic.NOTICE, "unmapped"),
         )
         event = self.event(notice, "unmapped")
         return event if body is None else self.lean(event, body)

@@ -104,12 +104,15 @@ type Normalise = Callable[[JsonValue, Receipt], list[CloudEvent]]
 class Keep(Protocol):
     """The steps behind normalise, for a vendor that has something to say about how."""
 
-    def __call__(self, normalise: Normalise | None = None, deadline: Deadline | None = None) -> Sequence[Admission]:
+    def __call__(
+        self, normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
+    ) -> Sequence[Admission]:
         """Records and publishes what the push means, and returns what became of each event. Raises `NotKept`.
 
         Args:
             normalise: in place of the vendor's, where the events hold more than the push.
             deadline: until when it has to be done.
+            known: in place of the vendor's, of a push that nobody understands.
         """
 
 
@@ -220,8 +223,12 @@ class Gate:
             )
         opened = _open(push, vendor, accounts)
 
-        def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> Sequence[Admission]:
+        def keep(
+            normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
+        ) -> Sequence[Admission]:
             understood = vendor if normalise is None else replace(vendor, normalise=normalise)
+            if known is not None:
+                understood = replace(understood, known=lambda _: known)
             records, uploads = self._meaning(push, understood, opened)
             return (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
 

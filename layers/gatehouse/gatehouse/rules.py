@@ -35,6 +35,8 @@ class Verdict(BaseModel):
 
     allowed: bool = Field(alias="pass")
     tip: str = ""
+    even_if_refused: bool = False
+    """Whether it opens to somebody whom the terminal itself refused, for another reason than not knowing them."""
     rule: str | None = None
     """The rule's name; put in by us."""
 
@@ -56,9 +58,20 @@ class _Held(StoreProvider):
 class Rules:
     """The rules document, cached. A broken one never replaces a good one, and nobody waits for a new one."""
 
-    def __init__(self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic, patience: float = 0.0
+    ) -> None:
+        """Rules that were not read yet.
+
+        Args:
+            fetch: reads the document.
+            monotonic: a clock.
+            patience: seconds that the first question waits for the document at most, after a start.
+        """
         self._fetch = fetch
         self._monotonic = monotonic
+        self._patience = patience
+        self._read = threading.Event()
         self._flags: FeatureFlags | None = None
         self._looked_at = float("-inf")
         self._looking = threading.Lock()
@@ -70,6 +83,8 @@ class Rules:
             context: what is known of who stands where; a key that a condition names and that is missing here
                 makes the condition not match.
         """
+        if not self._read.is_set():
+            self._read.wait(self._patience)
         if self._flags is None:
             return None
         said: Any = self._flags.evaluate(name=FLAG, context=dict(context), default=None)
@@ -88,6 +103,7 @@ class Rules:
             # Of a schema error Powertools' text names the place and the fault; it is our own document, and no secret.
             log.error("the rules are not usable; those read before stay in use", fault=str(error)[:300])
         finally:
+            self._read.set()
             self._looking.release()
 
     def refresh_meanwhile(self) -> None:
@@ -137,4 +153,4 @@ def _verdict(said: object, rule: str | None) -> dict[str, Any]:
         verdict = Verdict.model_validate({"pass": said} if isinstance(said, bool) else said)
     except ValidationError:
         raise ValueError(f'{rule or "default"}: neither a truth value nor {{"pass": …, "tip": …}}') from None
-    return {"pass": verdict.allowed, "tip": verdict.tip, "rule": rule}
+    return {"pass": verdict.allowed, "tip": verdict.tip, "even_if_refused": verdict.even_if_refused, "rule": rule}

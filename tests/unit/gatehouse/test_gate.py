@@ -457,7 +457,7 @@ def test_a_push_that_is_wrong_by_the_rotated_secret_too_is_refused(sunmi: House[
 def test_a_stale_push_does_not_read_the_secret_again(sunmi: House[Any]) -> None:
     sunmi.accounts.rotated = SunmiAccounts.model_validate({"accounts": []})
 
-    assert sunmi.send(face_push(), at=NOW + seconds(3600)).reason == "stale"
+    assert sunmi.send(face_push(), at=NOW + seconds(86_401)).reason == "stale"
     assert sunmi.accounts.rotated is not None
 
 

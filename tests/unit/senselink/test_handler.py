@@ -14,7 +14,7 @@ from functions.senselink import handler, verify
 from functions.senselink.wire import Accounts, Server
 from gatehouse import edge
 from gatehouse.deadline import Deadline
-from gatehouse.events import Record
+from gatehouse.events import Known, Record
 from gatehouse.gate import Admission, Gate, Normalise, Push
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
@@ -141,8 +141,11 @@ def test_a_push_is_kept_within_four_seconds_of_its_arrival(passed: float, left: 
     )
     deadlines: list[Deadline | None] = []
 
-    def keep(normalise: Normalise | None = None, deadline: Deadline | None = None) -> list[Admission]:
+    def keep(
+        normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
+    ) -> list[Admission]:
         assert normalise is not None
+        assert known is None
         deadlines.append(deadline)
         return []
 
