@@ -296,7 +296,7 @@ class Resolver:
             kind = _kind(said) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
         else:
             kind = _kind(said) or MediaStatus.MISSING
-        if filmless and kind is MediaStatus.AVAILABLE:
+        if filmless and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in said):
             # Nobody said that there is no film.
             kind = MediaStatus.PARTIAL
         try:

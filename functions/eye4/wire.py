@@ -122,7 +122,8 @@ def _percent(value: object) -> float | int | None:
 
 def is_nothing(fileid: str) -> bool:
     """Whether a fileid is a word for nothing, `(null)`, `<nil>`, `N/A`, `-`, or zeros alone."""
-    bare = "".join(filter(str.isalnum, fileid)).lower()
+    *_, told = _plain(fileid)
+    bare = "".join(filter(str.isalnum, told)).lower()
     return bare in _NOTHING or not bare.strip("0")
 
 

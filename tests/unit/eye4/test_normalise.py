@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
+from tests.builders import FILEID, House, eye4_house, eye4_push, ring
 
 COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
 
@@ -40,7 +40,10 @@ def _alarm(payload: Any = None, **more: Any) -> dict[str, Any]:
         (0, "unknown", "unknown"),
         ("", "unknown", "unknown"),
         (None, "unknown", "unknown"),
-        ("100.0", "unknown", "unknown"),
+        ("100.0", "motion_or_door", "low"),
+        (100.0, "motion_or_door", "low"),
+        (" 100 ", "motion_or_door", "low"),
+        (101.0, "low_battery", "low"),
         (["100"], "unknown", "unknown"),
         (True, "unknown", "unknown"),
     ],
@@ -58,7 +61,8 @@ def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(house: 
     assert event["type"] == "gatehouse.alarm.v1"
     assert event["subject"] == event["data"]["device"] == "VSTC1"
     assert event["time"] == event["data"]["occurred_at"] == event["data"]["received_at"]
-    assert event["time"] == NOW.isoformat().replace("+00:00", "Z")
+    assert event["time"] == "2026-07-01T12:00:00.000000Z"
+    assert (event["data"]["arrival"], event["data"]["lag_ms"]) == ("live", 0)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -140,15 +144,15 @@ def test_an_alarm_without_a_fileid_waits_for_nothing(house: House[Any], payload:
     ids=["payload", "payload as text", "beside it", "both", "payload is garbage", "payload has none"],
 )
 def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) -> None:
-    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00Z"}]
+    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00.000000Z"}]
 
 
 @pytest.mark.parametrize(
     ("query", "expires_at"),
     [
-        ("e=1793703600", "2026-11-03T11:00:00Z"),
-        ("token=x&e=1793703600", "2026-11-03T11:00:00Z"),
-        ("e=0", "1970-01-01T00:00:00Z"),
+        ("e=1793703600", "2026-11-03T11:00:00.000000Z"),
+        ("token=x&e=1793703600", "2026-11-03T11:00:00.000000Z"),
+        ("e=0", None),
         ("e=", None),
         ("e=soon", None),
         ("e=99999999999999999999", None),

@@ -20,6 +20,8 @@ from tests.unit.eye4.cloud import PENDING, pending_files, row, rows
 RECORDING = f"workshop/{FILEID}"
 RESOURCE: dict[str, JsonValue] = {"Key": FILEID, "region": "设备", "d009_id": None, "zero": 0}
 
+MESSAGES = frozenset({pending.digest(RESOURCE)})
+
 
 def _copy(name: str) -> Picture:
     return Picture(
@@ -39,13 +41,13 @@ def _waits(account: Aws, token: str) -> None:
 
 
 def test_nothing_is_known_of_a_recording_that_nobody_told_of(files: PendingFiles) -> None:
-    assert files.read(RECORDING) == Row(arrived_at=None, resource=None, copies={})
+    assert files.read(RECORDING) == Row()
 
 
 def test_a_resource_message_that_comes_first_is_noted_and_wakes_nobody(files: PendingFiles, account: Aws) -> None:
-    assert files.arrived(RECORDING, RESOURCE) is None
+    assert files.arrived(RECORDING, RESOURCE) == Row()
 
-    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE)
+    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE, messages=MESSAGES)
     with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
         _waits(account, "token")
 
@@ -53,7 +55,7 @@ def test_a_resource_message_that_comes_first_is_noted_and_wakes_nobody(files: Pe
 def test_a_resource_message_that_is_waited_for_gives_the_token_of_the_wait(files: PendingFiles, account: Aws) -> None:
     _waits(account, "token-1")
 
-    assert files.arrived(RECORDING, RESOURCE) == "token-1"
+    assert files.arrived(RECORDING, RESOURCE).token == "token-1"
     assert files.read(RECORDING).arrived_at == NOW
 
 
@@ -63,8 +65,10 @@ def test_a_resource_message_that_comes_again_gives_the_token_again_and_the_first
     _waits(account, "token-1")
     files.arrived(RECORDING, RESOURCE)
 
-    assert files.arrived(RECORDING, {"Key": "another"}) == "token-1"
-    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE)
+    assert files.arrived(RECORDING, {"Key": "another"}).token == "token-1"
+    row = files.read(RECORDING)
+    assert (row.arrived_at, row.resource) == (NOW, RESOURCE)
+    assert row.messages == MESSAGES | {pending.digest({"Key": "another"})}
 
 
 def _at(account: Aws, now: Callable[[], datetime]) -> PendingFiles:
@@ -108,7 +112,7 @@ def test_a_copy_that_is_noted_does_not_make_the_resource_message_one_that_came(
 
     assert files.read(RECORDING).arrived_at is None
     _waits(account, "token-2")
-    assert files.arrived(RECORDING, RESOURCE) == "token-2"
+    assert files.arrived(RECORDING, RESOURCE).token == "token-2"
     assert len(files.read(RECORDING).copies) == 1
 
 
