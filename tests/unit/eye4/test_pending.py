@@ -10,7 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from pydantic import JsonValue
 
 from functions.eye4 import pending
-from functions.eye4.pending import KEPT, PendingFiles, Row
+from functions.eye4.pending import KEPT, Changed, PendingFiles, Row, Told
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
 from tests.aws import Aws
@@ -155,6 +155,75 @@ def test_a_message_has_a_row_for_each_recording_that_it_may_be_about() -> None:
         RECORDING,
         "workshop/100047",
     ]
+
+
+# ─── What is said of a recording ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _told(event: str, *messages: str, **more: Any) -> Told:
+    return Told.model_validate({"event": event, "kind": "missing", "messages": messages, "wanted": "{}", **more})
+
+
+def test_what_is_told_is_read_back(files: PendingFiles) -> None:
+    told = _told("eye4-1", "m1", copies=("00", "ff"), alarm_id="eye4-alarm")
+    files.tell(RECORDING, told, Row())
+
+    assert files.read(RECORDING).told == told
+    assert files.arrived(RECORDING, RESOURCE).told == told
+
+
+def test_nothing_is_told_where_a_message_came_since_the_row_was_read(files: PendingFiles) -> None:
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.arrived(RECORDING, RESOURCE)
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+    row = files.read(RECORDING)
+    files.arrived(RECORDING, {"Key": "another"})
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+    files.tell(RECORDING, _told("eye4-1"), files.read(RECORDING))
+
+
+def test_a_message_that_came_before_and_comes_again_holds_up_nothing(files: PendingFiles) -> None:
+    files.arrived(RECORDING, RESOURCE)
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.arrived(RECORDING, dict(reversed(RESOURCE.items())))
+
+    files.tell(RECORDING, _told("eye4-1"), row)
+
+
+def test_of_two_that_tell_at_once_one_does(files: PendingFiles) -> None:
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.tell(RECORDING, _told("eye4-1"), row)
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-2"), row)
+
+    files.tell(RECORDING, _told("eye4-2"), files.read(RECORDING))
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-3"), Row(told=_told("eye4-1")))
+
+
+def test_nothing_is_told_without_an_alarm_where_one_came(files: PendingFiles) -> None:
+    row = files.read(RECORDING)
+    files.taken(RECORDING, "eye4-alarm")
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+
+def test_the_first_of_two_alarms_stays(files: PendingFiles) -> None:
+    assert files.taken(RECORDING, "eye4-first").alarm_id == "eye4-first"
+    assert files.taken(RECORDING, "eye4-second").alarm_id == "eye4-first"
+
+
+def test_a_row_for_which_no_message_will_come_lets_no_wait_begin(files: PendingFiles, account: Aws) -> None:
+    files.awaits_nothing(RECORDING, NOW - timedelta(minutes=1))
+    files.awaits_nothing(RECORDING, NOW)
+
+    assert files.read(RECORDING).arrived_at == NOW - timedelta(minutes=1)
+    with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
+        _waits(account, "token")
 
 
 @pytest.mark.parametrize("operation", ["update_item", "get_item"])

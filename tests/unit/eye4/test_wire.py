@@ -276,11 +276,13 @@ def test_a_key_that_is_percent_encoded_as_those_of_s3_names_its_recording(field:
     for _ in range(times):
         written = quote(written, safe="")
 
-    assert wire.likeliest(wire.recording_ids({"d009_id": "100047", field: written})) == FILEID
+    message: dict[str, Any] = {"d009_id": "100047", field: written}
+
+    assert wire.likeliest(wire.recording_ids(message)) == FILEID
 
 
 def test_of_several_ids_the_one_in_a_fileids_form_is_the_likeliest() -> None:
-    message = {"Key": f"alarm_video_{FILEID}.h264", "region": "cn", "d009_id": "100047"}
+    message: dict[str, Any] = {"Key": f"alarm_video_{FILEID}.h264", "region": "cn", "d009_id": "100047"}
 
     assert wire.likeliest(wire.recording_ids(message)) == FILEID
     assert wire.likeliest(["film-7", "100047"]) == "film-7"
