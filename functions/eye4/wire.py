@@ -115,9 +115,12 @@ def _code(value: object) -> str | None:
 
 
 def _percent(value: object) -> float | int | None:
-    """A share of a hundred: as a number, as text, with the sign behind it; None for what is none."""
+    """A share of a hundred, 87.0 as 87: as a number, as text, with the sign behind it; None for what is none."""
     found = number(value.strip().rstrip("%").rstrip() if isinstance(value, str) else value)
-    return found if found is not None and 0 <= found <= 100 else None
+    if found is None or not 0 <= found <= 100:
+        return None
+    exactly = whole(found)
+    return found if exactly is None else exactly
 
 
 def is_nothing(fileid: str) -> bool:
