@@ -332,16 +332,24 @@ class Resolver:
 
         Raises:
             Changed: a message came meanwhile, or another attempt said something else.
+            Unavailable: it is not known what was said.
         """
         first = telling.record()
         before = row.told
         if before is None:
             self._pending.tell(wanted.recording, telling.told(first.id, row), row)
             self._admitted(first, telling)
-        elif before.event == first.id and self._admitted(first, telling) is not Admission.DUPLICATE:
-            # It had been noted and not been said: what is said is what there is now.
-            self._pending.tell(wanted.recording, telling.told(first.id, row), row)
-        elif telling.adds_to(before):
+            return
+        more = telling.adds_to(before)
+        if before.event == first.id:
+            admission = self._admitted(first, telling)
+            if admission is Admission.SPILLED and more:
+                raise Unavailable("the table does not tell whether something was said before")
+            if admission not in {Admission.DUPLICATE, Admission.SPILLED}:
+                # It had been noted and not been said: what is said is what there is now.
+                self._pending.tell(wanted.recording, telling.told(first.id, row), row)
+                return
+        if more:
             correction = telling.record(corrects=before.event)
             self._admitted(correction, telling)
             self._pending.tell(wanted.recording, telling.told(correction.id, row), row)
