@@ -32,6 +32,8 @@ RESOURCES: Final = "/v1/eye4/resources"
 
 WAIT: Final = 20
 """Seconds that the local stack waits for a resource message."""
+ALARM_WAIT: Final = 30
+"""Seconds that a resource message waits for its alarm there."""
 
 
 class Callbacks(StrEnum):
@@ -75,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long a resource message is waited for (%(default)s)",
     )
     options.add_argument(
+        "--eye4-alarm-wait",
+        type=int,
+        default=ALARM_WAIT,
+        metavar="SECONDS",
+        help="how long a resource message waits for its alarm (%(default)s)",
+    )
+    options.add_argument(
         "--eye4-callbacks",
         type=Callbacks,
         choices=list(Callbacks),
@@ -84,18 +93,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def running(*, api_url: str | None = None, wait: int = WAIT, **_: object) -> Iterator[Mapping[str, str]]:
+def running(
+    *, api_url: str | None = None, wait: int = WAIT, alarm_wait: int = ALARM_WAIT, **_: object
+) -> Iterator[Mapping[str, str]]:
     """The cloud, unless there is another; yields the stack's parameters that go with it.
 
     Args:
         api_url: of the other one.
         wait: seconds that a resource message is waited for.
+        alarm_wait: seconds that a resource message waits for its alarm.
     """
     with contextlib.ExitStack() as started:
         url = api_url or started.enter_context(Cloud().serving()).url
         yield {
             "Eye4ApiUrl": url,
             "Eye4Wait": str(wait),
+            "Eye4AlarmWait": str(alarm_wait),
             "Eye4Patience": "10",  # seconds
             "Eye4RetrySeconds": "1",
             "Eye4GiveUp": "60",  # seconds

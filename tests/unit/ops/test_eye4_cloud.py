@@ -289,6 +289,7 @@ def test_it_runs_beside_the_stack_and_the_stack_is_told_where() -> None:
     assert parameters == {
         "Eye4ApiUrl": parameters["Eye4ApiUrl"],
         "Eye4Wait": "7",
+        "Eye4AlarmWait": "30",
         "Eye4Patience": "10",
         "Eye4RetrySeconds": "1",
         "Eye4GiveUp": "60",
