@@ -13,7 +13,6 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
-from functions.eye4 import wire
 from gatehouse.errors import GatehouseError, Unavailable
 from gatehouse.events import MediaStatus, Picture
 
@@ -282,11 +281,6 @@ def key(account: str, recording_id: str) -> str:
 def cover_key(alarm_id: str) -> str:
     """The key of the row of an alarm's cover. No customer's name has a blank in a key, so no recording has this one."""
     return f"cover of/{alarm_id}"
-
-
-def keys(account: str, resource: JsonValue) -> list[str]:
-    """The keys of the rows that a resource message may be about."""
-    return [key(account, found) for found in wire.recording_ids(resource)]
 
 
 def _named(error: ClientError | BotoCoreError) -> str:

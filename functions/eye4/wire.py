@@ -213,10 +213,15 @@ def recording_ids(payload: JsonValue) -> list[str]:
     for name in _NAMES:
         value = message.get(name)
         if isinstance(value, str) and not is_nothing(value):
-            for written in _plain(value):
-                ids = (recording_id(written), *(recording_id(part) for part in _FILEID.findall(written)))
-                found |= dict.fromkeys(ids)
-    return [recording for recording in found if not is_nothing(recording)][:_MOST]
+            *_, written = _plain(value)
+            found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
+    # Where there are too many, what has a fileid's form is kept before what has not.
+    kept = sorted(filter(lambda recording: not is_nothing(recording), found), key=_has_no_form)[:_MOST]
+    return [recording for recording in found if recording in kept]
+
+
+def _has_no_form(recording: str) -> bool:
+    return _FILEID.fullmatch(recording) is None
 
 
 def likeliest(recordings: Sequence[str]) -> str:

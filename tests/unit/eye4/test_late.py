@@ -180,7 +180,7 @@ def test_of_the_ids_in_a_message_the_one_in_a_fileids_form_is_resolved(site: Sit
 
     (begun,) = site.begun
     assert begun.recording == RECORDING
-    assert len(begun.candidates) == len(set(begun.candidates)) == 4
+    assert len(begun.candidates) == len(set(begun.candidates)) == 3
 
 
 def test_a_message_that_comes_twice_begins_one_wait(site: Site) -> None:

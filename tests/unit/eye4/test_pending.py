@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from mypy_boto3_dynamodb import DynamoDBClient
 from pydantic import JsonValue
 
-from functions.eye4 import pending
+from functions.eye4 import pending, wire
 from functions.eye4.pending import KEPT, Changed, PendingFiles, Row, Told
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
@@ -150,7 +150,9 @@ def test_no_name_of_a_customer_makes_one_customers_row_anothers() -> None:
 
 
 def test_a_message_has_a_row_for_each_recording_that_it_may_be_about() -> None:
-    assert pending.keys("workshop", {"Key": f"a_{FILEID}.h264", "d009_id": "100047"}) == [
+    recordings = wire.recording_ids({"Key": f"a_{FILEID}.h264", "d009_id": "100047"})
+
+    assert [pending.key("workshop", recording) for recording in recordings] == [
         f"workshop/a_{FILEID}.h264",
         RECORDING,
         "workshop/100047",

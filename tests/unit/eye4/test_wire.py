@@ -100,6 +100,11 @@ def test_one_message_names_no_more_recordings_than_a_message_can_be_about() -> N
     assert len(wire.recording_ids({"Key": crowd})) == 8
 
 
+def test_the_fileid_is_found_behind_a_crowd_of_other_names() -> None:
+    crowd = " ".join(f"{number:040x}" for number in range(1, 8))
+    assert FILEID in wire.recording_ids({"Key": f"a_{crowd}.h264", "key": "film", "d009_id": FILEID})
+
+
 def test_ids_that_differ_late_differ() -> None:
     assert wire.recording_id("x" * 300 + "1") != wire.recording_id("x" * 300 + "2")
 
