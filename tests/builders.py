@@ -71,7 +71,8 @@ CUSTOMER: dict[str, Any] = {
 }
 NEIGHBOUR: dict[str, Any] = {"account": "harbour", "guids": ["91d4b7e20c6f4a53a8f1c2e5d7b3960a"]}
 FILEID = "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"
-EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files"}
+FLOW_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
+EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files", "FLOW_ARN": FLOW_ARN}
 SENSELINK: dict[str, Any] = {
     "server": "north",
     "tokens": ["north-one", "north-two"],
@@ -251,7 +252,8 @@ def eye4_house(
 ) -> House[Any]:
     """Eye4's handler, by default with two customers; without `files`, nothing may reach a recording's row."""
     resources = eye4_handler.Resources(
-        files or PendingFiles(_no_table, "", lambda: NOW), lambda: cast("SFNClient", states or FakeStates())
+        files or PendingFiles(_no_table, "", lambda: NOW),
+        eye4_handler.Flows(lambda: cast("SFNClient", states or FakeStates()), FLOW_ARN),
     )
     vendor = eye4_handler.vendor(eye4_handler.Settings.read(EYE4_ENVIRONMENT), resources)
     accounts = eye4_wire.Accounts.model_validate(secret or {"accounts": [CUSTOMER, NEIGHBOUR]})

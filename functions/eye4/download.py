@@ -7,7 +7,6 @@ that was; a redirect is an address like any other.
 
 import hashlib
 import ipaddress
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,14 +17,11 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import urllib3
 
+from functions.eye4.hosts import PORTS, Hosts, authority
 from gatehouse.errors import GatehouseError
 from gatehouse.events import MediaFault
 
 _REDIRECTS: Final = 3
-_PORTS: Final = {"http": 80, "https": 443}
-_HOST: Final = re.compile(r"[0-9a-z._-]+")
-"""Whatever else stands in a host's name is read one way here and another way by the resolver, which, for one, stops at
-a zero byte."""
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)
 _PIECE: Final = 64 * 1024
 _GONE: Final = frozenset({401, 403, 404, 410})
@@ -137,15 +133,13 @@ class Downloads:
         """What is allowed.
 
         Args:
-            hosts: names, or `*.` and a name for whatever is below it.
+            hosts: as `Hosts` takes them.
             limits: of each file.
-            own: the address of an API that the operator set: files may lie on that very host and port too, wherever
-                that is, since we call it in any case.
+            own: as `Hosts` takes it.
             resolve: the addresses of a host.
         """
-        self._hosts = [host.strip().lower().rstrip(".") for host in hosts]
+        self._hosts = Hosts(hosts, own)
         self._limits = limits
-        self._own = _authority(urlsplit(own)) if own else None
         self._resolve = resolve
 
     @contextmanager
@@ -182,7 +176,7 @@ class Downloads:
     def _get(self, url: str) -> urllib3.BaseHTTPResponse:
         try:
             parts = urlsplit(url)
-            scheme, host, port = _authority(parts)
+            scheme, host, port = authority(parts)
         except ValueError:
             raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
         # To an address that was looked at: a second look-up could give another one.
@@ -196,8 +190,8 @@ class Downloads:
 
     def _addresses(self, scheme: str, host: str, port: int) -> list[str]:
         """Where to connect to, at least one."""
-        own = (scheme, host, port) == self._own
-        if not (own or self._is_allowed(host)):
+        own = self._hosts.is_own(scheme, host, port)
+        if not (own or self._hosts.has(host)):
             raise Refused(MediaFault.HOST_NOT_ALLOWED)
         try:
             found = self._resolve(host, port)
@@ -209,9 +203,6 @@ class Downloads:
             raise Unreachable
         return found
 
-    def _is_allowed(self, host: str) -> bool:
-        return any(host.endswith(entry[1:]) if entry.startswith("*.") else host == entry for entry in self._hosts)
-
 
 def _requested(parts: SplitResult, scheme: str, host: str, port: int, address: str) -> urllib3.BaseHTTPResponse:
     """The answer of a host at one of its addresses, its head read."""
@@ -221,7 +212,7 @@ def _requested(parts: SplitResult, scheme: str, host: str, port: int, address: s
         )
     else:
         pool = urllib3.HTTPConnectionPool(address, port)
-    default = port == _PORTS[scheme]
+    default = port == PORTS[scheme]
     try:
         return pool.urlopen(
             "GET",
@@ -247,19 +238,6 @@ def _interruption(error: Exception) -> Interrupted:
     if slow and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return Interrupted(MediaFault.TOO_SLOW)
     return Unreachable()
-
-
-def _authority(parts: SplitResult) -> tuple[str, str, int]:
-    """Scheme, host and port of an address.
-
-    Raises:
-        ValueError: it has none that a file could be fetched from, or a user's name, which only hides a host.
-    """
-    port = parts.port or _PORTS.get(parts.scheme)
-    host = (parts.hostname or "").rstrip(".")
-    if port is None or parts.scheme not in _PORTS or not _HOST.fullmatch(host) or "@" in parts.netloc:
-        raise ValueError("no address of a file")
-    return parts.scheme, host, port
 
 
 def _joined(url: str, target: str) -> str:

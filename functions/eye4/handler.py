@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, JsonValue
 
-from functions.eye4 import normalise, pending, verify, wire
+from functions.eye4 import normalise, pending, recording, verify, wire
+from functions.eye4.hosts import DEFAULT, Hosts
 from gatehouse import aws, edge
 from gatehouse.errors import Unavailable
 from gatehouse.gate import Answer, Keep, Push, Vendor
@@ -23,37 +24,34 @@ if TYPE_CHECKING:
 _ACKNOWLEDGEMENT: Final[JsonValue] = {}
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
 _NOBODY_WAITS: Final = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
+_ALONE: Final = "alone"
 
 
 class Settings(VendorSettings):
     """What this function is told besides what every vendor's is."""
 
     pending_files_table: str = Field(min_length=1)
+    flow_arn: str = Field(min_length=1)
+    api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
+    """The operator's own API, where files may lie too."""
+    download_hosts: str = Field(default=DEFAULT, min_length=1)
+    """Where the picture of an alarm without a recording is copied from; names, or `*.` and a name, joined by commas."""
 
 
-class Resources:
-    """Takes the second of the two messages to whoever waits for it."""
+class Flows:
+    """The flow of the recordings, as the handler reaches it."""
 
-    def __init__(self, files: pending.PendingFiles, states: Callable[[], SFNClient]) -> None:
-        self._files = files
+    def __init__(self, states: Callable[[], SFNClient], arn: str) -> None:
         # A factory: alarms come as often as resource messages and need no client of Step Functions.
         self._states = states
+        self._arn = arn
 
-    def respond(self, _push: Push, verified: verify.Verified, payload: JsonValue, keep: Keep) -> Answer:
-        """Keeps an alarm; notes a resource message in the rows it may be about and ends the wait.
+    def wake(self, token: str) -> None:
+        """Ends a wait, if it still goes on.
 
         Raises:
-            Unavailable: AWS did not take it. The flow goes on without it when its wait is over, but later.
+            Unavailable: Step Functions did not take it.
         """
-        recordings = [] if wire.is_alarm(payload) else pending.keys(verified.account, payload)
-        if not recordings:
-            keep()
-        tokens = [self._files.arrived(recording, payload) for recording in recordings]
-        for token in filter(None, tokens):
-            self._wake(token)
-        return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
-
-    def _wake(self, token: str) -> None:
         try:
             self._states().send_task_success(taskToken=token, output="{}")
         except ClientError as error:
@@ -63,6 +61,60 @@ class Resources:
             log.info("a resource message that nobody waits for any more", code=code)
         except BotoCoreError as error:
             raise Unavailable(f"SendTaskSuccess: {type(error).__name__}") from error
+
+    def begin(self, execution: str, wanted: str) -> None:
+        """Starts a flow, unless it was started before.
+
+        Raises:
+            Unavailable: Step Functions did not take it.
+        """
+        try:
+            recording.begin(self._states(), self._arn, execution, wanted)
+        except ClientError as error:
+            raise Unavailable(f"StartExecution: {error.response['Error']['Code']}") from error
+        except BotoCoreError as error:
+            raise Unavailable(f"StartExecution: {type(error).__name__}") from error
+
+
+class Resources:
+    """Takes the second of the two messages to whoever waits for it."""
+
+    def __init__(self, files: pending.PendingFiles, flows: Flows) -> None:
+        self._files = files
+        self._flows = flows
+
+    def respond(self, _push: Push, verified: verify.Verified, payload: JsonValue, keep: Keep) -> Answer:
+        """Keeps an alarm; takes a resource message to the rows that it may be about.
+
+        Raises:
+            Unavailable: AWS did not take it. The flow goes on without it when its wait is over, but later.
+        """
+        recordings = [] if wire.is_alarm(payload) else wire.recording_ids(payload)
+        if recordings:
+            self._arrived(verified, recordings, payload)
+        else:
+            keep()
+        return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
+
+    def _arrived(self, verified: verify.Verified, recordings: list[str], resource: JsonValue) -> None:
+        # Row by row: where a later one fails, the wait of an earlier one has ended all the same.
+        keys = [pending.key(verified.account, found) for found in recordings]
+        known = [self._noted(key, resource) for key in keys]
+        if not any(known):
+            # Its alarm may be on its way, so this flow begins with a wait for it.
+            orphan = recording.orphan(verified.account, recordings, verified.received_at)
+            self._flows.begin(recording.name(orphan.recording, _ALONE), orphan.text)
+
+    def _noted(self, key: str, resource: JsonValue) -> bool:
+        """Notes a message in a row, and tells whoever is concerned; whether there was anybody."""
+        row = self._files.arrived(key, resource)
+        if row.token:
+            self._flows.wake(row.token)
+        message = pending.digest(resource)
+        if row.told and message not in row.told.messages:
+            # What was said may be more by now. A flow for each message, however often that one comes.
+            self._flows.begin(recording.name(key, message), row.told.wanted)
+        return row.is_known
 
 
 def vendor(settings: Settings, resources: Resources | None = None) -> Vendor[wire.Accounts, verify.Verified]:
@@ -76,16 +128,18 @@ def vendor(settings: Settings, resources: Resources | None = None) -> Vendor[wir
         files = pending.PendingFiles(
             lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC)
         )
-        resources = Resources(files, lambda: aws.client("stepfunctions"))
+        resources = Resources(files, Flows(lambda: aws.client("stepfunctions"), settings.flow_arn))
+    hosts = Hosts(settings.download_hosts.split(","), settings.api_url)
     return Vendor(
         name="eye4",
         accounts=wire.Accounts,
         verify=verify.verify,
         decrypt=verify.decrypt,
         identity=verify.identity,
-        normalise=normalise.normalise,
+        normalise=lambda payload, receipt: normalise.normalise(payload, receipt, hosts),
         respond=resources.respond,
         acknowledgement=_ACKNOWLEDGEMENT,
+        deciding=normalise.DECIDING,
     )
 
 

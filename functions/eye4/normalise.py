@@ -7,37 +7,53 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import JsonValue
 
 from functions.eye4 import wire
+from functions.eye4.hosts import DEFAULT, Hosts
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
 from gatehouse.reading import read_time
 
+COVER: Final = "cover"
+"""The role of an alarm's picture."""
 _ACTIONS: Final = {
     "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR, the vendor does not tell which
     wire.LOW_BATTERY: (AlarmKind.LOW_BATTERY, Severity.LOW),
 }
 _UNKNOWN: Final = (AlarmKind.UNKNOWN, Severity.UNKNOWN)
+_USUAL: Final = Hosts([DEFAULT])
+DECIDING: Final = ("battery",)
+"""What tells two alarms with one recording apart besides device, type and action, which are in the identity.
+
+A repetition repeats the message that the device made, so its charge is the same; whoever takes a fileid in advance does
+not know it, and a device that gives one twice has another by then. The cover is signed anew, and the time is ours."""
 
 
-def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
+def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> list[CloudEvent]:
     """The event of an alarm. What a resource message tells goes to its recording, and is no event of its own.
+
+    Args:
+        payload: the message.
+        receipt: of its push.
+        hosts: where the picture of an alarm without a recording is copied from, since its address expires.
 
     Raises:
         NotUnderstood: it is neither an alarm nor a resource message.
     """
     if not wire.is_alarm(payload):
         raise NotUnderstood("neither an alarm nor a resource message")
-    alarm = wire.Alarm.model_validate(payload)
+    alarm = wire.Alarm.read(payload)
     kind, severity = _ACTIONS.get(alarm.action or "", _UNKNOWN)
-    cover = alarm.custom.cover or alarm.cover
+    cover = alarm.picture
+    awaited = alarm.fileid or (cover and hosts.allow(cover))
     return [
         receipt.event(
             Alarm(
                 **receipt.common(device=alarm.did, occurred_at=None),
                 kind=kind,
                 severity=severity,
-                media="pending" if alarm.fileid else None,
+                battery=alarm.custom.electricity,
+                media="pending" if awaited else None,
                 recording_id=alarm.fileid,
-                links=(link("cover", cover),) if cover else (),
+                links=(link(COVER, cover),) if cover else (),
             )
         )
     ]

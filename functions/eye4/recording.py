@@ -1,64 +1,129 @@
-"""A recording that an alarm announced, as the flow hands it on."""
+"""What a flow is to resolve: a recording that an alarm announced, the cover of one without, or a recording whose
+alarm never came.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from functions.eye4 import pending, wire
+from functions.eye4 import normalise, pending, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 
 class Wanted(BaseModel):
-    """A recording that is to be resolved: the input of the flow."""
+    """What is to be resolved: the input of the flow."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     recording: str
     """The key of its row."""
     account: str
-    fileid: str
-    """As the alarm has it."""
+    fileid: str | None = None
+    """As the alarm has it; None for a cover."""
+    cover: str | None = None
+    """The address of the picture of an alarm that has no recording."""
     type: str | None = None
     """The vendor's type of device."""
     device: str | None = None
-    alarm_id: str
-    """The `id` of the alarm's event."""
+    alarm_id: str | None = None
+    """The `id` of the alarm's event; None as long as there is only a resource message."""
+    candidates: tuple[str, ...] = ()
+    """The keys of all rows that the resource message may be about, where there is no alarm."""
     occurred_at: AwareDatetime
     received_at: AwareDatetime
-    """When the alarm arrived."""
+    """When the alarm arrived, or the resource message without one."""
     expires_at: str
     """Unix seconds until which the row is kept; a string, as DynamoDB takes numbers."""
 
+    @property
+    def text(self) -> str:
+        """As the flow gets it."""
+        return self.model_dump_json(exclude_none=True, exclude_defaults=True)
+
 
 def of(event: Mapping[str, Any]) -> Wanted:
-    """The recording of an alarm's event.
+    """The recording of an alarm's event, or its cover where it has none.
 
     Raises:
-        KeyError: it is no alarm with a recording.
+        KeyError: it is no alarm of which anything is to come.
     """
     data = event["data"]
+    account, fileid = data["account"], data.get("recording_id")
+    cover = None
+    if fileid is None:
+        cover = {link["role"]: link["url"] for link in data.get("links", ())}[normalise.COVER]
     received_at = datetime.fromisoformat(data["received_at"])
     return Wanted(
-        recording=pending.key(data["account"], wire.recording_id(data["recording_id"])),
-        account=data["account"],
-        fileid=data["recording_id"],
-        type=wire.Alarm.model_validate(data["payload"]).type,
+        recording=pending.key(account, wire.recording_id(fileid)) if fileid else pending.cover_key(event["id"]),
+        account=account,
+        fileid=fileid,
+        cover=cover,
+        type=wire.Alarm.read(data.get("payload") or {}).type,
         device=data.get("device"),
         alarm_id=event["id"],
         occurred_at=data["occurred_at"],
         received_at=received_at,
-        expires_at=str(int((received_at + pending.KEPT).timestamp())),
+        expires_at=_expiry(received_at),
     )
 
 
-def name(recording: str) -> str:
+def orphan(account: str, recordings: Sequence[str], arrived_at: datetime) -> Wanted:
+    """The recording that a resource message tells of whose alarm has not come.
+
+    Args:
+        account: whose it is.
+        recordings: the ids that the message may mean, one at least.
+        arrived_at: when it came.
+    """
+    fileid = wire.likeliest(recordings)
+    return Wanted(
+        recording=pending.key(account, fileid),
+        account=account,
+        fileid=fileid,
+        candidates=tuple(pending.key(account, recording) for recording in recordings),
+        occurred_at=arrived_at,
+        received_at=arrived_at,
+        expires_at=_expiry(arrived_at),
+    )
+
+
+def _expiry(moment: datetime) -> str:
+    return str(int((moment + pending.KEPT).timestamp()))
+
+
+def name(recording: str, *also: str) -> str:
     """The name of a recording's execution, the same each time: two alarms, or one that comes twice, are one flow.
 
-    At most 80 characters of a plain kind, of which the first are the fileid's, for people
+    At most 80 alphanumeric characters and a dash; it begins with the fileid, so that people recognise it
     (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+
+    Args:
+        recording: the key of its row.
+        also: what tells a further flow of the same recording from its alarm's.
     """
     legible = re.sub(r"[^0-9A-Za-z]", "", recording.partition("/")[2])[:40]
-    return f"{legible}-{hashlib.sha256(recording.encode()).hexdigest()[:32]}"
+    told = "\n".join((recording, *also))
+    return f"{legible}-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+
+
+def begin(states: SFNClient, flow_arn: str, execution: str, wanted: str) -> None:
+    """Starts a flow, unless it was started before.
+
+    Raises:
+        ClientError: Step Functions did not take it.
+        BotoCoreError: it did not answer.
+    """
+    try:
+        states.start_execution(stateMachineArn=flow_arn, name=execution, input=wanted)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise

@@ -21,7 +21,8 @@ from s3transfer.manager import TransferConfig, TransferManager
 from functions.eye4 import normalise, wire
 from functions.eye4.client import CallFailed, Client, Denied, Storage
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, Unreachable
-from functions.eye4.pending import PendingFiles, Row
+from functions.eye4.hosts import DEFAULT
+from functions.eye4.pending import Changed, PendingFiles, Row, Told
 from functions.eye4.recording import Wanted
 from functions.eye4.wire import Listed
 from gatehouse import aws, edge
@@ -65,14 +66,38 @@ _FILES: Final = 100
 _PART: Final = 8 * 1024 * 1024
 """Bytes; no more than a few of these of a file are in memory at once."""
 _DOORBELL: Final = "doorbell"
-_ROLES: Final = frozenset({"image", "video"})
+_ROLES: Final = frozenset({"image", "video", normalise.COVER})
 _TYPES: Final = {
+    "264": "video/h264",
+    "265": "video/h265",
+    "avi": "video/x-msvideo",
+    "bmp": "image/bmp",
+    "flv": "video/x-flv",
+    "gif": "image/gif",
     "h264": "video/h264",
+    "h265": "video/h265",
+    "hevc": "video/h265",
     "jpeg": "image/jpeg",
     "jpg": "image/jpeg",
+    "mkv": "video/x-matroska",
+    "mov": "video/quicktime",
     "mp4": "video/mp4",
     "png": "image/png",
+    "ts": "video/mp2t",
+    "webp": "image/webp",
 }
+_SUFFIXES: Final = {"image": "jpg", "video": "h264", normalise.COVER: "jpg"}
+"""By a file's kind, where its name does not tell: the forms of the vendor's own example. For films that is a guess."""
+_TAKEN: Final = "taken"
+"""The end of a flow for a resource message whose alarm came: that one's flow tells of the recording."""
+_UNTYPED: Final = "application/octet-stream"
+_RANKS: Final = {
+    MediaStatus.MISSING: 0,
+    MediaStatus.EXPIRED: 0,
+    MediaStatus.PARTIAL: 1,
+    MediaStatus.AVAILABLE: 2,
+}
+"""How good news is: worse is not told after better."""
 _PASSING: Final = frozenset({MediaFault.NOT_FOUND, MediaFault.UNREACHABLE, MediaFault.TOO_SLOW})
 """What another attempt, with a new link, may mend."""
 
@@ -85,13 +110,17 @@ class MoreToCopy(GatehouseError):
     """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
 
 
+class NoAlarmYet(GatehouseError):
+    """A resource message's alarm did not come, which is not believed so soon. The flow's Retry knows this name."""
+
+
 class Settings(VendorSettings):
     """What this function is told."""
 
     pending_files_table: str = Field(min_length=1)
     api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
     """In place of the vendor's own, which the credentials tell."""
-    download_hosts: str = Field(default="*.eye4.cn", min_length=1)
+    download_hosts: str = Field(default=DEFAULT, min_length=1)
     """Names, or `*.` and a name; joined by commas."""
     file_limit: int = Field(default=1024, ge=1, le=10_240)
     """MB."""
@@ -101,6 +130,8 @@ class Settings(VendorSettings):
     """Seconds for which a vendor that does not answer is asked again, from the end of the wait on."""
     keeps_days: int = Field(default=30, ge=1, le=3650)
     """Days for which Eye4 keeps a file."""
+    alarm_wait: float = Field(default=86_400, ge=1, le=604_800)
+    """Seconds for which a resource message waits for its alarm."""
 
 
 class Api(Protocol):
@@ -169,6 +200,8 @@ class Patience:
     """As long a vendor that does not answer is asked again, while nothing of the recording is ours."""
     keeps: timedelta
     """As long Eye4 keeps a file, from the alarm on."""
+    alarm: timedelta = timedelta(days=1)
+    """As long a resource message waits for its alarm, from its arrival on."""
 
 
 class Resolver:
@@ -211,52 +244,125 @@ class Resolver:
         self._monotonic = monotonic
         self._sleep = sleep
 
-    def resolve(self, wanted: Wanted, since: datetime) -> MediaStatus:
-        """Copies what there is of a recording, and says so in a `media` event: once, however often it is called.
+    def resolve(self, wanted: Wanted, since: datetime) -> MediaStatus | None:
+        """Copies what there is of a recording, and says so in a `media` event: once, however often it is called, and
+        once more where there is more than was said.
 
         Args:
             wanted: the recording.
             since: when the wait for its resource message ended.
 
+        Returns:
+            what it said; None where it is for the alarm's own flow to say.
+
         Raises:
             NotThereYet: there is nothing, or not everything, and it is too early to believe that.
+            NoAlarmYet: the recording's alarm did not come, and it is too early to believe that.
             MoreToCopy: the time of the invocation is up.
             CallFailed: Eye4 does not answer, and it is too early to give up.
             Unavailable: AWS did not take a call.
             NotKept: the event was taken neither by the table nor by the spill queue.
         """
         ends_at = self._monotonic() + _INVOCATION_SECONDS - _FILE_SECONDS
-        waited = self._now() - since
+        row = self._row(wanted)
+        if row is None:
+            log.info("the recording has an alarm after all")
+            return None
+        waited = self._now() - self._began(wanted, since)
         listed, fault = self._listed(wanted, waited)
-        row = self._pending.read(wanted.recording)
         receipt = Receipt(
             vendor="eye4",
             account=wanted.account,
             identity=["recording", wanted.recording],
             received_at=row.arrived_at or self._now(),
-            payload=_payload(row, listed),
+            payload=_payload(wanted, row, listed),
         )
         keys = {
             receipt.key(Media.topic, _name(position, entry)): entry for position, entry in enumerate(listed[:_FILES])
         }
         files = self._files(wanted, row, keys, ends_at)
         # The picture is there at once, the film is what the message would have been about.
-        filmless = bool(files) and not row.arrived_at and all(file.role != "video" for file in files.values())
+        filmless = (
+            bool(files)
+            and not wanted.cover
+            and not row.arrived_at
+            and all(file.role != "video" for file in files.values())
+        )
         self._insist(wanted, files, waited, filmless=filmless)
-        told = list(files.values())
-        told += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
+        said = list(files.values())
+        said += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
         if self._now() - wanted.received_at >= self._patience.keeps:
-            told = [_expired(file) for file in told]
-            kind = _kind(told) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
+            said = [_expired(file) for file in said]
+            kind = _kind(said) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
         else:
-            kind = _kind(told) or MediaStatus.MISSING
-        record = _record(wanted, receipt, kind, fault, told)
-        admission = self._book.admit(record)
-        log.info("resolved", event_id=record.id, kind=kind, files=len(told), admission=admission)
+            kind = _kind(said) or MediaStatus.MISSING
+        if filmless and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in said):
+            # Nobody said that there is no film.
+            kind = MediaStatus.PARTIAL
+        try:
+            self._tell(wanted, row, _Telling(wanted, receipt, kind, fault, said))
+        except Changed:
+            raise NotThereYet("a message came meanwhile") from None
         return kind
+
+    def _row(self, wanted: Wanted) -> Row | None:
+        """The recording's row; None where there is no alarm in the question and one in a row.
+
+        Raises:
+            NoAlarmYet: see `resolve`.
+        """
+        if wanted.alarm_id:
+            return self._pending.taken(wanted.recording, wanted.alarm_id)
+        rows = {key: self._pending.read(key) for key in dict.fromkeys((wanted.recording, *wanted.candidates))}
+        if any(row.alarm_id or row.token for row in rows.values()):
+            return None
+        # The flow comes here at once, and again after the whole wait: half of it tells the two apart on any clock.
+        if self._now() - wanted.received_at < self._patience.alarm / 2:
+            raise NoAlarmYet("the recording's alarm may be on its way")
+        return rows[wanted.recording]
+
+    def _began(self, wanted: Wanted, since: datetime) -> datetime:
+        """Since when it is tried."""
+        return since if wanted.alarm_id else max(since, wanted.received_at + self._patience.alarm)
+
+    def _tell(self, wanted: Wanted, row: Row, telling: _Telling) -> None:
+        """Records what there is, where it was not said yet, or is more than was said.
+
+        That it will be said is noted first: once it is, a message that comes later has another look taken.
+
+        Raises:
+            Changed: a message came meanwhile, or another attempt said something else.
+            Unavailable: it is not known what was said.
+        """
+        first = telling.record()
+        before = row.told
+        if before is None:
+            self._pending.tell(wanted.recording, telling.told(first.id, row), row)
+            self._admitted(first, telling)
+            return
+        more = telling.adds_to(before)
+        if before.event == first.id:
+            admission = self._admitted(first, telling)
+            if admission is Admission.SPILLED and more:
+                raise Unavailable("the table does not tell whether something was said before")
+            if admission not in {Admission.DUPLICATE, Admission.SPILLED}:
+                # It had been noted and not been said: what is said is what there is now.
+                self._pending.tell(wanted.recording, telling.told(first.id, row), row)
+                return
+        if more:
+            correction = telling.record(corrects=before.event)
+            self._admitted(correction, telling)
+            self._pending.tell(wanted.recording, telling.told(correction.id, row), row)
+
+    def _admitted(self, record: Record, telling: _Telling) -> Admission:
+        admission = self._book.admit(record)
+        log.info("resolved", event_id=record.id, kind=telling.kind, files=len(telling.files), admission=admission)
+        return admission
 
     def _listed(self, wanted: Wanted, waited: timedelta) -> tuple[list[Listed], MediaFault | None]:
         """The files that Eye4 has, or why there are none."""
+        if wanted.cover:
+            return [Listed(url=wanted.cover, type=normalise.COVER)], None
         try:
             api = self._api(wanted.account)
         except LookupError:
@@ -270,7 +376,7 @@ class Resolver:
         storages = (Storage.DOORBELL, Storage.ALARM) if wanted.type == _DOORBELL else (Storage.ALARM, Storage.DOORBELL)
         try:
             for storage in storages:
-                if listed := self._tried(partial(_asked, api, wanted.fileid, storage), CallFailed):
+                if listed := self._tried(partial(_asked, api, wanted.fileid or "", storage), CallFailed):
                     return listed, None
         except CallFailed as error:
             log.warning("eye4 gave no list of files", error=str(error))
@@ -304,7 +410,7 @@ class Resolver:
 
     def _file(self, wanted: Wanted, entry: Listed, key: str) -> File:
         """Copies a file; where that cannot be, says why."""
-        content_type = _TYPES.get(key.rpartition(".")[2], "application/octet-stream")
+        content_type = _TYPES.get(key.rpartition(".")[2], _UNTYPED)
 
         def fetch() -> Body:
             with self._downloads.open(entry.url or "") as body:
@@ -394,7 +500,8 @@ def _name(position: int, entry: Listed) -> str:
         path = urlsplit(url).path
     except ValueError:  # which is no address that is fetched, and has a name all the same
         path = url
-    suffix = PurePosixPath(path).suffix.lower().removeprefix(".")
+    told = PurePosixPath(path).suffix.lower().removeprefix(".")
+    suffix = told if told in _TYPES else _SUFFIXES.get(_role(entry), told)
     if not (suffix.isascii() and suffix.isalnum() and len(suffix) <= 4):
         suffix = "bin"
     return f"{position + 1:03}-{_role(entry)}-{sha256(path.encode()).hexdigest()[:12]}.{suffix}"
@@ -431,38 +538,74 @@ def _kind(files: Sequence[File]) -> MediaStatus | None:
     return next(iter(found), None)
 
 
-def _payload(row: Row, listed: Sequence[Listed]) -> JsonValue:
-    """The vendor's own words: the resource message, and what the API answered."""
+def _payload(wanted: Wanted, row: Row, listed: Sequence[Listed]) -> JsonValue:
+    """The vendor's own words: the resource message, and what the API answered; of a cover, its address."""
+    if wanted.cover:
+        return {"cover": wanted.cover}
     return {"resource": row.resource, "files": [entry.model_dump(by_alias=True, exclude_none=True) for entry in listed]}
 
 
-def _record(
-    wanted: Wanted, receipt: Receipt, kind: MediaStatus, reason: MediaFault | None, files: Sequence[File]
-) -> Record:
-    """The record of the event; where it is larger than SNS takes, without what the event says twice, and then without
-    links and with one only of the files that were too many.
-    """
-    common = receipt.common(device=wanted.device, occurred_at=wanted.occurred_at)
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is to be said of a recording."""
 
-    def record(common: Common, files: Sequence[File]) -> Record:
-        media = Media(
-            **common,
-            kind=kind,
-            reason=reason,
-            alarm_id=wanted.alarm_id,
-            recording_id=wanted.fileid,
-            files=tuple(files),
+    wanted: Wanted
+    receipt: Receipt
+    kind: MediaStatus
+    reason: MediaFault | None
+    files: Sequence[File]
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """What was copied, whatever the vendor calls it and wherever it stands in its list."""
+        return tuple(sorted({(file.copy_.sha256 or "")[:16] for file in self.files if file.copy_}))
+
+    def told(self, event: str, row: Row) -> Told:
+        """What the row says of it."""
+        return Told(
+            event=event,
+            kind=self.kind,
+            copies=self.copies,
+            alarm_id=self.wanted.alarm_id,
+            messages=tuple(sorted(row.messages)),
+            wanted=self.wanted.text,
         )
-        return Record.of(receipt.event(media))
 
-    whole = record(common, files)
-    if whole.size <= MAX_EVENT_BYTES:
-        return whole
-    common["payload"] = None
-    lean = record(common, files)
-    if lean.size <= MAX_EVENT_BYTES:
-        return lean
-    return record(common, [file.model_copy(update={"link": None}) for file in files[: _FILES + 1]])
+    def adds_to(self, before: Told) -> bool:
+        """Whether it is more than was said before: a file, a better end, or the alarm that was not there."""
+        better = _RANKS[self.kind] > _RANKS[before.kind] or not set(self.copies) <= set(before.copies)
+        return better or before.alarm_id is None is not self.wanted.alarm_id
+
+    def record(self, corrects: str | None = None) -> Record:
+        """The record of the event; where it is larger than SNS takes, without what the event says twice, and then
+        without links and with one only of the files that were too many.
+
+        Args:
+            corrects: the id of the event that was right before. A correction is told from others by what it says.
+        """
+        common = self.receipt.common(device=self.wanted.device, occurred_at=self.wanted.occurred_at)
+        also = (corrects, self.kind, self.wanted.alarm_id or "", *self.copies) if corrects else ()
+
+        def record(common: Common, files: Sequence[File]) -> Record:
+            media = Media(
+                **common,
+                kind=self.kind,
+                reason=self.reason,
+                alarm_id=self.wanted.alarm_id,
+                recording_id=self.wanted.fileid,
+                files=tuple(files),
+                corrects=corrects,
+            )
+            return Record.of(self.receipt.event(media, *also))
+
+        whole = record(common, self.files)
+        if whole.size <= MAX_EVENT_BYTES:
+            return whole
+        common["payload"] = None
+        lean = record(common, self.files)
+        if lean.size <= MAX_EVENT_BYTES:
+            return lean
+        return record(common, [file.model_copy(update={"link": None}) for file in self.files[: _FILES + 1]])
 
 
 def handle(event: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
@@ -475,7 +618,7 @@ def handle(event: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
     if failed := _failure(event["alarm"].get("wait")):
         log.error("the wait for the resource message failed", error=failed)
     wanted = Wanted.model_validate(event["alarm"])
-    return {"status": resolver.resolve(wanted, datetime.fromisoformat(event["since"]))}
+    return {"status": resolver.resolve(wanted, datetime.fromisoformat(event["since"])) or _TAKEN}
 
 
 def _failure(wait: Mapping[str, Any] | None) -> str | None:
@@ -509,6 +652,7 @@ def _resolver() -> Resolver:
             nothing=timedelta(seconds=settings.patience),
             silence=timedelta(seconds=settings.give_up),
             keeps=timedelta(days=settings.keeps_days),
+            alarm=timedelta(seconds=settings.alarm_wait),
         ),
     )
 

@@ -1,18 +1,21 @@
-"""Starts a flow for each alarm that has a recording: the Lambda behind a queue on the alarms' topic."""
+"""Starts a flow for each alarm of which a recording or a picture is to come: the Lambda behind a queue on the alarms'
+topic.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.exceptions import ClientError
 from pydantic import Field
 
 from functions.eye4 import recording
+from functions.eye4.pending import PendingFiles
 from gatehouse import aws, edge
 from gatehouse.settings import Settings as FunctionSettings
 from gatehouse.telemetry import log
@@ -25,36 +28,36 @@ class Settings(FunctionSettings):
     """What this function is told."""
 
     flow_arn: str = Field(min_length=1)
+    pending_files_table: str = Field(min_length=1)
 
 
-def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient) -> str:
-    """Starts the flow of an alarm's recording, unless it was started before.
+def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient, files: PendingFiles) -> str:
+    """Starts the flow of an alarm's recording or picture, unless it was started before.
 
     Returns:
         the name of the execution.
 
     Raises:
         ClientError: Step Functions did not take it.
+        Unavailable: DynamoDB did not.
     """
     wanted = recording.of(event)
     execution = recording.name(wanted.recording)
-    try:
-        states.start_execution(
-            stateMachineArn=flow_arn, name=execution, input=wanted.model_dump_json(exclude_none=True)
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-            raise
+    if wanted.cover:
+        # The flow begins with a wait, which this row spares it: no message comes of an alarm without a recording.
+        files.awaits_nothing(wanted.recording, wanted.received_at)
+    recording.begin(states, flow_arn, execution, wanted.text)
     return execution
 
 
 def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Starts the flows of a batch; names the messages that the queue has to keep."""
+    files = PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC))
 
     # Powertools hands the message over by this very name.
     def begin(record: SQSRecord) -> None:
         try:
-            execution = start(json.loads(record.body), settings.flow_arn, aws.client("stepfunctions"))
+            execution = start(json.loads(record.body), settings.flow_arn, aws.client("stepfunctions"), files)
         except Exception as error:
             log.error("no flow started: the queue keeps it", message_id=record.message_id, error=type(error).__name__)
             raise

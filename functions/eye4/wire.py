@@ -4,14 +4,16 @@ Source: "Equipment Alarm Receiving and Access Process", chapters 2 to 4.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
-from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, SecretStr
+from pydantic import BeforeValidator, Field, JsonValue, SecretStr, model_validator
 
 from gatehouse.accounts import Credentials
-from gatehouse.reading import read_json
-from gatehouse.wire import Message, Text
+from gatehouse.reading import number, read_json, whole
+from gatehouse.wire import Message, Text, text
 
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
 _ID_LENGTH: Final = 200
@@ -20,8 +22,11 @@ LOW_BATTERY: Final = "101"
 """The `action` that nothing is recorded of."""
 _MOST: Final = 8
 """Ids that one message is looked through for; a real one has three fields."""
-_NOTHING: Final = frozenset({"", "0", "none", "null", "undefined"})
+_NOTHING: Final = frozenset({"", "false", "na", "nan", "nil", "none", "null", "undefined", "void"})
+"""The words that encoders of other languages have for nothing, bare of brackets, dashes and blanks."""
 _NAMES: Final = ("Key", "key", "d009_id")
+_WRAPPINGS: Final = 8
+"""How often a value may be encoded within a value; the wire has two."""
 
 
 class BodyLogin(Credentials):
@@ -53,14 +58,79 @@ class Accounts(Credentials):
     accounts: tuple[Account, ...] = ()
 
 
+# ─── How often something is encoded ───────────────────────────────────────────────────────────────────────────────────
+
+
+def unwrapped(value: Any) -> Any:
+    """A value that may be JSON in a string, in a string again, percent-encoded too; the string, if it is none of it."""
+    for _ in range(_WRAPPINGS):
+        if not isinstance(value, str):
+            return value
+        inner = _inside(value)
+        if inner is None:
+            return value
+        value = inner
+    return value
+
+
+def _inside(written: str) -> Any:
+    """What a string is an encoding of, by one step; None if it is none."""
+    try:
+        return read_json(written)
+    except ValueError:
+        bare = unquote(written)
+        return None if bare == written else bare
+
+
+def _plain(written: str) -> Iterator[str]:
+    """A word as it is, and what it stands for where it is percent-encoded, as S3 does with the keys of its objects."""
+    for _ in range(_WRAPPINGS):
+        yield written
+        bare = unquote(written)
+        if bare == written:
+            return
+        written = bare
+
+
+def _bare_names(value: Any) -> Any:
+    """An object whose names are not percent-encoded."""
+    if not isinstance(value, dict):
+        return value
+    # What is there plainly wins.
+    return {unquote(name): inner for name, inner in value.items() if "%" in name} | {
+        name: inner for name, inner in value.items() if "%" not in name
+    }
+
+
 def _object(value: object) -> object:
     """The custom data, which comes as an object or as a string that holds one."""
-    if isinstance(value, str):
-        try:
-            value = read_json(value)
-        except ValueError:
-            return {}
-    return value if isinstance(value, dict) else {}
+    found = _bare_names(unwrapped(value))
+    return found if isinstance(found, dict) else {}
+
+
+def _code(value: object) -> str | None:
+    """A code of the vendor's tables: 100, 100.0, "100" and "100.0" are one."""
+    found = whole(value)
+    return text(value) if found is None else str(found)
+
+
+def _percent(value: object) -> float | int | None:
+    """A share of a hundred, 87.0 as 87: as a number, as text, with the sign behind it; None for what is none."""
+    found = number(value.strip().rstrip("%").rstrip() if isinstance(value, str) else value)
+    if found is None or not 0 <= found <= 100:
+        return None
+    exactly = whole(found)
+    return found if exactly is None else exactly
+
+
+def is_nothing(fileid: str) -> bool:
+    """Whether a fileid is a word for nothing, `(null)`, `<nil>`, `N/A`, `-`, or zeros alone."""
+    *_, told = _plain(fileid)
+    bare = "".join(filter(str.isalnum, told)).lower()
+    return bare in _NOTHING or not bare.strip("0")
+
+
+# ─── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Custom(Message):
@@ -68,40 +138,67 @@ class Custom(Message):
 
     fileid: Text = None
     cover: Text = None
+    electricity: Annotated[float | int | None, BeforeValidator(_percent)] = None
 
 
 class Alarm(Message):
     """The first of the two messages."""
 
     type: Text = None
-    action: Text = None
+    action: Annotated[str | None, BeforeValidator(_code)] = None
     did: Text = None
     cover: Text = None
     custom: Annotated[Custom, BeforeValidator(_object)] = Field(default=Custom(), alias="payload")
+
+    @classmethod
+    def read(cls, payload: JsonValue) -> "Alarm":
+        """The alarm in a message."""
+        return cls.model_validate(_bare_names(payload))
 
     @property
     def fileid(self) -> str | None:
         """The recording that is to come, if there is one; the page breaks it by spaces, the wire does not."""
         if self.action == LOW_BATTERY:
             return None
-        told = "".join((self.custom.fileid or "").split())
-        return None if told.lower() in _NOTHING else told
+        *_, told = _plain(self.custom.fileid or "")
+        told = "".join(told.split())
+        return None if is_nothing(told) else told
+
+    @property
+    def picture(self) -> str | None:
+        """The address of the cover, wherever it stands."""
+        covers = (self.custom.cover, self.cover)
+        return next((cover for cover in covers if cover and not is_nothing(cover)), None)
 
 
 class Listed(Message):
     """A file in the API's answer."""
 
     url: Text = Field(default=None, alias="file_name")
-    kind: Text = Field(
-        default=None, validation_alias=AliasChoices("file_Type", "file_type"), serialization_alias="file_Type"
-    )
+    type: Text = Field(default=None, alias="file_Type")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _respelt(cls, entry: Any) -> Any:
+        """Whichever way the names are spelt: the vendor's own page has `file_Type` beside `file_name`."""
+        if not isinstance(entry, dict):
+            return entry
+        known = {"filename": "file_name", "filetype": "file_Type"}
+        respelt = {known.get(name.lower().replace("_", ""), name): value for name, value in entry.items()}
+        return respelt | entry
+
+    @property
+    def kind(self) -> str | None:
+        """`image`, `video`, or whatever else the vendor says: `Video` and `video/mp4` are the same."""
+        return (self.type or "").partition("/")[0].strip().lower() or None
 
 
 def is_alarm(payload: JsonValue) -> bool:
     """Whether it is the first of the two messages: by what is in it, whichever address it came to."""
-    if not isinstance(payload, dict):
+    message = _bare_names(payload)
+    if not isinstance(message, dict):
         return False
-    return "action" in payload or ("did" in payload and not any(name in payload for name in _NAMES))
+    return "action" in message or ("did" in message and not any(name in message for name in _NAMES))
 
 
 def recording_ids(payload: JsonValue) -> list[str]:
@@ -109,30 +206,45 @@ def recording_ids(payload: JsonValue) -> list[str]:
 
     Each of the fields as a whole, and whatever looks like a fileid inside of one: a file's name may hold it.
     """
-    if not isinstance(payload, dict):
+    message = _bare_names(payload)
+    if not isinstance(message, dict):
         return []
     found: dict[str, None] = {}
     for name in _NAMES:
-        value = payload.get(name)
-        if isinstance(value, str) and value.strip():
-            found |= dict.fromkeys((recording_id(value), *(recording_id(part) for part in _FILEID.findall(value))))
-    return list(found)[:_MOST]
+        value = message.get(name)
+        if isinstance(value, str) and not is_nothing(value):
+            *_, written = _plain(value)
+            found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
+    # Where there are too many, what has a fileid's form is kept before what has not.
+    kept = sorted(filter(lambda recording: not is_nothing(recording), found), key=_has_no_form)[:_MOST]
+    return [recording for recording in found if recording in kept]
+
+
+def _has_no_form(recording: str) -> bool:
+    return _FILEID.fullmatch(recording) is None
+
+
+def likeliest(recordings: Sequence[str]) -> str:
+    """Which of the ids in a message is the fileid: the one that has a fileid's form, else the first."""
+    return next(filter(_FILEID.fullmatch, recordings), recordings[0])
 
 
 def recording_id(fileid: str) -> str:
     """A fileid in the one form in which two of them are compared."""
-    whole = "".join(fileid.split())
-    if _FILEID.fullmatch(whole):
-        return whole.lower()
-    return whole if len(whole) <= _ID_LENGTH else sha256(whole.encode()).hexdigest()
+    whole_id = "".join(fileid.split())
+    if _FILEID.fullmatch(whole_id):
+        return whole_id.lower()
+    return whole_id if len(whole_id) <= _ID_LENGTH else sha256(whole_id.encode()).hexdigest()
 
 
 def listed(answer: Any) -> list[Listed]:
-    """The files of the API's answer that have an address.
+    """The files of the API's answer that have an address; an encoder's null is an empty list.
 
     Raises:
         ValueError: the answer is no list.
     """
+    if answer is None:
+        return []
     if not isinstance(answer, list):
         raise ValueError("no list")  # noqa: TRY004 - one kind of error for every unusable answer
     files = [Listed.model_validate(entry) for entry in answer if isinstance(entry, dict)]

@@ -5,6 +5,7 @@ Written after "Equipment Alarm Receiving and Access Process" (October 23, 2023).
 
 import argparse
 import contextlib
+import gzip
 import itertools
 import json
 import random
@@ -22,7 +23,7 @@ from enum import StrEnum
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal, NamedTuple, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from ops.simulators import Accounts, Credentials, Request
 
@@ -31,6 +32,8 @@ RESOURCES: Final = "/v1/eye4/resources"
 
 WAIT: Final = 20
 """Seconds that the local stack waits for a resource message."""
+ALARM_WAIT: Final = 30
+"""Seconds that a resource message waits for its alarm there."""
 
 
 class Callbacks(StrEnum):
@@ -74,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long a resource message is waited for (%(default)s)",
     )
     options.add_argument(
+        "--eye4-alarm-wait",
+        type=int,
+        default=ALARM_WAIT,
+        metavar="SECONDS",
+        help="how long a resource message waits for its alarm (%(default)s)",
+    )
+    options.add_argument(
         "--eye4-callbacks",
         type=Callbacks,
         choices=list(Callbacks),
@@ -83,18 +93,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def running(*, api_url: str | None = None, wait: int = WAIT, **_: object) -> Iterator[Mapping[str, str]]:
+def running(
+    *, api_url: str | None = None, wait: int = WAIT, alarm_wait: int = ALARM_WAIT, **_: object
+) -> Iterator[Mapping[str, str]]:
     """The cloud, unless there is another; yields the stack's parameters that go with it.
 
     Args:
         api_url: of the other one.
         wait: seconds that a resource message is waited for.
+        alarm_wait: seconds that a resource message waits for its alarm.
     """
     with contextlib.ExitStack() as started:
         url = api_url or started.enter_context(Cloud().serving()).url
         yield {
             "Eye4ApiUrl": url,
             "Eye4Wait": str(wait),
+            "Eye4AlarmWait": str(alarm_wait),
             "Eye4Patience": "10",  # seconds
             "Eye4RetrySeconds": "1",
             "Eye4GiveUp": "60",  # seconds
@@ -105,7 +119,19 @@ def running(*, api_url: str | None = None, wait: int = WAIT, **_: object) -> Ite
 # ─── Pushes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-type Field = Literal["Key", "key", "d009_id"]
+type Field = Literal["Key", "key", "d009_id", "path"]
+"""Which field of a resource message holds the fileid; `path`: `key` does, inside of a percent-encoded path."""
+
+
+class Style(StrEnum):
+    """How a body is written: encoders of several languages, and a compressing proxy."""
+
+    PLAIN = "plain"
+    MARKED = "marked"
+    """With a byte order mark before it."""
+    ENDED = "ended"
+    """With C's closing zero behind it."""
+    GZIP = "gzip"
 
 
 def new_fileid() -> str:
@@ -119,11 +145,12 @@ def alarm(
     *,
     fileid: str | None,
     did: str = "VSTC123456ABCDE",
-    action: str = "100",
+    action: str | float = "100",
     kind: str = "doorbell",
-    electricity: str = "87",
+    electricity: str | float = "87",
     cover: str = "https://alarm.example.com/alarm_image_20261122.jpg?e=1795000000",
-    as_text: bool = False,
+    as_text: int = False,
+    style: Style = Style.PLAIN,
 ) -> Request:
     """An alarm message.
 
@@ -136,17 +163,20 @@ def alarm(
         kind: the type of device.
         electricity: what the battery has left, in percent.
         cover: the thumbnail's address; it stands in the payload and beside it.
-        as_text: whether `payload` is JSON in a string.
+        as_text: how often `payload` is JSON in a string.
+        style: how it is written.
     """
-    payload = {"electricity": electricity, **({"fileid": fileid} if fileid else {}), "cover": cover}
+    payload: Any = {"electricity": electricity, **({"fileid": fileid} if fileid else {}), "cover": cover}
+    for _ in range(as_text):
+        payload = json.dumps(payload)
     body = {
         "type": kind,
         "action": action,
         "did": did,
         "cover": cover,
-        "payload": json.dumps(payload) if as_text else payload,
+        "payload": payload,
     }
-    return _request(app, api_url + ALARMS, body)
+    return _request(app, api_url + ALARMS, body, style)
 
 
 def resource(
@@ -157,6 +187,7 @@ def resource(
     field: Field = "Key",
     region: str = "cn-shenzhen",
     d009_id: str = "100047",
+    style: Style = Style.PLAIN,
 ) -> Request:
     """A resource message: a recording was uploaded.
 
@@ -167,15 +198,31 @@ def resource(
         field: which field holds it; the document's example and its table contradict each other.
         region: where the recording is kept.
         d009_id: what the field of this name says where another one holds the fileid.
+        style: how it is written.
     """
+    if field == "path":
+        key = quote(f"d009/{fileid}_1.h264", safe="")
+        return _request(app, api_url + RESOURCES, {"key": key, "region": region, "d009_id": d009_id}, style)
     if field == "d009_id":
-        return _request(app, api_url + RESOURCES, {"key": "alarm_video.h264", "region": region, "d009_id": fileid})
-    return _request(app, api_url + RESOURCES, {field: fileid, "region": region, "d009_id": d009_id})
+        return _request(
+            app, api_url + RESOURCES, {"key": "alarm_video.h264", "region": region, "d009_id": fileid}, style
+        )
+    return _request(app, api_url + RESOURCES, {field: fileid, "region": region, "d009_id": d009_id}, style)
 
 
-def _request(app: Credentials, url: str, body: Mapping[str, Any]) -> Request:
+def _request(app: Credentials, url: str, body: Mapping[str, Any], style: Style) -> Request:
     headers = {"guid": app["guid"], "content-type": "application/json"}
-    return Request(url=url, body=json.dumps(body).encode(), headers=headers)
+    if style is Style.GZIP:
+        headers["content-encoding"] = "gzip"
+    return Request(url=url, body=_WRITTEN[style](json.dumps(body).encode()), headers=headers)
+
+
+_WRITTEN: Final[Mapping[Style, Callable[[bytes], bytes]]] = {
+    Style.PLAIN: lambda body: body,
+    Style.MARKED: lambda body: b"\xef\xbb\xbf" + body,
+    Style.ENDED: lambda body: body + b"\0",
+    Style.GZIP: gzip.compress,
+}
 
 
 _IN_TURN: Final = (Callbacks.USUAL, Callbacks.EARLY, Callbacks.LATE, Callbacks.LOST, Callbacks.DOUBLED)
@@ -185,7 +232,9 @@ _LATE_BY: Final = 3  # rings
 def day(
     apps: Mapping[str, Credentials], api_url: str, /, *, callbacks: str = Callbacks.MIXED, **_: object
 ) -> Iterator[Request]:
-    """Somebody rings, the recording follows; one ring in five, a battery is low.
+    """Somebody rings, the recording follows; one ring in five, a battery is low, and another one in five, a door opens.
+
+    All in the forms in which devices and servers write it, side by side.
 
     Args:
         apps: `eye4`.
@@ -193,15 +242,18 @@ def day(
         callbacks: when the resource messages come, one of `Callbacks`.
     """
     app = apps["eye4"]
-    doorbells = [_new_did() for _ in range(3)]
-    fields: Iterator[Field] = itertools.cycle(("Key", "key", "d009_id"))
+    doorbells, door = [_new_did() for _ in range(3)], _new_did()
+    fields: Iterator[Field] = itertools.cycle(("Key", "key", "d009_id", "path"))
+    styles = itertools.cycle(Style)
+    actions: Iterator[str | float] = itertools.cycle(("100", 100, 100.0))
+    nothings = itertools.cycle(("(null)", "nil", "-", "0" * 40))
     batteries = itertools.cycle(range(20, 0, -1))
     late: deque[tuple[int, Request]] = deque()
     mode = Callbacks(callbacks)
     for ring, when in enumerate(itertools.cycle(_IN_TURN if mode is Callbacks.MIXED else (mode,))):
         fileid, did = new_fileid(), doorbells[ring % len(doorbells)]
-        rung = alarm(app, api_url, fileid=fileid, did=did, as_text=ring % 2 == 1)
-        uploaded = resource(app, api_url, fileid, field=next(fields))
+        rung = alarm(app, api_url, fileid=fileid, did=did, action=next(actions), as_text=ring % 3, style=next(styles))
+        uploaded = resource(app, api_url, fileid, field=next(fields), style=next(styles))
         match when:
             case Callbacks.EARLY:
                 yield from (uploaded, rung)
@@ -215,7 +267,9 @@ def day(
             case _:
                 yield from (rung, uploaded)
         if ring % 5 == 1:
-            yield alarm(app, api_url, fileid=None, did=did, action="101", electricity=str(next(batteries)))
+            yield alarm(app, api_url, fileid=None, did=did, action=101, electricity=f"{next(batteries)}%")
+        if ring % 5 == 3:
+            yield alarm(app, api_url, fileid=next(nothings), did=door, kind="door", electricity=55)
         while late and late[0][0] <= ring:
             yield late.popleft()[1]
 
@@ -445,16 +499,20 @@ class Cloud:
         if not given:
             return 401, {"error": "who asks?"}
         recording = self.recording(fileid)
+        # Nothing is an empty list or, as some encoders have it, null.
+        nothing: Any = [] if number % 2 else None
         if kind != recording.type:
-            return 200, []
+            return 200, nothing
         if number <= len(recording.refusals):
             return recording.refusals[number - 1], {"error": "refused"}
         if recording.there_from is None or number < recording.there_from:
-            return 200, []
+            return 200, nothing
         if recording.entries is not None:
             return 200, recording.entries
         links = zip(recording.files, map(self.link, self.names(fileid)), strict=True)
-        return 200, [{"file_name": link, "file_Type": file.kind} for file, link in links]
+        # The name of the type is spelt one way on the page, and another way by everybody else.
+        types = itertools.cycle(("file_Type", "file_type"))
+        return 200, [{"file_name": link, next(types): file.kind} for file, link in links]
 
     def count_fetch(self, name: str) -> int:
         """Notes a request for a file; the how-manieth it is."""

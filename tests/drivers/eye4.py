@@ -38,7 +38,7 @@ def _alarm(payload: Document, received_at: datetime = _RECEIVED_AT) -> Document:
     receipt = Receipt(
         vendor="eye4",
         account=_ACCOUNT,
-        identity=verify.identity(read, verified),
+        identity=verify.identity(read, verified) or (),
         received_at=received_at,
         payload=read,
     )
@@ -52,18 +52,19 @@ def _with_file(fileid: str, **more: Any) -> Document:
 
 
 def wanted() -> Iterator[Document]:
-    """Events that the flow is for: everything told, as little as possible, and every kind of fileid."""
+    """Events that the flow is for: all told, as little as possible, every kind of fileid, and a picture alone."""
     yield _alarm(_with_file(_FILEID, did="VSTK000012ABCDE", type="doorbell", cover="https://cdn.eye4.cn/1.jpg?e=1"))
     yield _alarm({"action": "100", "payload": json.dumps({"fileid": _FILEID})})
+    yield _alarm({"action": "100", "cover": "https://cdn.eye4.cn/1.jpg?e=1"})
     for fileid in (
         "像" * 40,
-        "!?*",
+        "a!?*",
         "x" * 10_000,
         "文" * 40_000,
-        "../..",
+        "../a/..",
         "a b\tc",
-        "\x00\x1f",
-        '"\\' * 9_000,
+        "\x00\x1fa",
+        '"\\a' * 9_000,
     ):
         yield _alarm(_with_file(fileid))
 
@@ -72,6 +73,8 @@ def unwanted() -> Iterator[Document]:
     """Alarms that the flow is not for."""
     yield _alarm({"action": "100", "did": "VSTK000012ABCDE"})
     yield _alarm({"action": "100", "did": "VSTK000012ABCDE", "payload": {"fileid": " "}})
+    yield _alarm({"action": "100", "did": "VSTK000012ABCDE", "payload": {"fileid": "(null)"}})
+    yield _alarm({"action": "100", "did": "VSTK000012ABCDE", "cover": "https://cdn.example.com/1.jpg?e=1"})
     yield _alarm({**_with_file(_FILEID), "action": "101"})
 
 
@@ -89,6 +92,7 @@ def _handle(function: Function, calls: Calls) -> None:
                 status: int = handler(_request({"Key": fileid}), None)["statusCode"]
             return status
 
+        assert resource_message("that nobody waits for", "StartExecution") == 503
         assert resource_message("that nobody waits for") == 200
         boto3.client("dynamodb").update_item(
             TableName=table,
@@ -109,6 +113,10 @@ def _start(function: Function, calls: Calls) -> None:
             with _failing(calls, *failing):
                 return len(handler({"Records": [_message(body), _message(body)]}, None)["batchItemFailures"])
 
+        cover = json.dumps(_alarm({"action": "100", "cover": "https://cdn.eye4.cn/1.jpg"}))
+        with _failing(calls, "UpdateItem"):
+            assert len(handler({"Records": [_message(cover)]}, None)["batchItemFailures"]) == 1
+        assert handler({"Records": [_message(cover)]}, None)["batchItemFailures"] == []
         assert deliver(_RECEIVED_AT, "StartExecution") == 2
         assert deliver(_RECEIVED_AT) == 0
         # Another input under the same name: ExecutionAlreadyExists.
@@ -128,9 +136,14 @@ def _resolve(function: Function, calls: Calls) -> None:
                 status: str = handler({"alarm": wanted, "since": _RECEIVED_AT.isoformat()}, None)["status"]
             return status
 
-        for operation in ("GetItem", "PutObject", "UploadPart", "UpdateItem"):
+        for operation in ("PutObject", "UploadPart", "UpdateItem"):
             with pytest.raises(GatehouseError):
                 resolve(operation, operation)
+        orphan = {"alarm": json.loads(recording.orphan(_ACCOUNT, ["alone"], _RECEIVED_AT).text)}
+        orphan["since"] = _RECEIVED_AT.isoformat()
+        with _failing(calls, "GetItem"), pytest.raises(GatehouseError):
+            handler(orphan, None)
+        assert handler(orphan, None)["status"] == "available"
         with pytest.raises(GatehouseError):
             resolve("nowhere", "PutItem", "SendMessage")
         assert resolve("spilled", "PutItem") == "available"

@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from functions.eye4.download import Body
-from functions.eye4.pending import PendingFiles
+from functions.eye4.pending import PendingFiles, Row, Told
 from functions.eye4.resolve import Bucket
 from functions.redrive.handler import handle as redrive
 from functions.relay.handler import Relay
@@ -26,7 +26,7 @@ from tests.fakes import FakeSpill, FakeStore, FakeTopics, Killed
 from tests.unit.eye4.cloud import Bench, bench
 
 FILES: Final = (File("image", 2_000), File("video", 9_000))
-STEPS: Final = ("keep", "copied", "keep", "copied", "record", "publish", "mark")
+STEPS: Final = ("taken", "keep", "copied", "keep", "copied", "tell", "record", "publish", "mark")
 """The side effects of a recording of two files, in their order."""
 WHEN: Final = ("before", "after")
 POINTS: Final = [(number, when) for number in range(len(STEPS)) for when in WHEN]
@@ -65,6 +65,12 @@ class Rows(PendingFiles):
     """Rows whose trouble is set when there is one."""
 
     trouble = Trouble()
+
+    def taken(self, recording: str, alarm_id: str) -> Row:
+        return self.trouble.through("taken", lambda: super(Rows, self).taken(recording, alarm_id))
+
+    def tell(self, recording: str, told: Told, row: Row) -> None:
+        self.trouble.through("tell", lambda: super(Rows, self).tell(recording, told, row))
 
     def copied(self, recording: str, copy: Picture) -> None:
         self.trouble.through("copied", lambda: super(Rows, self).copied(recording, copy))
@@ -245,6 +251,57 @@ def test_the_first_event_stays_although_a_later_attempt_would_say_something_else
     (record,) = on.store.records.values()
     assert '"kind":"available"' in record.body
     assert {message.body for message in on.topics.messages} == {record.body}
+
+
+CORRECTED: Final = ("taken", "keep", "copied", "record", "publish", "mark", "tell")
+"""The side effects of one film that came after `missing` was said."""
+
+
+@pytest.mark.parametrize("number", range(len(CORRECTED)), ids=CORRECTED)
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize("error", [Killed, lambda: Unavailable("as told")], ids=["killed", "AWS"])
+def test_a_correction_is_one_event_and_announced_whatever_goes_wrong(
+    healthy: Bench, number: int, when: str, error: Callable[[], BaseException]
+) -> None:
+    healthy.cloud.hold(FILEID, Recording(there_from=None))
+    assert healthy.resolve(waited=600) == "missing"
+    (first,) = healthy.store.records.values()
+    healthy.cloud.hold(FILEID, Recording((File("video", 9_000),)))
+    healthy.files.arrived(f"workshop/{FILEID}", {"Key": FILEID})
+    trouble = Trouble(number, when, error)
+    on = _in(trouble, healthy)
+    on.store.records[first.id], on.store.announce[first.id] = first, on.announce
+    on.store.published.add(first.id)
+
+    for _ in range(3):
+        try:
+            on.resolve()
+        except (Killed, Unavailable):
+            continue
+        break
+    _settle(on)
+
+    _, second = on.store.records.values()
+    assert f'"corrects":"{first.id}"' in second.body
+    assert {message.id for message in on.topics.messages} >= {second.id}
+    assert on.store.published == {first.id, second.id}
+    told = on.files.read(f"workshop/{FILEID}").told
+    assert told is not None
+    assert told.event == second.id
+
+
+def test_these_are_the_steps_of_a_correction(healthy: Bench) -> None:
+    healthy.cloud.hold(FILEID, Recording(there_from=None))
+    healthy.resolve(waited=600)
+    healthy.cloud.hold(FILEID, Recording((File("video", 9_000),)))
+    first = dict(healthy.store.records)
+    trouble = Trouble()
+    on = _in(trouble, healthy)
+    on.store.records.update(first)
+    on.resolve()
+
+    # The first of them is told again, and is there.
+    assert [step for position, step in enumerate(trouble.done) if position != 3] == list(CORRECTED)
 
 
 def test_an_event_that_was_spilled_and_comes_again_before_its_redrive_is_one(healthy: Bench) -> None:

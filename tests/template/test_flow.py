@@ -34,6 +34,7 @@ assert _OWN is not None
 _WANTED: Final[list[Document]] = list(_OWN.wanted())
 _UNWANTED: Final[list[Document]] = list(_OWN.unwanted())
 _START: Final = importlib.import_module(_FUNCTIONS["start"].module)
+_NO_ROWS: Final = SimpleNamespace(awaits_nothing=lambda _recording, _since: None)
 _RESOLVE: Final = importlib.import_module(_FUNCTIONS["resolve"].module)
 
 
@@ -41,7 +42,7 @@ def _executions() -> list[Document]:
     """What Step Functions is told for each of the events that the flow is for."""
     told: list[Document] = []
     for event in _WANTED:
-        _START.start(event, "arn", SimpleNamespace(start_execution=lambda **request: told.append(request)))
+        _START.start(event, "arn", SimpleNamespace(start_execution=lambda **request: told.append(request)), _NO_ROWS)
     return told
 
 
@@ -264,7 +265,19 @@ def test_the_retries_outlast_the_functions_patience(setting: str) -> None:
 
 def test_a_fault_of_ours_is_told_within_the_night() -> None:
     """What is no error of the function's own fails the execution, and so rings the alarm."""
-    assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[1]) < 5 * 3_600
+    assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[-1]) < 5 * 3_600
+
+
+def test_a_message_waits_for_its_alarm_as_long_as_is_set_and_is_looked_at_again_behind_it() -> None:
+    """The function takes the second look, after half of the wait, for the last one."""
+    wait = sam()["Resources"][_FLOW.name]["Properties"]["DefinitionSubstitutions"]["AlarmWaitSeconds"]
+    assert (
+        wait == sam()["Resources"][_FUNCTIONS["resolve"].name]["Properties"]["Environment"]["Variables"]["ALARM_WAIT"]
+    )
+    retrier: Document = asl.states(_DEFINITION)["Resolve"]["Retry"][1]
+    assert (retrier["ErrorEquals"], retrier["BackoffRate"]) == (["NoAlarmYet"], 1)
+    assert retrier["IntervalSeconds"] == int(_parameter(wait)["Default"])
+    assert retrier["MaxAttempts"] > 1
 
 
 def test_retries_that_end_before_are_noticed() -> None:
@@ -276,7 +289,8 @@ def test_retries_that_end_before_are_noticed() -> None:
 def test_a_retriers_numbers_are_in_order_whatever_is_set(bound: str) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html."""
     for retrier in _retriers(bound):
-        assert 1 <= retrier["IntervalSeconds"] <= retrier["MaxDelaySeconds"] < 31_622_400
+        delay = retrier.get("MaxDelaySeconds", retrier["IntervalSeconds"])
+        assert 1 <= retrier["IntervalSeconds"] <= delay < 31_622_400
         assert retrier["BackoffRate"] >= 1
 
 

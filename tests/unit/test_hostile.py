@@ -378,9 +378,9 @@ def _with_guid(guid: str, body: bytes = RING.body, path: str = eye4_simulator.AL
 
 near_guids = st.one_of(
     _damaged(GUID.encode()).map(lambda damaged: damaged.decode("latin-1")),
-    st.sampled_from([GUID.upper(), GUID * 2, "".join(CUSTOMER["guids"]), ",".join(CUSTOMER["guids"]), GUID[::-1], "*"]),
+    st.sampled_from([GUID.upper(), GUID * 2, "".join(CUSTOMER["guids"]), ";".join(CUSTOMER["guids"]), GUID[::-1], "*"]),
     words,
-).filter(lambda guid: guid.strip() not in CUSTOMER["guids"])
+).filter(lambda guid: not {part.strip() for part in guid.split(",")} & set(CUSTOMER["guids"]))
 
 EYE4_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
     "anything": (1000, EYE4_PATHS.flatmap(anything)),

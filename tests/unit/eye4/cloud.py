@@ -161,7 +161,7 @@ class Bench:
         """One attempt, so many seconds after the flow's wait ended, and after so many that brought too little."""
         recording = recording or wanted()
         self.note_attempts(recording.recording, tried)
-        return self.resolver().resolve(recording, self.now - timedelta(seconds=waited))
+        return self.resolver().resolve(recording, self.now - timedelta(seconds=waited)) or "taken"
 
     def note_attempts(self, recording: str, tried: int = 9) -> None:
         """Has the row say that there were so many attempts before."""
@@ -173,11 +173,15 @@ class Bench:
         )
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The media events, in the order in which they were recorded; each was announced."""
+        assert [record.body for record in self.topics.messages] == [r.body for r in self.store.records.values()]
+        return [json.loads(record.body) for record in self.store.records.values()]
+
+    @property
     def event(self) -> dict[str, Any]:
         """The one media event, which is in the book and was announced as it is there."""
-        assert [record.body for record in self.topics.messages] == [r.body for r in self.store.records.values()]
-        (record,) = self.store.records.values()
-        event: dict[str, Any] = json.loads(record.body)
+        (event,) = self.events
         return event
 
     @property

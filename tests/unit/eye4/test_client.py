@@ -109,8 +109,42 @@ def test_the_files_come_in_the_vendors_order(api: Web) -> None:
     assert [(file.url, file.kind) for file in files] == [(f"{SIGNED}{number}", "video") for number in range(5)]
 
 
-def test_an_empty_list_is_no_files_and_no_failure(api: Web) -> None:
-    assert _answer(api, said(b"[]")).files(FILEID, Storage.ALARM) == []
+@pytest.mark.parametrize("written", [b"[]", b"null", b"\xef\xbb\xbf[]", b"\xef\xbb\xbfnull", b"[]\0", b" [ ] \r\n"])
+def test_an_empty_list_is_no_files_and_no_failure(api: Web, written: bytes) -> None:
+    """Reports 20: Go writes null for it, and some servers a byte order mark before everything."""
+    assert _answer(api, said(written)).files(FILEID, Storage.ALARM) == []
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"", b"\r\n"])
+@pytest.mark.parametrize("behind", [b"\0", b"", b"\n\0\0"])
+def test_a_list_is_read_with_what_servers_write_around_it(api: Web, before: bytes, behind: bytes) -> None:
+    written = json.dumps([{"file_name": SIGNED, "file_Type": "video", "size": 1.5}]).encode()
+
+    assert [file.url for file in _answer(api, said(before + written + behind)).files(FILEID, Storage.ALARM)] == [SIGNED]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": "no such user"},
+        {"code": 401, "msg": "authkey"},
+        {"code": "200", "data": None},
+        {"code": 500, "data": []},
+        "denied",
+        0,
+        False,
+    ],
+)
+def test_an_error_inside_of_a_200_is_a_failed_call(api: Web, error: Any) -> None:
+    _fails(_answer(api, said(b"\xef\xbb\xbf" + json.dumps(error).encode())))
+
+
+def test_half_a_surrogate_in_one_link_costs_the_others_nothing(api: Web) -> None:
+    written = b'[{"file_name": "\\ud800", "file_Type": "video"}, {"file_name": "http://a.eye4.cn/2"}]'
+
+    files = _answer(api, said(written)).files(FILEID, Storage.ALARM)
+
+    assert [file.url for file in files] == ["\ufffd", "http://a.eye4.cn/2"]
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 307, 308, 400, 401, 403, 404, 429, 500, 502, 503])
@@ -128,7 +162,6 @@ def test_any_other_status_is_a_failed_call_that_says_which(api: Web, status: int
     "answer",
     [
         said(b""),
-        said(b"null"),
         said(b"{}"),
         said(b'{"error": "no such user"}'),
         said(b"<html>"),
@@ -137,7 +170,6 @@ def test_any_other_status_is_a_failed_call_that_says_which(api: Web, status: int
         said(b"[" * 100_000),
         said(b"[" * 100_000 + b"]" * 100_000),
         said(b"9" * 5000),
-        said(b'[{"file_name": "\\ud800"}]'),
         said(b"[]", length=100),
         said(b"[]", content_encoding="gzip"),
         b"",

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
+from tests import styles
+from tests.builders import FILEID, House, eye4_house, eye4_push, ring
 
 COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
 
@@ -36,11 +37,16 @@ def _alarm(payload: Any = None, **more: Any) -> dict[str, Any]:
         ("101", "low_battery", "low"),
         (100, "motion_or_door", "low"),
         ("102", "unknown", "unknown"),
+        ("18", "unknown", "unknown"),  # motion and human in the app's own history, which is another protocol
+        (41, "unknown", "unknown"),
         ("0", "unknown", "unknown"),
         (0, "unknown", "unknown"),
         ("", "unknown", "unknown"),
         (None, "unknown", "unknown"),
-        ("100.0", "unknown", "unknown"),
+        ("100.0", "motion_or_door", "low"),
+        (100.0, "motion_or_door", "low"),
+        (" 100 ", "motion_or_door", "low"),
+        (101.0, "low_battery", "low"),
         (["100"], "unknown", "unknown"),
         (True, "unknown", "unknown"),
     ],
@@ -58,7 +64,8 @@ def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(house: 
     assert event["type"] == "gatehouse.alarm.v1"
     assert event["subject"] == event["data"]["device"] == "VSTC1"
     assert event["time"] == event["data"]["occurred_at"] == event["data"]["received_at"]
-    assert event["time"] == NOW.isoformat().replace("+00:00", "Z")
+    assert event["time"] == "2026-07-01T12:00:00.000000Z"
+    assert (event["data"]["arrival"], event["data"]["lag_ms"]) == ("live", 0)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -83,6 +90,44 @@ def test_what_is_neither_of_the_two_messages_is_kept_and_said_to_be_so(house: Ho
     data = _data(house, body)
 
     assert (data["kind"], data["reason"]) == ("unmapped", "neither an alarm nor a resource message")
+
+
+# ─── The battery ──
+
+
+@pytest.mark.parametrize("electricity", [9, 9.0, "9", "9%"])
+@pytest.mark.parametrize("action", ["100", "101"])
+def test_an_alarm_says_how_low_the_battery_is(house: House[Any], action: str, electricity: Any) -> None:
+    """Protocol B4."""
+    assert _data(house, _alarm({"electricity": electricity}, action=action))["battery"] == 9
+
+
+@pytest.mark.parametrize("electricity", [None, "", "full", 3700, -1])
+def test_a_battery_that_tells_no_share_is_in_the_payload_only(house: House[Any], electricity: Any) -> None:
+    data = _data(house, _alarm({"electricity": electricity}))
+
+    assert "battery" not in data
+    assert data["payload"]["payload"]["electricity"] == electricity
+
+
+@pytest.mark.parametrize("encoding", styles.ENCODINGS)
+def test_an_alarm_that_was_compressed_on_its_way_is_read(house: House[Any], encoding: str) -> None:
+    """Reports 21."""
+    assert house.send(styles.encoded(ring(), encoding)).status == 200
+    assert (house.event["data"]["kind"], house.event["data"]["recording_id"]) == ("motion_or_door", FILEID)
+
+
+@pytest.mark.parametrize("style", styles.STYLES)
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_an_alarm_is_read_in_whichever_style_it_is_written(house: House[Any], style: str, times: int) -> None:
+    body = json.loads(ring(as_text=times).body)
+
+    assert house.send(eye4_push(styles.STYLES[style](body))).status == 200
+    assert (house.event["data"]["recording_id"], house.event["data"]["battery"]) == (FILEID, 87)
+
+
+def test_a_body_that_is_encoded_twice_is_read(house: House[Any]) -> None:
+    assert _data(house, json.dumps(_alarm({"fileid": FILEID})))["recording_id"] == FILEID
 
 
 # ─── The recording ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -140,15 +185,15 @@ def test_an_alarm_without_a_fileid_waits_for_nothing(house: House[Any], payload:
     ids=["payload", "payload as text", "beside it", "both", "payload is garbage", "payload has none"],
 )
 def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) -> None:
-    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00Z"}]
+    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00.000000Z"}]
 
 
 @pytest.mark.parametrize(
     ("query", "expires_at"),
     [
-        ("e=1793703600", "2026-11-03T11:00:00Z"),
-        ("token=x&e=1793703600", "2026-11-03T11:00:00Z"),
-        ("e=0", "1970-01-01T00:00:00Z"),
+        ("e=1793703600", "2026-11-03T11:00:00.000000Z"),
+        ("token=x&e=1793703600", "2026-11-03T11:00:00.000000Z"),
+        ("e=0", None),
         ("e=", None),
         ("e=soon", None),
         ("e=99999999999999999999", None),

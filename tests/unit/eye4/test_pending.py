@@ -9,8 +9,8 @@ from botocore.stub import Stubber
 from mypy_boto3_dynamodb import DynamoDBClient
 from pydantic import JsonValue
 
-from functions.eye4 import pending
-from functions.eye4.pending import KEPT, PendingFiles, Row
+from functions.eye4 import pending, wire
+from functions.eye4.pending import KEPT, Changed, PendingFiles, Row, Told
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
 from tests.aws import Aws
@@ -19,6 +19,8 @@ from tests.unit.eye4.cloud import PENDING, pending_files, row, rows
 
 RECORDING = f"workshop/{FILEID}"
 RESOURCE: dict[str, JsonValue] = {"Key": FILEID, "region": "设备", "d009_id": None, "zero": 0}
+
+MESSAGES = frozenset({pending.digest(RESOURCE)})
 
 
 def _copy(name: str) -> Picture:
@@ -39,13 +41,13 @@ def _waits(account: Aws, token: str) -> None:
 
 
 def test_nothing_is_known_of_a_recording_that_nobody_told_of(files: PendingFiles) -> None:
-    assert files.read(RECORDING) == Row(arrived_at=None, resource=None, copies={})
+    assert files.read(RECORDING) == Row()
 
 
 def test_a_resource_message_that_comes_first_is_noted_and_wakes_nobody(files: PendingFiles, account: Aws) -> None:
-    assert files.arrived(RECORDING, RESOURCE) is None
+    assert files.arrived(RECORDING, RESOURCE) == Row()
 
-    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE)
+    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE, messages=MESSAGES)
     with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
         _waits(account, "token")
 
@@ -53,7 +55,7 @@ def test_a_resource_message_that_comes_first_is_noted_and_wakes_nobody(files: Pe
 def test_a_resource_message_that_is_waited_for_gives_the_token_of_the_wait(files: PendingFiles, account: Aws) -> None:
     _waits(account, "token-1")
 
-    assert files.arrived(RECORDING, RESOURCE) == "token-1"
+    assert files.arrived(RECORDING, RESOURCE).token == "token-1"
     assert files.read(RECORDING).arrived_at == NOW
 
 
@@ -63,8 +65,10 @@ def test_a_resource_message_that_comes_again_gives_the_token_again_and_the_first
     _waits(account, "token-1")
     files.arrived(RECORDING, RESOURCE)
 
-    assert files.arrived(RECORDING, {"Key": "another"}) == "token-1"
-    assert files.read(RECORDING) == Row(arrived_at=NOW, resource=RESOURCE)
+    assert files.arrived(RECORDING, {"Key": "another"}).token == "token-1"
+    row = files.read(RECORDING)
+    assert (row.arrived_at, row.resource) == (NOW, RESOURCE)
+    assert row.messages == MESSAGES | {pending.digest({"Key": "another"})}
 
 
 def _at(account: Aws, now: Callable[[], datetime]) -> PendingFiles:
@@ -108,7 +112,7 @@ def test_a_copy_that_is_noted_does_not_make_the_resource_message_one_that_came(
 
     assert files.read(RECORDING).arrived_at is None
     _waits(account, "token-2")
-    assert files.arrived(RECORDING, RESOURCE) == "token-2"
+    assert files.arrived(RECORDING, RESOURCE).token == "token-2"
     assert len(files.read(RECORDING).copies) == 1
 
 
@@ -146,11 +150,82 @@ def test_no_name_of_a_customer_makes_one_customers_row_anothers() -> None:
 
 
 def test_a_message_has_a_row_for_each_recording_that_it_may_be_about() -> None:
-    assert pending.keys("workshop", {"Key": f"a_{FILEID}.h264", "d009_id": "100047"}) == [
+    recordings = wire.recording_ids({"Key": f"a_{FILEID}.h264", "d009_id": "100047"})
+
+    assert [pending.key("workshop", recording) for recording in recordings] == [
         f"workshop/a_{FILEID}.h264",
         RECORDING,
         "workshop/100047",
     ]
+
+
+# ─── What is said of a recording ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _told(event: str, *messages: str, **more: Any) -> Told:
+    return Told.model_validate({"event": event, "kind": "missing", "messages": messages, "wanted": "{}", **more})
+
+
+def test_what_is_told_is_read_back(files: PendingFiles) -> None:
+    told = _told("eye4-1", "m1", copies=("00", "ff"), alarm_id="eye4-alarm")
+    files.tell(RECORDING, told, Row())
+
+    assert files.read(RECORDING).told == told
+    assert files.arrived(RECORDING, RESOURCE).told == told
+
+
+def test_nothing_is_told_where_a_message_came_since_the_row_was_read(files: PendingFiles) -> None:
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.arrived(RECORDING, RESOURCE)
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+    row = files.read(RECORDING)
+    files.arrived(RECORDING, {"Key": "another"})
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+    files.tell(RECORDING, _told("eye4-1"), files.read(RECORDING))
+
+
+def test_a_message_that_came_before_and_comes_again_holds_up_nothing(files: PendingFiles) -> None:
+    files.arrived(RECORDING, RESOURCE)
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.arrived(RECORDING, dict(reversed(RESOURCE.items())))
+
+    files.tell(RECORDING, _told("eye4-1"), row)
+
+
+def test_of_two_that_tell_at_once_one_does(files: PendingFiles) -> None:
+    row = files.taken(RECORDING, "eye4-alarm")
+    files.tell(RECORDING, _told("eye4-1"), row)
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-2"), row)
+
+    files.tell(RECORDING, _told("eye4-2"), files.read(RECORDING))
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-3"), Row(told=_told("eye4-1")))
+
+
+def test_nothing_is_told_without_an_alarm_where_one_came(files: PendingFiles) -> None:
+    row = files.read(RECORDING)
+    files.taken(RECORDING, "eye4-alarm")
+    with pytest.raises(Changed):
+        files.tell(RECORDING, _told("eye4-1"), row)
+
+
+def test_the_first_of_two_alarms_stays(files: PendingFiles) -> None:
+    assert files.taken(RECORDING, "eye4-first").alarm_id == "eye4-first"
+    assert files.taken(RECORDING, "eye4-second").alarm_id == "eye4-first"
+
+
+def test_a_row_for_which_no_message_will_come_lets_no_wait_begin(files: PendingFiles, account: Aws) -> None:
+    files.awaits_nothing(RECORDING, NOW - timedelta(minutes=1))
+    files.awaits_nothing(RECORDING, NOW)
+
+    assert files.read(RECORDING).arrived_at == NOW - timedelta(minutes=1)
+    with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
+        _waits(account, "token")
 
 
 @pytest.mark.parametrize("operation", ["update_item", "get_item"])

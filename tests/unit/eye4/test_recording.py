@@ -8,6 +8,7 @@ import pytest
 
 from functions.eye4 import pending, recording
 from functions.eye4.pending import KEPT
+from functions.eye4.recording import Wanted
 from tests.builders import FILEID, NOW, eye4_house, ring
 
 
@@ -60,6 +61,35 @@ def test_the_fileid_is_asked_for_as_it_came_and_its_row_is_found_whatever_its_ca
     assert wanted.recording == pending.key("workshop", FILEID)
 
 
-def test_an_alarm_without_a_recording_is_none() -> None:
+def test_an_alarm_of_which_nothing_is_to_come_is_none() -> None:
     with pytest.raises(KeyError):
-        recording.of(_event(fileid=None))
+        recording.of(_event(fileid=None, cover=""))
+
+
+def test_an_alarm_without_a_recording_has_its_cover_in_a_row_of_its_own() -> None:
+    event = _event(fileid=None, cover="http://alarm-vstc.eye4.cn/1.jpg?e=1")
+    wanted = recording.of(event)
+
+    assert (wanted.cover, wanted.fileid) == ("http://alarm-vstc.eye4.cn/1.jpg?e=1", None)
+    assert (wanted.recording, wanted.alarm_id) == (f"cover of/{event['id']}", event["id"])
+    assert recording.name(wanted.recording).startswith(event["id"].replace("-", ""))
+
+
+def test_no_customers_recording_has_the_row_of_a_cover() -> None:
+    assert pending.key("cover of", "eye4-1") != pending.cover_key("eye4-1")
+
+
+def test_a_message_without_an_alarm_is_about_the_likeliest_of_its_ids() -> None:
+    wanted = recording.orphan("workshop", ["film.h264", FILEID, "100047"], NOW)
+
+    assert (wanted.recording, wanted.fileid, wanted.alarm_id) == (f"workshop/{FILEID}", FILEID, None)
+    assert wanted.candidates == ("workshop/film.h264", f"workshop/{FILEID}", "workshop/100047")
+    assert (wanted.occurred_at, wanted.received_at) == (NOW, NOW)
+    assert Wanted.model_validate_json(wanted.text) == wanted
+
+
+def test_a_further_flow_of_a_recording_has_another_name() -> None:
+    names = {recording.name("workshop/a", *also) for also in ((), ("alone",), ("d1",), ("d2",), ("d1", "d2"))}
+
+    assert len(names) == 5
+    assert all(re.fullmatch(r"[0-9A-Za-z_-]{1,80}", name) for name in names)

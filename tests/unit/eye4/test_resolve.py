@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from functions.eye4 import resolve
 from functions.eye4.client import CallFailed, Denied, Storage
 from functions.eye4.download import Body, Interrupted, Limits
-from functions.eye4.resolve import MoreToCopy, NotThereYet, Settings
+from functions.eye4.hosts import Hosts
+from functions.eye4.resolve import MoreToCopy, NoAlarmYet, NotThereYet, Settings
 from functions.eye4.wire import Listed
 from gatehouse import aws
 from gatehouse.errors import NotKept, Unavailable, WrongSetting
@@ -113,7 +114,11 @@ def test_a_recording_is_copied_and_said_to_be_available(on: Bench) -> None:
 
     _assert_copied(on, image, video)
     event, data = on.event, on.event["data"]
-    assert (event["type"], event["subject"], event["time"]) == ("gatehouse.media.v1", "VSTC1", "2026-07-01T12:00:00Z")
+    assert (event["type"], event["subject"], event["time"]) == (
+        "gatehouse.media.v1",
+        "VSTC1",
+        "2026-07-01T12:00:00.000000Z",
+    )
     assert (data["kind"], data["alarm_id"], data["recording_id"]) == ("available", "eye4-alarm", FILEID)
     assert data["payload"]["resource"] == {"Key": FILEID, "region": "cn"}
     assert [entry["file_Type"] for entry in data["payload"]["files"]] == ["image", "video"]
@@ -131,7 +136,7 @@ def test_a_link_says_until_when_it_holds(on: Bench) -> None:
     on.resolve()
 
     (file,) = on.event["data"]["files"]
-    assert file["link"]["expires_at"] == (NOW + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    assert file["link"]["expires_at"] == "2026-07-01T13:00:00.000000Z"
     assert file["link"]["url"].startswith(f"{on.cloud.url}/files/")
 
 
@@ -189,6 +194,61 @@ def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
     assert key.startswith(f"eye4/{on.event['id']}/001-file-")
     assert (key.count("/"), key.rpartition(".")[2], content) == (2, suffix, b"file")
     assert on.event["data"]["files"][0]["copy"]["content_type"] == content_type
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "suffix", "content_type"),
+    [
+        ("tmp/HTB0005151PQSU_2023-12-08-07-57-50_01_0", "video", "h264", "video/h264"),
+        ("tmp/HTB0005151PQSU_2023-12-08-07-57-50_01_0", "Video", "h264", "video/h264"),
+        ("tmp/HTB0005151PQSU_2023-12-08-07-57-50_01_0", "image", "jpg", "image/jpeg"),
+        ("tmp/HTB0005151PQSU_2023-12-08-07-57-50_01_0", None, "bin", "application/octet-stream"),
+        ("film.2023", "VIDEO", "h264", "video/h264"),
+        ("film.08", "video", "h264", "video/h264"),
+        ("film.mp4", "video", "mp4", "video/mp4"),
+        ("film.MOV", "video", "mov", "video/quicktime"),
+        ("film.h265", "video", "h265", "video/h265"),
+        ("picture", "IMAGE", "jpg", "image/jpeg"),
+        ("picture.webp", "image", "webp", "image/webp"),
+        ("log.txt", "text", "txt", "application/octet-stream"),
+    ],
+)
+def test_a_file_whose_name_does_not_tell_is_of_the_form_of_its_type(
+    on: Bench, files: Web, name: str, kind: str | None, suffix: str, content_type: str
+) -> None:
+    """Vendors-code 10: real names have no suffix and a double slash, and a key behind them."""
+    files.otherwise = said(b"file")
+    on.own = files.url
+    url = f"{files.url}//{name}?e=1795000000&token=a%3D:b"
+    _hold(on, entries=[{"file_name": url, "file_Type": kind}])
+    on.files.arrived(wanted().recording, {"Key": FILEID})
+
+    assert on.resolve() == "available"
+
+    (file,) = on.event["data"]["files"]
+    assert file["copy"]["key"].rpartition(".")[2] == suffix
+    assert file["copy"]["content_type"] == content_type
+    assert [seen.target for seen in files.seen] == [f"//{name}?e=1795000000&token=a%3D:b"]
+
+
+def test_segments_of_five_seconds_are_films_in_their_order(on: Bench, files: Web) -> None:
+    files.otherwise = said(b"file")
+    on.own = files.url
+    urls = [f"{files.url}//tmp/HTB0005151PQSU_2023-12-08-07-57-50_0{number}_0?e=1" for number in range(4)]
+    _hold(on, entries=[{"file_name": url, "file_Type": "video"} for url in urls])
+
+    assert on.resolve() == "available"
+    assert [file["link"]["url"] for file in on.event["data"]["files"]] == urls
+    assert {file["role"] for file in on.event["data"]["files"]} == {"video"}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_host_overseas_is_one_that_the_operator_names(*, allowed: bool) -> None:
+    """Vendors-code 11: pictures lie at *.oss-us-west-1.aliyuncs.com; anybody may have a bucket there."""
+    names = ["d013-3.oss-us-west-1.aliyuncs.com"] if allowed else ["*.eye4.cn"]
+
+    assert Hosts(names).allow("http://d013-3.oss-us-west-1.aliyuncs.com/a.jpg?Expires=1") is allowed
+    assert not Hosts(names).allow("http://anybody.oss-us-west-1.aliyuncs.com/a.jpg")
 
 
 # ─── Where it is asked for ────────────────────────────────────────────────────────────────────────────────────────────
@@ -369,6 +429,20 @@ def test_a_picture_alone_is_not_all_until_the_message_came_or_patience_is_over(o
 
     assert on.resolve() == "available"
     assert _outcomes(on.event) == ["available"] * 2
+
+
+def test_a_picture_alone_is_part_of_it_where_no_message_came(on: Bench) -> None:
+    """Races E2."""
+    _hold(on, IMAGE)
+
+    assert on.resolve(waited=600) == "partial"
+    assert _outcomes(on.event) == ["available"]
+
+
+def test_a_film_alone_is_all_although_no_message_came(on: Bench) -> None:
+    _hold(on, VIDEO)
+
+    assert on.resolve() == "available"
 
 
 def test_a_picture_alone_is_all_where_the_message_came(on: Bench) -> None:
@@ -584,7 +658,7 @@ def test_an_invocation_ends_before_its_time_is_up_and_the_next_one_goes_on(on: B
 
 
 def test_two_recordings_are_two_events_with_copies_of_their_own(on: Bench) -> None:
-    other = "0" * 40
+    other = "1" * 40
     on.resolve()
     on.resolve(wanted(other))
 
@@ -735,6 +809,7 @@ def test_the_flow_knows_the_errors_by_their_names() -> None:
 
     names = ", ".join(error.__name__ for error in (NotThereYet, MoreToCopy, CallFailed, Denied))
     assert f"[{names}]" in flow
+    assert f"[{NoAlarmYet.__name__}]" in flow
 
 
 def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -> None:
@@ -790,6 +865,7 @@ def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypa
         ("PATIENCE", "-1"),
         ("GIVE_UP", "soon"),
         ("KEEPS_DAYS", "0"),
+        ("ALARM_WAIT", "0"),
         ("MEDIA_BUCKET", ""),
         ("PENDING_FILES_TABLE", ""),
     ],
@@ -804,3 +880,4 @@ def test_the_defaults_are_the_templates() -> None:
 
     assert (settings.api_url, settings.download_hosts, settings.file_limit) == ("", "*.eye4.cn", 1024)
     assert (settings.patience, settings.give_up, settings.keeps_days) == (600, 86_400, 30)
+    assert settings.alarm_wait == 86_400

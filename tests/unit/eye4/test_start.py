@@ -1,7 +1,7 @@
 """From the alarms' queue to the flow: one for each recording, however many alarms there are of it."""
 
 import json
-from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -9,24 +9,28 @@ from botocore.exceptions import ClientError
 from mypy_boto3_stepfunctions import SFNClient
 
 from functions.eye4 import recording, start
-from functions.eye4.pending import KEPT
+from functions.eye4.pending import KEPT, PendingFiles, Row
 from functions.eye4.recording import Wanted
 from ops.simulators import Request
 from tests.aws import Aws
 from tests.builders import FILEID, NEIGHBOUR, NOW, eye4_house, ring
 from tests.fakes import FakeStates
 from tests.unit.conftest import Output
+from tests.unit.eye4.cloud import PENDING, row
 
+COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1795000000"
 FLOW = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
-SETTINGS = start.Settings(flow_arn=FLOW)
+SETTINGS = start.Settings(flow_arn=FLOW, pending_files_table=PENDING)
 NEIGHBOURS = ring(guid=NEIGHBOUR["guids"][0])
 
 
 @pytest.fixture
-def states(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStates]:
+def states(monkeypatch: pytest.MonkeyPatch, account: Aws, files: PendingFiles) -> FakeStates:
+    assert files.read("workshop/none") == Row()  # the table is there
     fake = FakeStates()
-    monkeypatch.setattr("gatehouse.aws.client", lambda service: {"stepfunctions": fake}[service])
-    return (yield fake)
+    clients: dict[str, Any] = {"stepfunctions": fake, "dynamodb": account.dynamodb}
+    monkeypatch.setattr("gatehouse.aws.client", lambda service: clients[service])
+    return fake
 
 
 def _event(push: Request) -> dict[str, Any]:
@@ -126,8 +130,8 @@ def test_a_flow_that_does_not_start_leaves_its_message_to_the_queue(states: Fake
 
 
 def test_messages_that_fail_are_named_and_hold_up_no_others(states: FakeStates, output: Output) -> None:
-    good, other = _event(ring(FILEID)), _event(ring("0" * 40))
-    no_recording = _event(ring(None, action="101"))
+    good, other = _event(ring(FILEID)), _event(ring("1" * 40))
+    no_recording = _event(ring(None, action="101", cover=""))
 
     answer = start.handle(_batch("MARKER {", good, no_recording, {}, "5", other), SETTINGS)
 
@@ -137,19 +141,50 @@ def test_messages_that_fail_are_named_and_hold_up_no_others(states: FakeStates, 
     assert "MARKER" not in output.read()
 
 
-def test_step_functions_own_word_for_a_flow_that_was_started_is_understood(account: Aws) -> None:
+def test_step_functions_own_word_for_a_flow_that_was_started_is_understood(account: Aws, files: PendingFiles) -> None:
     client: SFNClient = account.client("stepfunctions")
     role = "arn:aws:iam::123456789012:role/flow"
     definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
     flow = client.create_state_machine(name="flow", definition=definition, roleArn=role)["stateMachineArn"]
     first, second = _event(ring()), _event(ring(action="177"))
 
-    assert start.start(first, flow, client) == start.start(second, flow, client)
+    assert start.start(first, flow, client, files) == start.start(second, flow, client, files)
     (execution,) = client.list_executions(stateMachineArn=flow)["executions"]
     told = json.loads(client.describe_execution(executionArn=execution["executionArn"])["input"])
     assert told["alarm_id"] == first["id"]
 
 
-def test_any_other_error_of_step_functions_is_raised() -> None:
+def test_any_other_error_of_step_functions_is_raised(files: PendingFiles) -> None:
     with pytest.raises(ClientError, match="StateMachineDeleting"):
-        start.start(_event(ring()), FLOW, cast("SFNClient", FakeStates(error="StateMachineDeleting")))
+        start.start(_event(ring()), FLOW, cast("SFNClient", FakeStates(error="StateMachineDeleting")), files)
+
+
+# ─── The picture of an alarm without a recording ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_cover_has_a_flow_that_waits_for_nothing(states: FakeStates, account: Aws) -> None:
+    event = _event(ring(None, cover=COVER, did="VSTC1"))
+
+    assert _failed(start.handle(_batch(event, event), SETTINGS)) == []
+
+    (told,) = map(json.loads, states.started.values())
+    assert (told["cover"], told["alarm_id"], told["device"]) == (COVER, event["id"], "VSTC1")
+    assert "fileid" not in told
+    # As where a resource message came first: the flow's condition fails at once.
+    assert row(account, told["recording"])["arrived_at"] == NOW.isoformat()
+
+
+def test_two_openings_of_a_door_have_a_flow_each(states: FakeStates) -> None:
+    house = eye4_house()
+    for seconds in (0, 200):
+        house.send(ring(None, cover=COVER), NOW + timedelta(seconds=seconds))
+
+    start.handle(_batch(*house.stored), SETTINGS)
+    assert len(states.started) == 2
+
+
+def test_a_row_that_is_not_written_leaves_the_alarm_to_the_queue(states: FakeStates, account: Aws) -> None:
+    account.dynamodb.delete_table(TableName=PENDING)
+
+    assert _failed(start.handle(_batch(_event(ring(None, cover=COVER)), _event(ring())), SETTINGS)) == ["m-0"]
+    assert len(states.started) == 1

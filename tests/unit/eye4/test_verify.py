@@ -44,7 +44,7 @@ def test_the_guid_says_which_customer_it_is(house: House[Any]) -> None:
     assert house.event["data"]["account"] == "harbour"
 
 
-@pytest.mark.parametrize("guid", [None, "", " ", "\t"])
+@pytest.mark.parametrize("guid", [None, "", " ", "\t", ",", " , "])
 def test_a_push_without_a_guid_is_refused(house: House[Any], guid: str | None, output: Output) -> None:
     answer = house.send(_with_guid(guid))
 
@@ -60,8 +60,11 @@ def test_a_push_without_a_guid_is_refused(house: House[Any], guid: str | None, o
         GUID[:-1],
         GUID + "0",
         GUID.upper(),
-        f"{GUID},{GUID}",
         f"{GUID} {GUID}",
+        f"{GUID};{GUID}",
+        f"{GUID[:16]},{GUID[16:]}",
+        f"a,b,c,d,{GUID}",
+        ",".join("x" * 32 for _ in range(1_000)),
         GUID[:16] + " " + GUID[16:],
         "\x00" + GUID,
         "ä" * 32,
@@ -82,6 +85,14 @@ def test_a_resource_message_with_a_wrong_guid_is_refused_and_touches_no_row(hous
 
 def test_space_around_a_guid_is_nobodys_fault(house: House[Any]) -> None:
     assert house.send(_with_guid(f"  {GUID} ")).status == 200
+
+
+@pytest.mark.parametrize(
+    "guid", [f"{GUID},{GUID}", f"{GUID}, {GUID}", f"{'0' * 32},{GUID}", f"{GUID},{'0' * 32}", f",{GUID}", f"{GUID},"]
+)
+def test_a_guid_that_a_gateway_joined_to_another_one_is_accepted(house: House[Any], guid: str) -> None:
+    assert house.send(_with_guid(guid)).status == 200
+    assert house.event["data"]["account"] == "workshop"
 
 
 def test_a_guid_that_was_made_a_moment_ago_is_accepted(house: House[Any]) -> None:
@@ -107,6 +118,23 @@ def test_a_guid_is_compared_in_constant_time_with_every_one_there_is(
         assert compared == [(32, 32)] * 3
 
 
+def test_each_of_two_joined_guids_is_compared_with_every_one_there_is_wherever_ours_stands(
+    house: House[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    genuine = hmac.compare_digest
+
+    def noting(one: bytes, other: bytes) -> bool:
+        compared.append(len(one))
+        return genuine(one, other)
+
+    monkeypatch.setattr("gatehouse.accounts.hmac.compare_digest", noting)
+    for guid in (f"{GUID},x", f"x,{GUID}", f"{GUID},{OLDER}", "x,y"):
+        compared.clear()
+        house.send(_with_guid(guid))
+        assert compared == [32] * 6
+
+
 def test_the_guid_is_in_no_event_and_no_log_line(house: House[Any], output: Output) -> None:
     house.send(ring())
     house.send(_with_guid(GUID + "0"))
@@ -129,13 +157,20 @@ def _ids(house: House[Any], *pushes: Request, apart: timedelta = timedelta(0)) -
     "again",
     [
         ring(cover="https://alarm.example.com/alarm_image_20261122.jpg?e=1795000300"),
-        ring(electricity="86"),
+        ring(electricity="87%"),
         ring(as_text=True),
         ring(FILEID.upper()),
         ring(f"{FILEID[:1]} {FILEID[1:5]} {FILEID[5:]}"),
         ring(guid=OLDER),
     ],
-    ids=["another cover", "another charge", "payload as text", "upper case", "the page's spaces", "the older guid"],
+    ids=[
+        "another cover",
+        "the charge otherwise written",
+        "payload as text",
+        "upper case",
+        "the page's spaces",
+        "the older guid",
+    ],
 )
 def test_an_alarm_that_is_sent_again_otherwise_is_the_same_alarm_days_later(house: House[Any], again: Request) -> None:
     assert len(_ids(house, ring(), again, apart=timedelta(days=3))) == 1
@@ -144,7 +179,7 @@ def test_an_alarm_that_is_sent_again_otherwise_is_the_same_alarm_days_later(hous
 @pytest.mark.parametrize(
     "other",
     [
-        ring("0" * 40),
+        ring("2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"),
         ring(did="VSTC000000OTHER"),
         ring(action="102"),
         ring(kind="camera"),
@@ -161,12 +196,61 @@ def test_parts_of_an_identity_do_not_run_into_each_other(house: House[Any]) -> N
     assert len(_ids(house, ring(did="AB", kind="C"), ring(did="A", kind="BC"))) == 2
 
 
-def test_an_alarm_without_a_recording_is_one_within_five_minutes_and_another_one_after(house: House[Any]) -> None:
-    low = ring(None, action="101")
+@pytest.mark.parametrize("action", ["100", "101", "177"])
+def test_an_alarm_without_a_recording_is_one_within_five_seconds_and_another_one_after(
+    house: House[Any], action: str
+) -> None:
+    """Protocol A6: nothing tells two openings of a door apart but their arrival."""
+    opened = ring(None, action=action)
 
-    assert len(_ids(house, *[low] * 5, apart=timedelta(seconds=74))) == 1  # 0 to 296 s
-    assert house.send(low, at=SLOT + timedelta(seconds=300)).status == 200
-    assert len(house.stored) == 2
+    assert len(_ids(house, *[opened] * 5, apart=timedelta(seconds=1.2))) == 1  # 0 to 4.8 s
+    for seconds in (5, 200, 300, 86_400):
+        before = len(house.stored)
+        assert house.send(opened, at=SLOT + timedelta(seconds=seconds)).status == 200
+        assert len(house.stored) == before + 1
+
+
+def test_a_door_that_opens_again_three_minutes_later_has_opened_twice(house: House[Any]) -> None:
+    """Protocol A6: 12:00:10 and 12:03:20."""
+    opened = ring(None)
+    for seconds in (10, 200):
+        assert house.send(opened, at=SLOT + timedelta(seconds=seconds)).status == 200
+
+    assert len(house.stored) == len(house.published) == 2
+
+
+@pytest.mark.parametrize("fileid", ["(null)", "nil", "-", "N/A", "<null>", "0" * 40])
+def test_two_rings_with_a_word_for_no_recording_are_two_and_wait_for_nothing(house: House[Any], fileid: str) -> None:
+    """Reports 19."""
+    rung = ring(fileid)
+
+    assert len(_ids(house, rung, rung, apart=timedelta(minutes=10))) == 2
+    assert not any("media" in event["data"] or "recording_id" in event["data"] for event in house.stored)
+
+
+def test_an_alarm_whose_fileid_was_taken_by_another_message_is_kept_beside_it(house: House[Any]) -> None:
+    """Whoever holds the guid can take a fileid in advance, but does not know the charge that the device will tell."""
+    taken, true = ring(electricity="1"), ring(electricity="64")
+    for push in (taken, true, true, taken):
+        assert house.send(push).status == 200
+
+    first, second = house.store.records.values()
+    assert json.loads(second.body)["data"]["conflicts_with"] == first.id
+    assert json.loads(second.body)["data"]["battery"] == 64
+    assert house.published == house.stored
+
+
+@pytest.mark.parametrize("electricity", ["", "full"])
+def test_a_charge_that_one_of_two_lacks_makes_no_second_alarm(house: House[Any], electricity: str) -> None:
+    assert len(_ids(house, ring(), ring(electricity=electricity))) == 1
+
+
+def test_what_is_neither_message_is_one_however_often_it_comes_and_another_one_if_it_differs(
+    house: House[Any],
+) -> None:
+    odd, other = eye4_push({"type": "firmware", "version": "4.7"}), eye4_push({"type": "firmware", "version": "4.8"})
+
+    assert len(_ids(house, odd, odd, other, apart=timedelta(hours=1))) == 2
 
 
 def test_a_low_battery_with_a_fileid_that_never_changes_is_news_each_time(house: House[Any]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
@@ -10,6 +11,36 @@ from functions.eye4 import pending, wire
 from tests.builders import CUSTOMER, FILEID
 
 OTHER = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
+NOTHINGS: list[Any] = [
+    "(null)",
+    "(NULL)",
+    "<null>",
+    "<nil>",
+    "[null]",
+    '"null"',
+    "nil",
+    "Nil",
+    "null",
+    "NULL",
+    "None",
+    " undefined ",
+    "N/A",
+    "n/a",
+    "NaN",
+    "-",
+    "--",
+    "",
+    "  ",
+    "\t",
+    "0",
+    0,
+    0.0,
+    "000000",
+    "0" * 40,
+    "00000000-0000-0000-0000-000000000000",
+    "%28null%29",
+    "%20",
+]
 # As the vendor's page prints it, chapter 4.
 PRINTED = "f 991d 9064ac 71fad6a9fae22d17a4aab9f5b264d"
 
@@ -69,13 +100,30 @@ def test_one_message_names_no_more_recordings_than_a_message_can_be_about() -> N
     assert len(wire.recording_ids({"Key": crowd})) == 8
 
 
+def test_the_fileid_is_found_behind_a_crowd_of_other_names() -> None:
+    crowd = " ".join(f"{number:040x}" for number in range(1, 8))
+    assert FILEID in wire.recording_ids({"Key": f"a_{crowd}.h264", "key": "film", "d009_id": FILEID})
+
+
 def test_ids_that_differ_late_differ() -> None:
     assert wire.recording_id("x" * 300 + "1") != wire.recording_id("x" * 300 + "2")
 
 
-@pytest.mark.parametrize("fileid", ["0", "null", "None", " undefined "])
-def test_a_word_for_nothing_names_no_recording(fileid: str) -> None:
+@pytest.mark.parametrize("fileid", NOTHINGS)
+def test_a_word_for_nothing_names_no_recording(fileid: Any) -> None:
+    """Reports 19: a nil is registered as the text `(null)`."""
     assert _alarm({"fileid": fileid}).fileid is None
+
+
+@pytest.mark.parametrize("nothing", NOTHINGS)
+def test_a_word_for_nothing_in_a_resource_message_names_no_recording_either(nothing: Any) -> None:
+    assert wire.recording_ids({"Key": nothing}) == []
+    assert wire.recording_ids({"Key": nothing, "key": FILEID, "d009_id": nothing}) == [FILEID]
+
+
+@pytest.mark.parametrize("fileid", ["nilgiri", "nullable-7", "0a", "10", "na1", f"{'0' * 39}1", "像"])
+def test_what_has_a_word_for_nothing_inside_is_a_fileid(fileid: str) -> None:
+    assert _alarm({"fileid": fileid}).fileid == fileid
 
 
 def test_a_low_battery_has_no_recording_whatever_it_says() -> None:
@@ -142,8 +190,107 @@ def test_a_fileid_that_is_none_names_no_recording(fileid: Any) -> None:
     assert _alarm({"fileid": fileid}).fileid is None
 
 
-def test_a_code_that_comes_as_a_number_is_the_code() -> None:
-    assert wire.Alarm.model_validate({"action": 101}).action == "101"
+@pytest.mark.parametrize("action", [101, 101.0, "101", "101.0", " 101 ", "1.01e2", "0101"])
+def test_a_code_is_one_in_whichever_type_it_comes(action: Any) -> None:
+    """Reports 22."""
+    assert wire.Alarm.model_validate({"action": action}).action == "101"
+
+
+@pytest.mark.parametrize("action", [True, None, "", [101], {"code": 101}])
+def test_a_code_that_is_none_is_none(action: Any) -> None:
+    assert wire.Alarm.model_validate({"action": action}).action is None
+
+
+@pytest.mark.parametrize(
+    ("told", "battery"),
+    [
+        ("87", 87),
+        (87, 87),
+        (87.0, 87),
+        ("87.5", 87.5),
+        ("87%", 87),
+        (" 87 % ", 87),
+        ("0", 0),
+        (0, 0),
+        (100, 100),
+        ("", None),
+        (None, None),
+        ("full", None),
+        ("NaN", None),
+        (True, None),
+        ([87], None),
+        (-1, None),
+        (3700, None),
+        ("<--Power-->", None),
+    ],
+)
+def test_what_the_battery_has_left_is_a_share_of_a_hundred(told: Any, battery: float | None) -> None:
+    assert _alarm({"electricity": told}).custom.electricity == battery
+
+
+# ─── How often it is encoded ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _encoded(value: Any, times: int) -> Any:
+    for _ in range(times):
+        value = json.dumps(value)
+    return value
+
+
+@pytest.mark.parametrize("times", range(8))
+def test_custom_data_is_read_however_often_it_is_encoded(times: int) -> None:
+    assert _alarm(_encoded({"fileid": FILEID}, times)).fileid == FILEID
+
+
+@pytest.mark.parametrize("times", [20, 60])
+def test_custom_data_that_is_encoded_without_end_costs_the_alarm_nothing(times: int) -> None:
+    value = {"fileid": FILEID}
+    text = json.dumps(value)
+    for _ in range(min(times, 12)):  # the backslashes double with each
+        text = json.dumps(text)
+
+    assert _alarm(text).action == "100"
+
+
+@pytest.mark.parametrize("around", ["\ufeff{}", " {}\r\n", "{}\0"])
+def test_custom_data_has_around_it_what_encoders_leave_there(around: str) -> None:
+    assert _alarm(around.replace("{}", json.dumps({"fileid": FILEID}))).fileid == FILEID
+
+
+def test_custom_data_that_is_percent_encoded_is_read() -> None:
+    written = quote(json.dumps({"fileid": FILEID, "electricity": "87%"}))
+    alarm = _alarm(written)
+
+    assert (alarm.fileid, alarm.custom.electricity) == (FILEID, 87)
+    assert _alarm(quote(written)).fileid == FILEID
+    assert _alarm(json.dumps(written)).fileid == FILEID
+
+
+def test_names_that_are_percent_encoded_are_read() -> None:
+    assert _alarm({"file%69d": FILEID, "cove%72": "http://a.eye4.cn/1"}).fileid == FILEID
+    assert wire.is_alarm({"actio%6E": "100"})
+    assert wire.recording_ids({"%4Bey": FILEID}) == [FILEID]
+    assert _alarm({"fileid": FILEID, "file%69d": OTHER}).fileid == FILEID
+
+
+@pytest.mark.parametrize("field", ["Key", "key", "d009_id"])
+@pytest.mark.parametrize("written", [f"d009/2026/{FILEID}_1.h264", f"a b/{FILEID}", PRINTED, f"文/{FILEID}"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_key_that_is_percent_encoded_as_those_of_s3_names_its_recording(field: str, written: str, times: int) -> None:
+    """`%2F` before a fileid ends in a hex digit of its own."""
+    for _ in range(times):
+        written = quote(written, safe="")
+
+    message: dict[str, Any] = {"d009_id": "100047", field: written}
+
+    assert wire.likeliest(wire.recording_ids(message)) == FILEID
+
+
+def test_of_several_ids_the_one_in_a_fileids_form_is_the_likeliest() -> None:
+    message: dict[str, Any] = {"Key": f"alarm_video_{FILEID}.h264", "region": "cn", "d009_id": "100047"}
+
+    assert wire.likeliest(wire.recording_ids(message)) == FILEID
+    assert wire.likeliest(["film-7", "100047"]) == "film-7"
 
 
 # ─── What the API lists ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,19 +302,33 @@ def test_the_files_of_an_answer_keep_their_order() -> None:
     assert [file.url for file in files] == [str(number) for number in range(20)]
 
 
-def test_the_type_of_a_file_is_read_in_both_spellings_and_may_be_missing() -> None:
-    files = wire.listed(
-        [{"file_name": "a", "file_Type": "image"}, {"file_name": "b", "file_type": "video"}, {"file_name": "c"}]
-    )
+@pytest.mark.parametrize("name", ["file_Type", "file_type", "fileType", "FileType", "FILE_TYPE", "filetype"])
+@pytest.mark.parametrize("word", ["video", "Video", "VIDEO", " video ", "video/mp4"])
+def test_the_type_of_a_file_is_read_in_all_spellings(name: str, word: str) -> None:
+    (file,) = wire.listed([{"file_name": "b", name: word}])
 
-    assert [file.kind for file in files] == ["image", "video", None]
+    assert file.kind == "video"
+
+
+@pytest.mark.parametrize("entry", [{}, {"file_Type": None}, {"file_Type": ""}, {"file_Type": ["video"]}])
+def test_the_type_of_a_file_may_be_missing(entry: dict[str, Any]) -> None:
+    assert wire.listed([{"file_name": "c", **entry}])[0].kind is None
+
+
+@pytest.mark.parametrize("name", ["file_name", "fileName", "FILE_NAME", "filename"])
+def test_the_address_of_a_file_is_read_in_all_spellings(name: str) -> None:
+    assert wire.listed([{name: "a"}])[0].url == "a"
 
 
 def test_entries_without_an_address_are_no_files() -> None:
     assert wire.listed([{}, {"file_name": ""}, {"file_name": None}, {"file_name": []}, "x", None, 5, ["a"]]) == []
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"error": "x"}, "[]", 5, {"file_name": "a"}])
+def test_a_null_for_an_empty_list_is_one() -> None:
+    assert wire.listed(None) == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": "x"}, "[]", 5, False, {"file_name": "a"}])
 def test_an_answer_that_is_no_list_is_none(answer: Any) -> None:
     with pytest.raises(ValueError, match="no list"):
         wire.listed(answer)

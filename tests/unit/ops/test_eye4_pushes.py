@@ -1,8 +1,11 @@
 """The simulated doorbells: what they push, and in which order their recordings follow."""
 
+import gzip
 import json
+import re
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -15,16 +18,21 @@ _FILEID = "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"
 
 
 def _body(push: Request) -> Any:
-    return json.loads(push.body)
+    """What a push says, in whichever style it is written."""
+    body = gzip.decompress(push.body) if "content-encoding" in push.headers else push.body
+    return json.loads(body.decode("utf-8-sig").rstrip("\0"))
 
 
 def _fileid(push: Request) -> str | None:
     """The recording that a push of a day is about."""
     body = _body(push)
     if push.url.endswith(eye4.ALARMS):
-        payload = body["payload"] if isinstance(body["payload"], dict) else json.loads(body["payload"])
-        return payload.get("fileid")
-    (found,) = [value for value in body.values() if len(value) == 40]
+        payload = body["payload"]
+        while isinstance(payload, str):
+            payload = json.loads(payload)
+        fileid = payload.get("fileid", "")
+        return fileid if re.search("[1-9a-f]", fileid) and len(fileid) == 40 else None
+    (found,) = re.findall("[0-9a-f]{40}", unquote(" ".join(body.values())))
     return str(found)
 
 
@@ -45,12 +53,12 @@ def _told(callbacks: str, pushes: int) -> str:
 @pytest.mark.parametrize(
     ("callbacks", "told"),
     [
-        ("usual", "AaBb-CcDd"),
-        ("early", "aAbB-cCdD"),
-        ("late", "AB-CDaEbFcG-d"),
-        ("lost", "AB-CDEFG-"),
+        ("usual", "AaBb-CcDd-"),
+        ("early", "aAbB-cCdD-"),
+        ("late", "AB-CD-aEbFcG-d"),
+        ("lost", "AB-CD-EFG-"),
         ("doubled", "AaaBbb-Ccc"),
-        ("mixed", "AabB-CDEeeFfcgG-"),
+        ("mixed", "AabB-CD-EeeFfcgG-"),
     ],
 )
 def test_the_resource_messages_come_when_the_switch_says(callbacks: str, told: str) -> None:
@@ -106,6 +114,28 @@ def test_an_alarm_is_as_in_the_document() -> None:
 def test_an_alarms_payload_may_be_text() -> None:
     plain, text = (_body(eye4.alarm(_APP, _API, fileid=_FILEID, as_text=as_text)) for as_text in (False, True))
     assert json.loads(text["payload"]) == plain["payload"]
+
+
+def test_an_alarms_payload_may_be_text_in_text() -> None:
+    body = _body(eye4.alarm(_APP, _API, fileid=_FILEID, as_text=2))
+    assert json.loads(json.loads(body["payload"]))["fileid"] == _FILEID
+
+
+@pytest.mark.parametrize("style", eye4.Style)
+def test_a_push_says_the_same_in_every_style(style: eye4.Style) -> None:
+    assert _body(eye4.alarm(_APP, _API, fileid=_FILEID, style=style)) == _body(eye4.alarm(_APP, _API, fileid=_FILEID))
+
+
+def test_a_day_has_older_and_newer_forms_side_by_side() -> None:
+    pushes = list(islice(eye4.day(_APPS, _API), 60))
+    alarms = [_body(push) for push in pushes if push.url == _API + eye4.ALARMS]
+
+    assert {type(body["action"]) for body in alarms} == {str, int, float}
+    assert {type(body["payload"]) for body in alarms} == {str, dict}
+    assert {body["type"] for body in alarms} == {"doorbell", "door"}
+    assert {push.body[:1] for push in pushes} == {b"{", b"\xef", b"\x1f"}
+    assert any(push.body.endswith(b"\0") for push in pushes)
+    assert any("%2F" in str(_body(push)) for push in pushes)
 
 
 def test_an_alarm_without_a_recording_has_no_fileid() -> None:
