@@ -9,9 +9,9 @@ from hashlib import sha256
 from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
-from pydantic import BeforeValidator, Field, JsonValue, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from gatehouse.accounts import Credentials
+from gatehouse.accounts import Credentials, Key
 from gatehouse.reading import number, read_json, whole
 from gatehouse.wire import Message, Text, text
 
@@ -33,21 +33,21 @@ class BodyLogin(Credentials):
     """The way of api.eye4.cn: in the body of each call."""
 
     userid: str = Field(min_length=1)
-    authkey: SecretStr
+    authkey: Key
 
 
 class HeaderLogin(Credentials):
     """The way of newer accounts, at open.eye4.cn: in headers."""
 
     access_key: str = Field(min_length=1)
-    secret_key: SecretStr
+    secret_key: Key
 
 
 class Account(Credentials):
     """A customer of Eye4: the guids that its pushes carry, and how we ask for its recordings."""
 
     account: str = Field(min_length=1)
-    guids: tuple[SecretStr, ...] = Field(min_length=1)
+    guids: tuple[Key, ...] = Field(min_length=1)
     api: BodyLogin | HeaderLogin | None = None
     """None: alarms are taken, and of their recordings it is said that there are no credentials."""
 

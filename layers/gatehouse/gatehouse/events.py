@@ -803,7 +803,10 @@ class Record:
         if path == "occurred_at":
             # To the second, since one channel may have no more; when it came is not when it happened.
             return None if value == self._data["received_at"] else str(value)[:_SECONDS]
-        return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        if isinstance(value, str):
+            return value
+        # 87 and 87.0 are one number, and True is none.
+        return str(float(value)) if type(value) is int else json.dumps(value, sort_keys=True)
 
     def differs_from(self, deciding: Mapping[str, str]) -> bool:
         """Whether another event with this identity is another happening: what one of them lacks decides nothing."""

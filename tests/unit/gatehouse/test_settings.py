@@ -25,7 +25,7 @@ def test_what_is_not_set_has_its_default() -> None:
 
     assert (settings.announce_mode, settings.retention_days, settings.public_base_url) == ("inline", 90, "")
     assert settings.timestamp_window == 86_400
-    assert SensoroSettings.read(ENVIRONMENT).nonce_window == 300
+    assert SensoroSettings.read(ENVIRONMENT).nonce_window == 86_400
     assert RelaySettings.read(ENVIRONMENT).relay_grace == 30
 
 
