@@ -77,7 +77,7 @@ class Client:
                 answer.close()
             if len(content) > _ANSWER:
                 raise CallFailed(f"eye4: {_PATH} answered more than {_ANSWER} bytes")
-            return wire.listed(read_json(content))
+            return wire.listed(read_json(content, parts=_ANSWER))
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise CallFailed(f"eye4: {_PATH} gave no usable answer: {type(error).__name__}") from None
 

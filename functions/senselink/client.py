@@ -32,6 +32,8 @@ _LISTS: Final = ("list", "record_list", "recordList", "alarm_list", "alarmList")
 _OK: Final = 200
 _ANSWER: Final = 16 * 1024 * 1024
 """Bytes."""
+_PARTS: Final = 100_000
+"""Values in a list: a hundred for each of its rows."""
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=20)
 _NEAR: Final = timedelta(hours=3)
 """How near a change of the clocks is for a time of day to be in doubt."""
@@ -116,7 +118,7 @@ class Client:
         for page in range(1, 100_000):
             content = self._get(path, {**span, "page": str(page), "size": str(size)})
             try:
-                found = _listed(read_json(content))
+                found = _listed(read_json(content, parts=_PARTS))
             except ValueError as error:
                 why = str(error) if isinstance(error, _Refused) else "it gave no usable answer"
                 raise CallFailed(f"senselink: {path}: {why}") from None

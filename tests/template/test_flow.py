@@ -289,7 +289,7 @@ def test_retries_that_end_before_are_noticed() -> None:
 def test_a_retriers_numbers_are_in_order_whatever_is_set(bound: str) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html."""
     for retrier in _retriers(bound):
-        delay = retrier.get("MaxDelaySeconds", retrier["IntervalSeconds"])
+        delay: float = retrier.get("MaxDelaySeconds") or retrier["IntervalSeconds"]
         assert 1 <= retrier["IntervalSeconds"] <= delay < 31_622_400
         assert retrier["BackoffRate"] >= 1
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gatehouse.gate import BODY_LIMIT
 from gatehouse.telemetry import flush, log
 from ops.simulators import Request
 from ops.simulators import eye4 as eye4_simulator
@@ -389,7 +390,12 @@ EYE4_REQUESTS: dict[str, tuple[int, st.SearchStrategy[Event]]] = {
     "odd bodies with guids that are nearly ours": (500, st.builds(_with_guid, near_guids, EYE4_BODIES, EYE4_PATHS)),
     "larger than is read, with a guid of ours": (
         50,
-        st.builds(_with_guid, st.just(GUID), st.integers(65_537, 200_000).map(lambda size: b"{" * size), EYE4_PATHS),
+        st.builds(
+            _with_guid,
+            st.just(GUID),
+            st.integers(BODY_LIMIT + 1, BODY_LIMIT + 200_000).map(lambda size: b"{" * size),
+            EYE4_PATHS,
+        ),
     ),
 }
 
