@@ -57,6 +57,8 @@ class Settings(PictureSettings):
     """What the task is told."""
 
     secret_arn: str = Field(min_length=1)
+    secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)
+    """Seconds for which what was read of it last is used on."""
     watermarks_table: str = Field(min_length=1)
     servers: str = ""
     """Names of servers in the secret, joined by commas."""
@@ -411,7 +413,13 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     if list(arguments) not in ([], ["--once"]):
         raise WrongSetting("there is no option but --once")
     settings = Settings.read(os.environ)
-    secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
+    secret = Secret(
+        aws.client("secretsmanager"),
+        settings.secret_arn,
+        wire.Accounts,
+        vendor="senselink",
+        grace=settings.secret_grace,
+    )
     servers = secret.accounts().accounts
     if arguments:
         return partial(once.run, fetchers(settings, servers, stop), stop, settings.once_seconds)

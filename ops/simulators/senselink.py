@@ -196,7 +196,8 @@ def started(stack: "Stack", *arguments: str, **variables: str) -> Iterator[subpr
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["senselink"])
     told: dict[str, str] = function["Environment"]["Variables"]
     environment = {
-        **os.environ,
+        # Of the developer's own, nothing that says whose account it is.
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         **{name: value for name, value in told.items() if not name.startswith("AWS_")},
         "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
         "AWS_DEFAULT_REGION": stack.region,

@@ -378,6 +378,22 @@ def test_a_push_that_is_not_understood_is_acknowledged_and_kept_whole(vendor: st
     assert [message.id for message in on.topics.messages] == [kept.id]
 
 
+@bound_by("unreadable")
+def test_a_push_that_nobody_can_read_is_acknowledged_and_kept_where_no_subscriber_looks(vendor: str) -> None:
+    on = bench(vendor)
+    event = _event(vendor, "unreadable")
+    assert _is_taken(on.send(event))
+    (kept,) = on.events()
+    assert _is_unmapped(kept)
+    assert kept.data.payload is None
+    assert kept.data.body is not None
+    (upload,) = on.album.pictures.values()
+    assert upload.key == kept.data.body.key
+    assert upload.key.startswith(f"unreadable/{vendor}/")
+    assert hashlib.sha256(upload.data).hexdigest() == kept.data.body.sha256
+    assert [message.id for message in on.topics.messages] == [kept.id]
+
+
 def _credentials(accounts: object) -> Iterator[str]:
     """The secrets in a vendor's accounts, however deep."""
     if isinstance(accounts, SecretStr):

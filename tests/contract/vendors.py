@@ -18,6 +18,7 @@ SAMPLES: Final = (
     "tampered",
     "unknown-account",
     "unmapped",
+    "unreadable",
 )
 """Each the name of a file under `events/<vendor>/`, and of the rule that it is for."""
 RULES: Final = frozenset({*SAMPLES, "garbage", "several-accounts"})

@@ -89,6 +89,10 @@ class FarEnd:
         """Says that somebody came to a door."""
         self.say("front", wire.Kind.RECORD, **_record(number))
 
+    def warn(self, number: int) -> None:
+        """Says that something is wrong."""
+        self.say("front", wire.Kind.ALARM, id=number, status=1, code=10002, traceId=f"T{number}")
+
     def hear(self, app: str) -> bytes:
         """What is to be said next."""
         return self._said[app].get()
@@ -205,6 +209,8 @@ def _listen(task: Task, calls: Calls) -> None:
             far.tell_of(5)
             _until(lambda: recorded() == 6)
             calls.failing = set()
+            far.warn(6)
+            _until(lambda: recorded() == 7)
         assert not any(thread.is_alive() for thread in threads)
         assert max(marks()) > before.isoformat(timespec="microseconds")
 

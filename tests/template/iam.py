@@ -5,10 +5,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+ROW = "#"
+"""Between a table and the key of the row that is worked on."""
+_ROWS_ONLY = {"ForAllValues:StringLike", "Null"}
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Call:
-    """An action on a resource, as IAM is asked for it."""
+    """An action on a resource, as IAM is asked for it; on a table, `<arn>#<key>` where the row matters."""
 
     action: str
     resource: str
@@ -24,7 +28,9 @@ class Grant:
     def covers(self, call: Call) -> bool:
         """Whether it allows a call."""
         action = _matches(self.action.lower(), call.action.lower())
-        return action and _matches(self.resource, call.resource)
+        # Where nothing is said of rows, it is all of them.
+        resources = (self.resource, f"{self.resource}{ROW}*")
+        return action and any(_matches(resource, call.resource) for resource in resources)
 
 
 def grants(policy: dict[str, Any]) -> set[Grant]:
@@ -35,14 +41,35 @@ def grants(policy: dict[str, Any]) -> set[Grant]:
     """
     found: set[Grant] = set()
     for statement in policy["Statement"]:
-        if statement["Effect"] != "Allow" or set(statement) - {"Sid", "Effect", "Action", "Resource"}:
+        known = {"Sid", "Effect", "Action", "Resource", "Condition"}
+        if statement["Effect"] != "Allow" or set(statement) - known:
             raise NotImplementedError(f"iam.py does not judge this statement: {statement}")
         found |= {
-            Grant(action, resource)
+            Grant(action, f"{resource}{rows}")
             for action in _listed(statement["Action"])
             for resource in _listed(statement["Resource"])
+            for rows in _rows(statement)
         }
     return found
+
+
+def _rows(statement: dict[str, Any]) -> list[str]:
+    """The rows that a statement is about: `#<pattern>`, or nothing where it is all of them.
+
+    `ForAllValues` alone holds for a call that names no row: only with `Null` beside it a row is asked for.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    if "Condition" not in statement:
+        return [""]
+    condition = statement["Condition"]
+    try:
+        rows = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+        complete = set(condition) == _ROWS_ONLY and condition["Null"] == {"dynamodb:LeadingKeys": "false"}
+    except KeyError:
+        complete, rows = False, []
+    if not complete:
+        raise NotImplementedError(f"iam.py does not judge this condition: {condition}")
+    return [f"{ROW}{row}" for row in rows]
 
 
 def denied(calls: Iterable[Call], allowed: Collection[Grant]) -> list[Call]:
