@@ -130,7 +130,12 @@ def what(data: Mapping[str, Any]) -> str:
     """An event's data in a few words."""
     if "readings" in data:
         return ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
-    words = " ".join(str(data[name]) for name in ("kind", "severity", "result", "outcome") if name in data)
+    told = (data.get(name) for name in ("kind", "severity", "state", "result", "outcome"))
+    words = " ".join(str(word) for word in told if word and word != "unknown")
+    if data.get("reason"):
+        words += f": {data['reason']}"
+    if data.get("arrival", "live") != "live":
+        words += f" ({data['arrival']})"
     if "files" in data:
         count = len(data["files"])
         return f"{words}, {count} {'file' if count == 1 else 'files'}"

@@ -91,7 +91,7 @@ class FarEnd:
 
     def warn(self, number: int) -> None:
         """Says that something is wrong."""
-        self.say("front", wire.Kind.ALARM, id=number, status=1, code=10002, traceId=f"T{number}")
+        self.say("front", wire.Kind.ALARM, id=number, status=1, traceId=f"T{number}")
 
     def hear(self, app: str) -> bytes:
         """What is to be said next."""

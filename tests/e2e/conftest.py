@@ -19,6 +19,8 @@ from ops.simulators.senselink import Server
 _PATIENCE = 60  # seconds
 WAIT = 6
 """Seconds that a flow waits for Eye4's second message."""
+ALARM_WAIT = 15
+"""Seconds that a second message waits for its alarm."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
     with Cloud().serving() as cloud, Server().serving() as server:
         options = {
-            "eye4": {"api_url": cloud.url, "wait": WAIT},
+            "eye4": {"api_url": cloud.url, "wait": WAIT, "alarm_wait": ALARM_WAIT},
             "senselink": {"url": server.url, "api_url": server.api_url, "listen": False},
         }
         yield from _site(request.param, folder, options, cloud, server)
@@ -124,7 +126,7 @@ def _site(announce: Announce, folder: Path, options: Options, cloud: Cloud, serv
         queue = local.subscribed_queue(stack, "e2e", list(stack.topics.values()))
         here = Site(stack, announce, queue, cloud, server)
         yield here
-        here.until(lambda: here.running_flows() == 0)
+        here.until(lambda: here.running_flows() == 0, _PATIENCE + ALARM_WAIT)
         # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.
         here.read_dry()
         assert {event_id: len(messages) for event_id, messages in here.received.items() if len(messages) > 1} == {}

@@ -104,7 +104,7 @@ def test_a_resource_message_that_comes_twice_changes_nothing(site: Site) -> None
     _taken(site, _resource(site, fileid, field="key"))
 
     assert _is_whole(site, event)
-    site.until(lambda: site.running_flows() == 0)
+    site.until(lambda: site.running_flows() == 0, 90)
     site.read_dry()
     assert _media(site, fileid) == event
 
@@ -118,7 +118,7 @@ def test_a_recording_is_resolved_when_its_resource_message_never_comes_and_when_
 
     assert all(_is_whole(site, event) for event in events)
     assert [event["data"]["payload"]["resource"] for event in events] == [None, None]
-    site.until(lambda: site.running_flows() == 0)
+    site.until(lambda: site.running_flows() == 0, 90)
     site.read_dry()
     assert _media(site, late) == events[1]
 
@@ -129,7 +129,7 @@ def test_two_alarms_with_one_recording_are_two_alarms_and_one_media_event(site: 
 
     event = _media(site, fileid)
     site.until(lambda: len(_of(site, "alarm", fileid)) == 2)
-    site.until(lambda: site.running_flows() == 0)
+    site.until(lambda: site.running_flows() == 0, 90)
     site.read_dry()
 
     assert _is_whole(site, event)
@@ -145,7 +145,9 @@ def test_a_low_battery_starts_no_flow(site: Site) -> None:
     site.until(lambda: len(site.events(lambda event: event["data"]["kind"] == "low_battery")) >= 2)
     # One that does start shows that the other two had their time.
     after = eye4.new_fileid()
-    _taken(site, _resource(site, after), _alarm(site, after))
+    _taken(site, _alarm(site, after))
+    _until_waiting(site, after)
+    _taken(site, _resource(site, after))
     _media(site, after)
     assert site.flows() == flows + 1
 

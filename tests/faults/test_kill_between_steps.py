@@ -274,6 +274,7 @@ def _lambda(account: aws.Aws, event: dict[str, Any], **environment: str) -> Iter
             "TOPIC_ARNS": ",".join(f"{topic}={arn}" for topic, arn in account.topic_arns.items()),
             "SPILL_QUEUE_URL": account.spill_url,
             "SECRET_ARN": arn,
+            "MEDIA_BUCKET": "media",
             **environment,
         },
         stdin=subprocess.PIPE,

@@ -10,7 +10,9 @@ from ops.cli import what
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"kind": "leak", "severity": "high", "links": [], "state": "raised"}, "leak high"),
+        ({"kind": "leak", "severity": "high", "links": [], "state": "raised"}, "leak high raised"),
+        ({"kind": "unmapped", "result": "unknown", "reason": "the body is not JSON"}, "unmapped: the body is not JSON"),
+        ({"kind": "staff", "outcome": "granted", "arrival": "cached"}, "staff granted (cached)"),
         ({"kind": "staff", "outcome": "granted"}, "staff granted"),
         ({"kind": "climate", "readings": {"temperature": {"value": 0}, "leak": {"value": False}}},
          "temperature 0, leak False"),
