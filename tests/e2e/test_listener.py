@@ -1,5 +1,6 @@
 """From a SenseLink server's WebSocket to a subscriber's queue, and what becomes of what was missed."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ def _of(site: Site, *happened: Fields) -> list[dict[str, Any]]:
     ids = {one["id"] for one in happened}
 
     def matches(event: dict[str, Any]) -> bool:
-        data = event["data"]["payload"].get("data")
+        data = event["data"].get("payload", {}).get("data")
         return event["data"]["vendor"] == "senselink" and isinstance(data, dict) and data.get("id") in ids
 
     return site.events(matches)
@@ -98,8 +99,11 @@ def test_what_is_no_json_is_kept_whole_and_the_next_message_is_heard(site: Site,
     passed = server.happen()
 
     site.until(lambda: _of(site, passed))
-    (event,) = site.until(lambda: site.events(lambda event: broken in str(event["data"]["payload"])))
+    digest = hashlib.sha256(broken.encode()).hexdigest()
+    (event,) = site.until(lambda: site.events(lambda event: event["data"].get("body", {}).get("sha256") == digest))
     assert event["data"]["kind"] == "unmapped"
+    kept = site.stack.client("s3").get_object(Bucket=event["data"]["body"]["bucket"], Key=event["data"]["body"]["key"])
+    assert kept["Body"].read() == broken.encode()
 
 
 def test_what_was_missed_while_the_server_restarted_is_fetched(site: Site, server: Server) -> None:

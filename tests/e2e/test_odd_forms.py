@@ -5,12 +5,15 @@ of a body, the functions as they are built, the table and the topics.
 """
 
 import os
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 import pytest
 
+from ops.simulators import Request
 from tests import vendors as rigs
 from tests.e2e.conftest import Site
 
@@ -35,8 +38,9 @@ def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(site: Site, vendor: s
         happening = rigs.rig(vendor).happening(
             random, number, site.stack.vendors, site.stack.api_url, datetime.now(UTC)
         )
+        _await_slot(happening.within)
         for request in happening.requests:
-            answer = site.send(request)
+            answer = site.send(_as_bytes(request))
             assert answer.status in range(200, 300), (happening.what, answer.data)
         expected += happening.events
         unmapped += happening.events if happening.unmapped else 0
@@ -53,6 +57,25 @@ def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(site: Site, vendor: s
         attributes = site.received[event["id"]][0]["attributes"]
         assert len(attributes) <= 9
         assert attributes["arrival"] in {"live", "late", "cached"}
+
+
+def _await_slot(seconds: float | None) -> None:
+    """Waits for the beginning of a slot, where this one is nearly over."""
+    if seconds is not None and (passed := time.time() % seconds) > seconds / 3:
+        time.sleep(seconds - passed)
+
+
+def _as_bytes(request: Request) -> Request:
+    """The push with a content type that the emulator's gateway hands over byte by byte.
+
+    Under `application/json` it writes U+FFFD for whatever is no UTF-8, as a compressed body is none. No page of AWS's
+    says what a gateway does with it.
+    """
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        return replace(request, headers={**request.headers, "content-type": "application/octet-stream"})
+    return request
 
 
 def _is_a_push(event: dict[str, Any], vendor: str) -> bool:

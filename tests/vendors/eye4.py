@@ -241,7 +241,8 @@ def _recorded(random: Random, number: int, guid: str, url: str) -> Happening:
 def _unrecorded(random: Random, number: int, guid: str, url: str) -> Happening:
     message = _new(random, number, fileid=random.choice(_NOTHINGS))
     wrap = random.choice(list(_WRAPS.values()))
-    return Happening("unrecorded", [_told(random, url, guid, message, wrap) for _ in range(random.randrange(1, 3))])
+    requests = [_told(random, url, guid, message, wrap) for _ in range(random.randrange(1, 3))]
+    return Happening("unrecorded", requests, within=5)
 
 
 def _uploaded(random: Random, number: int, guid: str, url: str) -> Happening:
