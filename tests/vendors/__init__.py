@@ -45,11 +45,11 @@ class Happening:
     """Each of which is to be answered 2xx: the first tells it, the others are its repetitions, in whatever form."""
     events: int = 1
     """That are to be in the table after all of them."""
+    unmapped: bool = False
+    """Whether nobody can understand it, and its notice says so."""
     within: float | None = None
     """Seconds, counted from the epoch on, in one slot of which all of them have to arrive, where nothing but the time
     tells them from the next happening."""
-    unmapped: bool = False
-    """Whether nobody can understand it, and its notice says so."""
 
 
 class Rig(Protocol):
