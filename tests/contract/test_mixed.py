@@ -15,7 +15,7 @@ from ops import simulators
 from tests import vendors as rigs
 from tests.builders import NOW, URL, seconds
 
-_PUSHES = int(os.environ.get("PUSHES", "3000"))
+_PUSHES = int(os.environ.get("PUSHES", "20000"))
 
 
 @pytest.fixture
