@@ -25,7 +25,7 @@ from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, identity, r
 
 _TOKEN = "the-newest-token-of-the-site"
 _SERIAL = "PSC7MC22F00001"
-_SECRET = '{"accounts": [{"site": "workshop", "tokens": ["the-newest-token-of-the-site", "an-older-one"]}]}'
+_SECRET = '{"accounts": [{"site": "workshop", "tokens": ["the-newest-token-of-the-site", "an-older-one-of-the-site"]}]}'
 _RANGE = ("--from", "2026-07-01T14:00:00+02:00", "--to", "2026-07-01T13:00:00+00:00")
 
 
@@ -157,7 +157,7 @@ def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys:
 def test_records_that_are_not_taken_are_told_of(place: Place) -> None:
     place.device.records = [_record(place, 0), {**_record(place, 1), "timestamp": 5}]
     place.house.accounts.known = Accounts.model_validate(
-        {"accounts": [{"site": "workshop", "tokens": ["another-token"]}]}
+        {"accounts": [{"site": "workshop", "tokens": ["another-token-than-the-terminals"]}]}
     )
 
     with pytest.raises(RuntimeError, match="1 records were not taken"):

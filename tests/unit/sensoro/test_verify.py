@@ -135,13 +135,13 @@ def test_a_body_that_was_changed_is_refused(sensoro: House[Any]) -> None:
     assert sensoro.is_untouched
 
 
-def test_a_push_for_another_address_is_refused(sensoro: House[Any]) -> None:
+def test_a_push_for_another_address_is_refused(sensoro: House[Any], output: Output) -> None:
     push = sensor_push(sensor_body(CLIMATE))
 
     answer = sensoro.send(Request(url=push.url + "?a=1", body=push.body, headers=push.headers))
 
     assert answer.reason == "wrong_signature"
-    assert "PublicBaseUrl" in answer.body["error"]["message"]
+    assert "PublicBaseUrl" in output.logged[0]["detail"]
 
 
 def test_another_method_is_refused(sensoro: House[Any]) -> None:
