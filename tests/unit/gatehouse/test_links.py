@@ -69,5 +69,41 @@ def test_what_leads_elsewhere_is_none(url: str | None) -> None:
     assert public_link("video", url) is None
 
 
+OWN = "http://127.0.0.1:9000/api"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/a?e=1", "HTTP://127.0.0.1:9000/", "http://127.0.0.1:9000"])
+def test_what_lies_at_an_api_that_the_operator_set_is_a_link(url: str) -> None:
+    link = public_link("video", url, own=OWN)
+
+    assert link is not None
+    assert link.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a",
+        "http://127.0.0.1:9001/a",
+        "https://127.0.0.1:9000/a",
+        "http://localhost:9000/a",
+        "http://127.1:9000/a",
+        "http://user@127.0.0.1:9000/a",
+        "http://127.0.0.1:9000@10.0.0.1/a",
+        "http://127.0.0.1:9000\\@10.0.0.1/a",
+        "http://127.0.0.1:9000/\n",
+        "javascript://127.0.0.1:9000/%0aalert(1)",
+        "http://169.254.169.254/",
+    ],
+)
+def test_what_lies_beside_it_is_none(url: str) -> None:
+    assert public_link("video", url, own=OWN) is None
+
+
+def test_an_own_api_that_is_no_address_makes_nothing_a_link() -> None:
+    assert public_link("video", "javascript:alert(1)", own="javascript:alert(1)") is None
+    assert public_link("video", "http:///a", own="http:///b") is None
+
+
 def test_a_documentation_address_is_not_public() -> None:
     assert not is_public("http://192.0.2.1/")
