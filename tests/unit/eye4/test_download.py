@@ -4,6 +4,7 @@ taken, never half of one. Real sockets; where a test is about an address, every 
 
 import gzip
 import hashlib
+import logging
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -531,6 +532,17 @@ def test_a_host_that_is_not_there_is_not_there_this_time() -> None:
         Interrupted,
         MediaFault.UNREACHABLE,
     )
+
+
+def test_a_malformed_header_puts_no_key_into_the_log(files: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """S9: urllib3 warns of it with the whole address, and Lambda has a handler on the root that prints it."""
+    head = b"HTTP/1.1 200 x\r\nno header at all\r\nlocation: http://a.eye4.cn/?sig=KEY\r\nconnection: close\r\n\r\nfile"
+    files.answers["/f.mp4"] = head
+    with caplog.at_level(logging.DEBUG):
+        assert _read(_own(files), f"{files.url}/f.mp4?e=1&token=KEY") == b"file"
+
+    assert len(files.seen) == 1
+    assert caplog.text == ""
 
 
 # ─── How much ─────────────────────────────────────────────────────────────────────────────────────────────────────────
