@@ -58,7 +58,7 @@ def main() -> int:
         else:
             calls.vendors()[arguments.command].run(arguments)
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
-        for line in str(error).splitlines():
+        for line in str(error).splitlines() or [type(error).__name__]:
             print(f"gatehouse: {printable(line)}", file=sys.stderr)
         return 1
     return 0

@@ -12,7 +12,23 @@ from gatehouse.events import Link
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,62}", re.IGNORECASE)
 # https://www.iana.org/assignments/special-use-domain-names, and what networks call their own
-_OWN: Final = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa", "test", "invalid", "onion")
+_OWN: Final = (
+    "localhost",
+    "localdomain",
+    "local",
+    "private",
+    "internal",
+    "intranet",
+    "lan",
+    "home",
+    "corp",
+    "arpa",
+    "test",
+    "invalid",
+    "onion",
+)
+_TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "2002::/16", "2001::/32")))
+"""Addresses of IPv6 in which one of IPv4 is hidden, which may be anybody's own."""
 _LONGEST: Final = 4_096
 _PLAIN: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -59,6 +75,7 @@ def is_public(url: str) -> bool:
         return False
     _, host, _ = origin
     try:
-        return ipaddress.ip_address(host).is_global
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return bool(_NAME.fullmatch(host)) and host.rpartition(".")[2] not in _OWN
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _TRANSLATED)
