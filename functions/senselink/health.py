@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,12 @@ class Report:
         self.gap_seconds = 0.0
         self.backfilled = 0
         self.denied = 0
+        self.too_large = 0
+        self.given_up: Callable[[], int] = lambda: 0
+        self.cut_short = 0
+        self.begun = 0
+        self.age: Callable[[], float] = lambda: 0.0
+        self._given_up = 0
         self._heard_at = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
@@ -53,8 +59,15 @@ class Report:
             "GapSeconds": Gauge("Seconds", self.gap_seconds),
             "BackfilledRecords": Gauge("Count", self.backfilled),
             "PermissionDenied": Gauge("Count", self.denied),
+            "WatermarkAge": Gauge("Seconds", self.age()),
+            "MessagesTooLarge": Gauge("Count", self.too_large),
+            "MessagesGivenUp": Gauge("Count", (given_up := self.given_up()) - self._given_up),
+            "ListsCutShort": Gauge("Count", self.cut_short),
+            "FirstMarks": Gauge("Count", self.begun),
         }
+        self._given_up = given_up
         self.reconnects = self.backfilled = self.denied = 0
+        self.too_large = self.cut_short = self.begun = 0
         self.gap_seconds = 0.0
         return values
 

@@ -131,7 +131,9 @@ def point_to(stack: "Stack", url: str, api_url: str | None) -> None:
     """Says in the vendor's secret where the server is."""
     client = stack.client("secretsmanager")
     document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
-    where = {"url": url, **({"api_url": api_url} if api_url else {})}
+    # The simulated one has no certificate.
+    insecure = not url.startswith("wss://") or not (api_url or "https://").startswith("https://")
+    where = {"url": url, **({"api_url": api_url} if api_url else {}), **({"insecure": True} if insecure else {})}
     document["accounts"] = [
         {**account, **where} if account["server"] == _NAME else account for account in document["accounts"]
     ]
@@ -147,7 +149,7 @@ def _catching_up(stack: "Stack") -> Iterator[None]:
         client = stack.client("secretsmanager")
         document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
         others = [account for account in document["accounts"] if account["server"] != _PUSHING]
-        document["accounts"] = [*others, {"server": _PUSHING, "api_url": server.api_url, **app}]
+        document["accounts"] = [*others, {"server": _PUSHING, "api_url": server.api_url, "insecure": True, **app}]
         client.put_secret_value(SecretId=stack.secrets["senselink"], SecretString=json.dumps(document))
 
         def go_on() -> None:

@@ -212,7 +212,7 @@ def build(
             }
             rig = Rig(account, moto, tmp_path, servers, variables=variables)
             accounts = [
-                {"server": name, "url": server.url, "api_url": server.api_url, **APP}
+                {"server": name, "url": server.url, "api_url": server.api_url, "insecure": True, **APP}
                 for name, server in servers.items()
             ]
             rig.arn = account.secretsmanager.create_secret(
