@@ -27,7 +27,7 @@ from functions.senselink.client import CallFailed, Client, context
 from functions.senselink.connection import TICK, Connection, Denied, Lost, TooLarge, connected
 from functions.senselink.health import Report, serve
 from functions.senselink.lists import AlarmsFailed, Fetched, Lists, time_of
-from functions.senselink.progress import Lateness, Progress, Row, Watermarks, WatermarksTable
+from functions.senselink.progress import Lateness, Progress, Written, Watermarks, WatermarksTable
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
@@ -198,7 +198,7 @@ class Listener:
         self._recorder.use(*entry)
         self._lists.use(*entry)
 
-    def _known(self) -> Row | None:
+    def _known(self) -> Written | None:
         """What is written down of the server; it is waited for, since without it a gap could not be told."""
         while not self._stop.said:
             try:
@@ -208,7 +208,7 @@ class Listener:
                 self._wait(5)
         return None
 
-    def _go_on(self, row: Row, *, anew: bool = False) -> Progress:
+    def _go_on(self, row: Written, *, anew: bool = False) -> Progress:
         """Begins where somebody left off; anew, where nobody has listened before."""
         self._begun, self._saved = row.begun, row.mark
         self._lateness = Lateness(row.late)
@@ -238,7 +238,7 @@ class Listener:
             if row is None:
                 log.warning("nobody has listened to it before", server=self._server.server)
                 self.report.begun += 1
-            return self._go_on(row or Row(first, first), anew=row is None)
+            return self._go_on(row or Written(first, first), anew=row is None)
         raise Lost("nobody has listened yet")
 
     def _floor(self) -> datetime:

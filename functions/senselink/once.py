@@ -17,7 +17,7 @@ from functions.senselink.client import CallFailed
 from functions.senselink.connection import TICK
 from functions.senselink.health import tell_of_missed
 from functions.senselink.lists import Lists
-from functions.senselink.progress import Row, Watermarks
+from functions.senselink.progress import Written, Watermarks
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse.telemetry import log
@@ -110,11 +110,11 @@ class Fetcher:
                 self._watermarks.settle(self.name, row.owed)
                 return True
 
-    def _first(self, now: datetime) -> Row:
+    def _first(self, now: datetime) -> Written:
         """What is written down the first time: a moment ago, by the server's clock."""
         clock = self._api.clock()
         first = min(now, now - _AT_A_TIME if clock is None else clock) - self._overlap
-        return self._watermarks.begin(self.name, first) or Row(first, first)
+        return self._watermarks.begin(self.name, first) or Written(first, first)
 
 
 def run(fetchers: Sequence[Fetcher], stop: Stop, seconds: float) -> int:

@@ -27,7 +27,7 @@ _ISO: Final = len("2026-07-01T12:00:00.000000+00:00")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Written:
     """What is written down of a server."""
 
     mark: datetime
@@ -50,10 +50,10 @@ class Row:
 class Watermarks(Protocol):
     """Where the watermarks are kept. Each call may raise `Unavailable`."""
 
-    def read(self, server: str) -> Row | None:
+    def read(self, server: str) -> Written | None:
         """What is written of a server; None if nobody has listened yet."""
 
-    def begin(self, server: str, first: datetime) -> Row | None:
+    def begin(self, server: str, first: datetime) -> Written | None:
         """Writes the first mark; returns what is there if another task was first."""
 
     def advance(self, server: str, mark: datetime) -> None:
@@ -79,7 +79,7 @@ class WatermarksTable:
         self._client = client
         self._table = table
 
-    def read(self, server: str) -> Row | None:
+    def read(self, server: str) -> Written | None:
         """See `Watermarks`."""
         try:
             answer = self._client().get_item(TableName=self._table, Key={"server": {"S": server}}, ConsistentRead=True)
@@ -88,7 +88,7 @@ class WatermarksTable:
         item = answer.get("Item")
         if not item:
             return None
-        return Row(
+        return Written(
             mark=datetime.fromisoformat(item["mark"]["S"]),
             begun=datetime.fromisoformat(item["begun"]["S"]),
             owed={name: value["S"] for name, value in item.items() if name.startswith(_OWED)},
@@ -96,7 +96,7 @@ class WatermarksTable:
             lists=frozenset(int(kind) for kind in item["seen_lists"]["NS"]) if "seen_lists" in item else frozenset(),
         )
 
-    def begin(self, server: str, first: datetime) -> Row | None:
+    def begin(self, server: str, first: datetime) -> Written | None:
         """See `Watermarks`."""
         written = self._update(
             server,

@@ -18,7 +18,7 @@ from functions.senselink import listener as module
 from functions.senselink import recorder, wire
 from functions.senselink.client import CallFailed, NoSuchCall, Row
 from functions.senselink.listener import Listener, Settings, fetchers, listeners, main
-from functions.senselink.progress import Row
+from functions.senselink.progress import Written
 from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server
 from gatehouse import aws
@@ -66,13 +66,13 @@ class Marks:
     said: list[datetime | None] = field(default_factory=list)
     """What was said to be in hand."""
 
-    def read(self, server: str) -> Row | None:
+    def read(self, server: str) -> Written | None:
         self.reads += 1
         if self.down:
             raise Unavailable("fake")
         if server not in self.marks:
             return None
-        return Row(
+        return Written(
             self.marks[server],
             self.begun.get(server, NOW - timedelta(days=30)),
             dict(self.owed.get(server, {})),
@@ -80,7 +80,7 @@ class Marks:
             frozenset(self.lists.get(server, ())),
         )
 
-    def begin(self, server: str, first: datetime) -> Row | None:
+    def begin(self, server: str, first: datetime) -> Written | None:
         self._taken()
         if server in self.marks:
             return self.read(server)
@@ -190,9 +190,13 @@ class House:
 
     def listener(self, port: int, secret: Mapping[str, Any] | None = None, **settings: object) -> Listener:
         """A listener to a server on this machine."""
-        server = Server.model_validate({**SENSELINK, "url": f"ws://127.0.0.1:{port}", "insecure": True, **(secret or {})})
+        server = Server.model_validate(
+            {**SENSELINK, "url": f"ws://127.0.0.1:{port}", "insecure": True, **(secret or {})}
+        )
         gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.album)
-        told = Settings.read({**LISTENS, "NO_LIST_SECONDS": "0", **{name.upper(): str(value) for name, value in settings.items()}})
+        told = Settings.read(
+            {**LISTENS, "NO_LIST_SECONDS": "0", **{name.upper(): str(value) for name, value in settings.items()}}
+        )
         return Listener(server, gate, self.marks, told, self.stop, self.calls, now=lambda: NOW)
 
     @contextmanager
@@ -734,12 +738,26 @@ def test_the_watermark_is_waited_for(house: House, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_watermark_that_cannot_be_written_is_written_later(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls()
     house.marks.refuses = True
-    with house.listening(_says()) as running:
-        wait_until(lambda: running.listener.report.connected and house.marks.refused >= 2)
-        assert house.marks.north is None
+    with house.listening(_says(_heard(1, -60))) as running:
+        wait_until(lambda: running.listener.report.connected and house.marks.refused >= 2 and house.events)
+        assert house.marks.north == NOW - seconds(600)
         house.marks.refuses = False
-        wait_until(lambda: house.marks.north == NOW)
+        wait_until(lambda: house.marks.north == NOW - seconds(60))
+
+
+def test_r13_before_the_first_watermark_is_written_nothing_is_taken(house: House) -> None:
+    house.marks.refuses = True
+    with house.listening(_says(_heard(1, -60))) as running:
+        wait_until(lambda: house.marks.refused >= 2)
+        assert not running.listener.report.connected
+        assert house.store.seen == []
+        house.marks.refuses = False
+        wait_until(lambda: house.events)
+
+    assert house.marks.begun["north"] == NOW
 
 
 # ─── When AWS takes nothing, and when it is to end ────────────────────────────────────────────────────────────────────
