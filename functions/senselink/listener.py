@@ -27,7 +27,7 @@ from functions.senselink.client import CallFailed, Client, context
 from functions.senselink.connection import TICK, Connection, Denied, Lost, TooLarge, connected
 from functions.senselink.health import Report, serve
 from functions.senselink.lists import AlarmsFailed, Fetched, Lists, time_of
-from functions.senselink.progress import Lateness, Progress, Written, Watermarks, WatermarksTable
+from functions.senselink.progress import Lateness, Progress, Watermarks, WatermarksTable, Written
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge

@@ -17,7 +17,7 @@ from functions.senselink.client import CallFailed
 from functions.senselink.connection import TICK
 from functions.senselink.health import tell_of_missed
 from functions.senselink.lists import Lists
-from functions.senselink.progress import Written, Watermarks
+from functions.senselink.progress import Watermarks, Written
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse.telemetry import log

@@ -325,8 +325,12 @@ def test_s7_fragments_without_end_and_content_are_silence() -> None:
     "frames", [frame(b"x", 0), frame(b"x", last=False) + frame(b"x"), frame(b"x") + frame(b"x", 0)]
 )
 def test_a_fragment_that_is_none_of_a_message_ends_the_connection(frames: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.raw(frames)
+        peer.until_gone()
+
     with (
-        sockets(lambda peer: (peer.raw(frames), peer.until_gone())[0]) as there,
+        sockets(script) as there,
         connected(_server(there), 60) as connection,
         pytest.raises(Lost, match="fragment"),
     ):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from functions.senselink.progress import Lateness, Progress, Written, WatermarksTable
+from functions.senselink.progress import Lateness, Progress, WatermarksTable, Written
 from gatehouse.errors import Unavailable
 from tests.aws import Aws
 from tests.builders import NOW, seconds
@@ -279,7 +279,7 @@ def _table(account: Aws) -> WatermarksTable:
 
 def _mark(account: Aws) -> datetime | None:
     row = _table(account).read("north")
-    return row and row.mark
+    return None if row is None else row.mark
 
 
 @pytest.fixture
