@@ -19,6 +19,10 @@ _STUCK: Final = 60.0
 """Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
 
 
+_NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
+"""Metrics of messages that no event of their own came of; together they are one more, for one alarm."""
+
+
 class Report:
     """How it is with a server."""
 
@@ -114,10 +118,16 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
 
 
 def write(reports: Sequence[Report]) -> None:
-    """Writes the metrics: each server's by its name, and how many are deaf, for one alarm on all of them."""
+    """Writes the metrics: each server's by its name; and for one alarm on all of them, how many are deaf, and how many
+    messages were not recorded as what they are.
+    """
+    lost = 0.0
     for report in reports:
-        gauges(report.told(), vendor="senselink", server=report.server)
-    gauges({"DeafServers": Gauge("Count", sum(not report.connected for report in reports))}, vendor="senselink")
+        told = report.told()
+        gauges(told, vendor="senselink", server=report.server)
+        lost += sum(told[name].value for name in _NOT_AS_THEY_ARE)
+    deaf = sum(not report.connected for report in reports)
+    gauges({"DeafServers": Gauge("Count", deaf), "MessagesNotRecorded": Gauge("Count", lost)}, vendor="senselink")
     flush()
 
 

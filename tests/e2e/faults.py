@@ -72,7 +72,7 @@ class Refusal:
         """Since when it is shut, by the monotonic clock, once it refused something."""
         self.shut = False
         self.put: list[tuple[str, str]] = []
-        """The puts, and the updates of other tables, that succeeded, in their order: the table, and the call as it was."""
+        """The puts, and other tables' updates, that succeeded, in their order: the table, and the call as it was."""
         refusal = self
 
         class Handler(BaseHTTPRequestHandler):

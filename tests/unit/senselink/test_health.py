@@ -137,7 +137,7 @@ def test_each_server_has_its_own_metrics_and_the_deaf_are_counted_together(clock
             "ListsCutShort": [0.0],
             "FirstMarks": [0.0],
         },
-        {"vendor": "senselink", "DeafServers": [1.0]},
+        {"vendor": "senselink", "DeafServers": [1.0], "MessagesNotRecorded": [3.0]},
     ]
 
 
@@ -163,7 +163,7 @@ def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
 
     write(reports)
 
-    assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0]}
+    assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0], "MessagesNotRecorded": [0.0]}
 
 
 def test_the_metrics_are_written_again_and_again(output: Output) -> None:
