@@ -38,8 +38,8 @@ SCHEDULE: Final = "SenselinkCatchUp"
 """The parameter that starts it now and again, with `ONCE`."""
 ONCE: Final = ["--once"]
 PARAMETERS: Final = {SWITCH: "front,back", SCHEDULE: "rate(15 minutes)", **NEEDED}
-ENDS: Final = {"MissedBySubscription"}
-"""Metrics that only a task reports that ends by itself."""
+ENDS: Final = {"MissedBySubscription", "MessagesNotRecorded"}
+"""Metrics that may be missing: of a task that ends by itself, or beside one whose absence is an alarm already."""
 ENDS_WITHIN: Final = 20.0
 """Seconds from SIGTERM to the end: for what is in hand (`recorder._DRAIN`), and for the last calls."""
 assert ENDS_WITHIN > recorder._DRAIN  # noqa: SLF001

@@ -216,6 +216,9 @@ def build(
         KeySchema=[{"AttributeName": "server", "KeyType": "HASH"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    account.client("s3", account.endpoint).create_bucket(
+        Bucket="media", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
     rigs: list[Rig] = []
     with ExitStack() as serving:
 
