@@ -248,11 +248,11 @@ def test_a_stream_that_cannot_be_worked_through_ends_in_a_queue(function: Functi
 # ─── Storage ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_book_has_the_id_as_its_only_key_and_two_narrow_indexes() -> None:
+def test_the_book_has_the_id_as_its_only_key_and_three_narrow_indexes() -> None:
     table = _STACK.of_type("AWS::DynamoDB::Table")[_BOOK]
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     indexes = table["GlobalSecondaryIndexes"]
-    assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 2
+    assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 3
     keys = {key["AttributeName"] for of in (table, *indexes) for key in of["KeySchema"]}
     assert {attribute["AttributeName"] for attribute in table["AttributeDefinitions"]} == keys
 

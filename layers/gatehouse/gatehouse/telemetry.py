@@ -28,6 +28,8 @@ class Count(StrEnum):
     SPILLED = "Spilled"
     NOT_KEPT = "NotKept"
     LEFT_TO_RELAY = "LeftToRelay"
+    SWEPT = "Swept"
+    """Announced by the sweep: whoever should have is dead, or off."""
 
 
 # Only what is named by hand goes into a line: no event, no exception text of a library.

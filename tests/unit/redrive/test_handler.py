@@ -58,6 +58,34 @@ def test_an_event_that_was_stored_and_not_published_is_published() -> None:
     assert store.published == {record.id}
 
 
+def test_an_event_that_was_announced_meanwhile_is_not_announced_again() -> None:
+    """By the sweep, or by this very message: it comes again, where its mark or its deletion was lost."""
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+    store.record(record, "inline")
+
+    handle({"Records": [_message(record, "publish")] * 2}, _gate(store, topics))
+
+    assert len(topics.messages) == 1
+
+
+def test_an_event_that_nobody_stored_is_not_announced() -> None:
+    """Whoever may write into the queue announces nothing by it that is not in the book."""
+    topics = FakeTopics()
+
+    assert handle({"Records": [_message(some_record(), "publish")]}, _gate(FakeStore(), topics)) == {
+        "batchItemFailures": []
+    }
+    assert not topics.messages
+
+
+def test_an_event_is_announced_also_while_the_table_does_not_say_whether_it_was() -> None:
+    topics = FakeTopics()
+
+    handle({"Records": [_message(some_record(), "publish")]}, _gate(FakeStore(down=True), topics))
+
+    assert len(topics.messages) == 1
+
+
 def test_an_event_that_is_redone_twice_is_one_record_and_one_message() -> None:
     store, topics, record = FakeStore(), FakeTopics(), some_record()
 
@@ -82,6 +110,7 @@ def test_in_announce_mode_stream_it_is_recorded_and_left_to_the_relay() -> None:
 )
 def test_what_is_still_not_taken_stays_in_the_queue(step: Step, store: FakeStore, topics: FakeTopics) -> None:
     records = [some_record("1"), some_record("2")]
+    store.records.update((record.id, record) for record in records)
 
     answer = handle({"Records": [_message(record, step) for record in records]}, _gate(store, topics))
 
