@@ -33,7 +33,7 @@ from gatehouse.settings import Announce
 from tests import aws
 from tests.builders import FILEID, NOW
 from tests.fakes import FakeSpill, FakeStore, FakeTopics
-from tests.models.explore import Died, Outcome, Schedule, explore
+from tests.models.explore import Died, Outcome, Schedule, explore, sized
 from tests.models.table import Table, failure
 from tests.template.stack import ROOT
 from tests.unit.eye4.cloud import PENDING, pending_files
@@ -189,6 +189,11 @@ class Program:
     flows: type[Flows] = Flows
     has_condition: bool = True
 
+    def __str__(self) -> str:
+        at = "" if self.at is None else f", the wait begins at call {self.at}"
+        late = "" if self.late is None else f", a message at call {self.late} of the resolving"
+        return f"Eye4's row: {' '.join(self.order)}{at}{late}"
+
     def __call__(self, schedule: Schedule) -> None:
         world = World(schedule, self.at, self.has_condition)
         answered: set[str] = set()
@@ -317,19 +322,22 @@ _ORDERS: Final = (
 def test_each_recording_ends_in_one_event_whatever_comes_in_which_order_and_whoever_dies(
     order: tuple[str, ...],
 ) -> None:
-    assert explore(Program(order), 2) > 200
+    program = Program(order)
+    assert sized(str(program), explore(program, 2)) > 200
 
 
 @pytest.mark.parametrize("order", _ORDERS, ids=" ".join)
 @pytest.mark.parametrize("at", range(6))
 def test_the_wait_may_begin_in_the_middle_of_a_message(order: tuple[str, ...], at: int) -> None:
-    assert explore(Program(order, at), 1) > 10
+    program = Program(order, at)
+    assert sized(str(program), explore(program, 1)) > 10
 
 
 @pytest.mark.parametrize("order", [("alarm",), ("message",), ("alarm", "message")], ids=" ".join)
 @pytest.mark.parametrize("late", range(10))
 def test_a_message_may_come_in_the_middle_of_the_resolving(order: tuple[str, ...], late: int) -> None:
-    assert explore(Program(order, late=late), 1) > 10
+    program = Program(order, late=late)
+    assert sized(str(program), explore(program, 1)) > 10
 
 
 # ─── Sabotage ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from tests.builders import NOW, item, spilled, stream_event
 from tests.fakes import FakeSpill
-from tests.models.explore import Died, Outcome, Schedule, explore
+from tests.models.explore import Died, Outcome, Schedule, explore, sized
 from tests.sabotages import (
     DropsPublish,
     ForgetsConflicts,
@@ -131,6 +131,10 @@ class Program:
     redo: Callable[[dict[str, Any], Gate], dict[str, Any]] = redrive.handle
     sweep: type[Sweep] | None = None
 
+    def __str__(self) -> str:
+        more = ", sweep, and a stream that gives up" if self.sweep else ""
+        return f"gate, relay, redrive{more} ({self.announce}), pushes {' '.join(self.pushes)}"
+
     def __call__(self, schedule: Schedule) -> None:
         world = self.world(schedule)
         acknowledged: set[str] = set()
@@ -201,22 +205,26 @@ def _person(record: Record) -> str:
 
 @pytest.mark.parametrize("announce", Announce)
 def test_a_push_and_its_repetition_survive_every_schedule(announce: Announce) -> None:
-    assert explore(Program(announce), 3) > 1_000
+    program = Program(announce)
+    assert sized(str(program), explore(program, 3)) > 1_000
 
 
 @pytest.mark.parametrize("announce", Announce)
 def test_two_happenings_with_one_identity_survive_every_schedule(announce: Announce) -> None:
-    assert explore(Program(announce, pushes=("7", "8")), 2) > 500
+    program = Program(announce, pushes=("7", "8"))
+    assert sized(str(program), explore(program, 2)) > 500
 
 
 @pytest.mark.parametrize("announce", Announce)
 def test_a_push_survives_every_schedule_with_a_stream_that_gives_up(announce: Announce) -> None:
-    assert explore(Program(announce, pushes=("7",), sweep=Sweep), 3) > 1_000
+    program = Program(announce, pushes=("7",), sweep=Sweep)
+    assert sized(str(program), explore(program, 3)) > 1_000
 
 
 @pytest.mark.parametrize("announce", Announce)
 def test_a_push_and_its_repetition_survive_with_a_stream_that_gives_up(announce: Announce) -> None:
-    assert explore(Program(announce, sweep=Sweep), 2) > 500
+    program = Program(announce, sweep=Sweep)
+    assert sized(str(program), explore(program, 2)) > 500
 
 
 # ─── Sabotage: each is found, and by a schedule with few faults ───────────────────────────────────────────────────
