@@ -369,8 +369,8 @@ class Resolver:
         try:
             api = self._api(wanted.account)
         except LookupError:
-            # The handler knew it: the secret was changed a moment ago, and will be read again.
-            if self._is_early(wanted, waited, self._patience.nothing):
+            # The handler knew it: it is taken out by mistake, or renamed, and somebody may put it back.
+            if self._is_early(wanted, waited, self._patience.silence):
                 raise NotThereYet("no such account in the secret") from None
             api = None
         if api is None:

@@ -301,13 +301,26 @@ def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
     assert on.cloud.asked == {}
 
 
-def test_a_customer_whom_the_secret_does_not_have_yet_is_looked_for_again(on: Bench) -> None:
-    new = wanted(account="pier", recording=f"pier/{FILEID}")
-    with pytest.raises(NotThereYet):
-        on.resolve(new)
+def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_given_up(on: Bench) -> None:
+    """E1: renamed, or taken out by mistake while a flow waits; it was ten minutes."""
+    renamed = wanted(account="pier", recording=f"pier/{FILEID}")
+    for waited in (0, 601, 86_399):
+        with pytest.raises(NotThereYet):
+            on.resolve(renamed, waited=waited)
 
-    assert on.resolve(new, waited=600) == "missing"
+    assert on.resolve(renamed, waited=86_400) == "missing"
     assert on.event["data"]["reason"] == "no_credentials"
+
+
+def test_a_customer_who_is_put_back_within_a_day_has_lost_nothing(on: Bench) -> None:
+    """E1: also the way to rename one, with the old name left in the secret."""
+    _hold(on, IMAGE, VIDEO)
+    known = on.customers.pop("workshop")
+    with pytest.raises(NotThereYet):
+        on.resolve(waited=72_000)
+    on.customers["workshop"] = known
+
+    assert on.resolve(waited=72_000) == "available"
 
 
 def test_credentials_that_are_not_taken_are_named_as_the_reason(on: Bench) -> None:
