@@ -28,6 +28,8 @@ class Count(StrEnum):
     SPILLED = "Spilled"
     NOT_KEPT = "NotKept"
     LEFT_TO_RELAY = "LeftToRelay"
+    REDONE = "Redone"
+    """Redone from the spill queue; also by `sender`."""
     SWEPT = "Swept"
     """Announced by the sweep: whoever should have is dead, or off."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.redrive.handler import handle
+from functions.redrive.handler import Senders, handle
 from gatehouse.events import Record
 from gatehouse.gate import Gate
 from gatehouse.media import Upload
@@ -217,3 +217,47 @@ def test_whoever_writes_into_the_queue_puts_nothing_else_into_the_bucket(key: st
 
     assert _redo(forged, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
     assert not album.pictures
+
+
+# ─── Who may spill ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_anybody_whom_iam_lets_send_may_spill_unless_some_are_named(output: Output) -> None:
+    """S5: enforced by a setting, off."""
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+
+    handle({"Records": [_message(record, "record")]}, _gate(store, topics))
+
+    assert len(topics.messages) == 1
+    (line,) = [line for line in output.lines if "Redone" in line]
+    assert (line["vendor"], line["sender"]) == ("acme", "other")
+
+
+@pytest.mark.parametrize("named", ["AROAEXAMPLE", "gatehouse-SunmiFunction", "AROAANOTHER,AROAEXAMPLE"])
+def test_who_is_named_by_role_or_function_may_spill_and_is_counted_by_that_name(named: str, output: Output) -> None:
+    topics = FakeTopics()
+
+    batch = {"Records": [_message(some_record(), "record")]}
+    assert handle(batch, _gate(FakeStore(), topics), Senders(named)) == {"batchItemFailures": []}
+
+    assert len(topics.messages) == 1
+    (line,) = [line for line in output.lines if "Redone" in line]
+    assert line["sender"] in named.split(",")
+
+
+@pytest.mark.parametrize("sender", ["AROAANOTHER:gatehouse-OtherFunction", "AIDAEXAMPLE", "", None])
+@pytest.mark.parametrize("step", ["record", "publish"])
+def test_what_somebody_else_spilled_stays_in_the_queue_where_some_are_named(
+    sender: str | None, step: str, output: Output
+) -> None:
+    store, topics = FakeStore(), FakeTopics()
+    message = _message(some_record(), step)
+    message["attributes"] = {} if sender is None else {"SenderId": sender}
+
+    answer = handle({"Records": [message]}, _gate(store, topics), Senders("AROAEXAMPLE"))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message["messageId"]}]}
+    assert not store.records
+    assert not topics.messages
+    (line,) = output.logged
+    assert (line["error"], line.get("sender")) == ("NotOurSender", sender)
