@@ -1,17 +1,13 @@
-"""Announces what is stored and was never announced: for what the relay gave up on, once the cause is mended."""
+"""Has redrive announce what is stored and was never announced: what the sweep does by itself, at once and by hand."""
 
 import argparse
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
 
-from gatehouse.events import Record
 from gatehouse.spill import SpillQueue, Step
-from gatehouse.store import Delivery
-
-_YOUNG = timedelta(minutes=10)  # older than any window and grace of the relay: nobody else is at it
+from gatehouse.store import FORGOTTEN, EventsTable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,22 +31,11 @@ def run(arguments: argparse.Namespace) -> None:
 def announce(dynamodb: Any, sqs: Any, table: str, queue_url: str) -> int:
     """Sends the forgotten events of a table to a spill queue; returns how many."""
     spill = SpillQueue(lambda: sqs, queue_url)
+    # Nothing is written here, so how long records are kept does not matter.
+    book = EventsTable(dynamodb, table, 0, lambda: datetime.now(UTC))
     count = 0
-    for record in _forgotten(dynamodb, table):
-        spill.send(record, Step.PUBLISH)
-        count += 1
+    for records in book.forgotten(datetime.now(UTC) - FORGOTTEN):
+        for record in records:
+            spill.send(record, Step.PUBLISH)
+            count += 1
     return count
-
-
-def _forgotten(dynamodb: Any, table: str) -> Iterator[Record]:
-    pages = dynamodb.get_paginator("scan").paginate(
-        TableName=table,
-        FilterExpression="delivery = :pending AND recorded_at < :before",
-        ExpressionAttributeValues={
-            ":pending": {"S": Delivery.PENDING},
-            ":before": {"S": (datetime.now(UTC) - _YOUNG).isoformat()},
-        },
-    )
-    for page in pages:
-        for item in page["Items"]:
-            yield Record(item["event"]["S"])

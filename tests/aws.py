@@ -77,7 +77,8 @@ class Aws:
         self.dynamodb.create_table(
             TableName=TABLE,
             AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("id", "by_device", "by_hour", "occurred_at")
+                {"AttributeName": name, "AttributeType": "S"}
+                for name in ("id", "by_device", "by_hour", "occurred_at", "pending", "recorded_at")
             ],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             GlobalSecondaryIndexes=[
@@ -85,11 +86,15 @@ class Aws:
                     "IndexName": name,
                     "KeySchema": [
                         {"AttributeName": key, "KeyType": "HASH"},
-                        {"AttributeName": "occurred_at", "KeyType": "RANGE"},
+                        {"AttributeName": order, "KeyType": "RANGE"},
                     ],
                     "Projection": {"ProjectionType": "KEYS_ONLY"},
                 }
-                for name, key in (("ByDevice", "by_device"), ("ByHour", "by_hour"))
+                for name, key, order in (
+                    ("ByDevice", "by_device", "occurred_at"),
+                    ("ByHour", "by_hour", "occurred_at"),
+                    ("Pending", "pending", "recorded_at"),
+                )
             ],
             BillingMode="PAY_PER_REQUEST",
         )

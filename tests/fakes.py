@@ -1,7 +1,8 @@
 """The fakes of the three ports, and of what stands around the gate: in memory, and failing when told to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Barrier, Lock
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -46,6 +47,14 @@ class FakeStore:
         if self.down:
             raise Unavailable("fake")
         return {record_id for record_id in ids if record_id in self.records} - self.published
+
+    def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
+        """All that is pending: this book knows no ages."""
+        del before, first
+        if self.down:
+            raise Unavailable("fake")
+        left = [record for record_id, record in self.records.items() if record_id not in self.published]
+        yield from (left[start : start + 100] for start in range(0, len(left), 100))
 
 
 @dataclass

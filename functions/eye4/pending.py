@@ -56,9 +56,9 @@ class Row:
     resource: JsonValue = None
     """The message."""
     copies: dict[str, Picture] = field(default_factory=dict)
-    """What is in the media bucket already, by its key there."""
+    """What is in the media bucket already, by the file's name; its key there is that of the try that brought it."""
     failed: frozenset[str] = frozenset()
-    """The keys of files that an attempt could not copy."""
+    """The names of files that an attempt could not copy."""
     token: str | None = None
     """Of the wait for the resource message, if one began."""
     alarm_id: str | None = None
@@ -77,7 +77,7 @@ class Row:
 class PendingFiles:
     """The table. A row holds `recording` (the key), `task_token` (the wait's, written by the flow), `arrived_at` and
     `resource` (the first resource message), the digests of all `messages`, the `alarm_id` whose flow resolves it,
-    `copy <key>` for each file copied, `attempts` that brought less than everything, the keys of files that `failed`,
+    `copy <name>` for each file copied, `attempts` that brought less than everything, the names of files that `failed`,
     what was `told`, and `expires_at` for DynamoDB's TTL.
     """
 
@@ -161,8 +161,13 @@ class PendingFiles:
             conditions.append("attribute_not_exists(alarm_id)")
         self._update(recording, f"SET #told = :told, {_EXPIRES}", names, values, condition=" AND ".join(conditions))
 
-    def copied(self, recording: str, copy: Picture) -> None:
+    def copied(self, recording: str, name: str, copy: Picture) -> None:
         """Notes that a copy is in the bucket, so that whoever goes on does not fetch it again.
+
+        Args:
+            recording: the row.
+            name: of the file, the same for each attempt.
+            copy: where it is.
 
         Raises:
             Unavailable: DynamoDB did not take it.
@@ -170,7 +175,7 @@ class PendingFiles:
         self._update(
             recording,
             f"SET #copy = :copy, {_EXPIRES}",
-            {"#copy": f"{_COPY}{copy.key}"},
+            {"#copy": f"{_COPY}{name}"},
             {":copy": {"S": copy.model_dump_json(exclude_none=True)}, ":expires_at": self._expiry()},
         )
 
@@ -179,7 +184,7 @@ class PendingFiles:
 
         Args:
             recording: the row.
-            failed: the keys of the files that it could not copy.
+            failed: the names of the files that it could not copy.
 
         Raises:
             Unavailable: DynamoDB did not take it.

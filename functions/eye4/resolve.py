@@ -221,6 +221,7 @@ class Resolver:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        unique: Callable[[], str] = lambda: os.urandom(8).hex(),
     ) -> None:
         """A resolver.
 
@@ -235,6 +236,7 @@ class Resolver:
             now: a clock.
             monotonic: a clock for spans.
             sleep: waits, in seconds.
+            unique: a word that no other try has.
         """
         self._api = api
         self._downloads = downloads
@@ -245,6 +247,7 @@ class Resolver:
         self._now = now
         self._monotonic = monotonic
         self._sleep = sleep
+        self._unique = unique
 
     def resolve(self, wanted: Wanted, since: datetime) -> MediaStatus | None:
         """Copies what there is of a recording, and says so in a `media` event: once, however often it is called, and
@@ -368,8 +371,8 @@ class Resolver:
         try:
             api = self._api(wanted.account)
         except LookupError:
-            # The handler knew it: the secret was changed a moment ago, and will be read again.
-            if self._is_early(wanted, waited, self._patience.nothing):
+            # The handler knew it: it is taken out by mistake, or renamed, and somebody may put it back.
+            if self._is_early(wanted, waited, self._patience.silence):
                 raise NotThereYet("no such account in the secret") from None
             api = None
         if api is None:
@@ -411,18 +414,25 @@ class Resolver:
         return {key: files[key] for key in listed}
 
     def _file(self, wanted: Wanted, entry: Listed, key: str) -> File:
-        """Copies a file; where that cannot be, says why."""
+        """Copies a file; where that cannot be, says why.
+
+        Each try writes an object of its own. What it holds is known only when it is there, so its digest cannot be in
+        its name; and a try that is left to itself may end after the next one has. Nothing is written over, then, and
+        what nobody refers to lies beside it, below the same event, for as long as that is kept.
+        """
         content_type = _TYPES.get(key.rpartition(".")[2], _UNTYPED)
 
-        def fetch() -> Body:
+        def fetch() -> tuple[str, Body]:
+            stem, _, suffix = key.rpartition(".")
+            own = f"{stem}-{self._unique()}.{suffix}"
             with self._downloads.open(entry.url or "") as body:
-                self._bucket.keep(key, body, content_type)
+                self._bucket.keep(own, body, content_type)
             if not body.size:
                 raise Interrupted(MediaFault.NOT_FOUND)  # a name without a file yet
-            return body
+            return own, body
 
         try:
-            body = self._tried(partial(_bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
+            own, body = self._tried(partial(_bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
         except TimeoutError:
             log.warning("a file was not copied", key=key, fault=MediaFault.TOO_SLOW)
             return self._absent(entry, MediaFault.TOO_SLOW)
@@ -432,12 +442,12 @@ class Resolver:
         copy = Picture(
             role=_role(entry),
             bucket=self._bucket.name,
-            key=key,
+            key=own,
             content_type=content_type,
             size=body.size,
             sha256=body.sha256,
         )
-        self._pending.copied(wanted.recording, copy)
+        self._pending.copied(wanted.recording, key, copy)
         return self._available(entry, copy)
 
     def _available(self, entry: Listed, copy: Picture) -> File:
@@ -507,7 +517,7 @@ def _bounded[T](call: Callable[[], T], seconds: float) -> T:
 
 
 def _name(position: int, entry: Listed) -> str:
-    """The name of a copy: in the vendor's order, and the same for each of the links that a file has in its time."""
+    """The name of a file: in the vendor's order, and the same for each of the links that it has in its time."""
     url = entry.url or ""
     try:
         path = urlsplit(url).path

@@ -36,6 +36,8 @@ QUESTION_EVERY: Final = 10
 """Uploads of a terminal between two people at its door."""
 REPEAT_EVERY: Final = 50
 """Uploads of a terminal of which one is sent twice, since its answer was lost."""
+ASKINGS: Final = 10
+"""Askings after which a door gives up."""
 STUMBLE_EVERY: Final = 200
 """Puts of which DynamoDB answers one with an error after it took the item."""
 ENVIRONMENT: Final = {
@@ -69,6 +71,8 @@ class Result(TypedDict):
     """How often each `code` was answered."""
     wrong: int
     """Answers that were not as they should be."""
+    unanswered: int
+    """Questions that a door gave up."""
     decision_p50: float
     decision_p99: float
     answer_p50: float
@@ -150,6 +154,8 @@ class Door:
     seed: int
     happenings: int = 0
     wrong: int = 0
+    unanswered: int = 0
+    """Questions that it gave up."""
     told: int = 0
     """The code of the last answer."""
     codes: Counter[int] = field(default_factory=Counter)
@@ -171,8 +177,12 @@ class Door:
                 self.happenings += 1
                 question = self.terminal.question(image=image, at=time.time() + position, **passes)
                 self.answers.append(self._send(question))
-                while self.told != 200:  # "not kept: please send it again"
-                    self._send(question)
+                for _ in range(ASKINGS):
+                    if self.told == 200:
+                        break
+                    self._send(question)  # "not kept: please send it again"
+                else:
+                    self.unanswered += 1
 
     def _send(self, push: Request) -> float:
         """Milliseconds to the answer."""
@@ -227,6 +237,7 @@ def burst(records: int, terminals: int = TERMINALS) -> Result:
         lost=2 * happenings - len({*cloud.events, *cloud.pictures, *cloud.spilled}),
         answers={str(code): times for code, times in codes.items()},
         wrong=sum(door.wrong for door in doors),
+        unanswered=sum(door.unanswered for door in doors),
         decision_p50=_quantile(decisions, 0.5),
         decision_p99=_quantile(decisions, 0.99),
         answer_p50=_quantile(answers, 0.5),

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.faults.burst import Result
+from ops.simulators import Request
+from ops.simulators.sensepass import Terminal
+from tests.builders import URL
+from tests.faults.burst import ASKINGS, Door, Result
 
 ROOT = Path(__file__).parents[2]
 MEMORY_MEGABYTES = 256
@@ -36,8 +39,26 @@ def check(result: Result, records: int) -> None:
     assert result["pictures"] <= result["happenings"], result
     # 503 where a question was not kept in time, in a process with twenty doors: it was sent again.
     assert (result["damaged"], result["wrong"], set(result["answers"]) - {"503"}) == (0, 0, {"200"}), result
+    assert result["unanswered"] == 0, result
     assert result["peak_megabytes"] < MEMORY_MEGABYTES, result
 
 
 def test_five_hundred_cached_records_at_once_are_neither_lost_nor_doubled() -> None:
     check(run(500), 500)
+
+
+def test_a_door_that_is_never_answered_gives_up() -> None:
+    """It asked for ever, so that a put without its condition made this file hang instead of fail."""
+
+    class Deaf(Door):
+        def _send(self, push: Request) -> float:
+            del push
+            self.told = 500
+            self.codes[self.told] += 1
+            return 0.0
+
+    door = Deaf(Terminal("PS71HD01MC22C00001", "north-one", URL, "1.3"), seed=1)
+    door.run(11)
+
+    assert door.unanswered == 2
+    assert door.codes == {500: 11 + 1 + 2 * (1 + ASKINGS)}

@@ -72,8 +72,8 @@ class Rows(PendingFiles):
     def tell(self, recording: str, told: Told, row: Row) -> None:
         self.trouble.through("tell", lambda: super(Rows, self).tell(recording, told, row))
 
-    def copied(self, recording: str, copy: Picture) -> None:
-        self.trouble.through("copied", lambda: super(Rows, self).copied(recording, copy))
+    def copied(self, recording: str, name: str, copy: Picture) -> None:
+        self.trouble.through("copied", lambda: super(Rows, self).copied(recording, name, copy))
 
 
 @dataclass
@@ -157,7 +157,9 @@ def _assert_told(on: Bench) -> None:
     assert (event["data"]["kind"], event["data"]["recording_id"]) == ("available", FILEID)
     copies = [file["copy"]["key"] for file in event["data"]["files"]]
     assert [on.stored[key] for key in copies] == [on.cloud.content(name) for name in on.cloud.names(FILEID)]
-    assert on.stored.keys() == set(copies)
+    # What a try left that was cut off before it was noted lies beside them, and goes with them.
+    assert all(key.startswith(f"eye4/{event['id']}/") for key in on.stored)
+    assert len(on.stored) <= len(copies) + 3
 
 
 def test_these_are_the_steps(healthy: Bench) -> None:

@@ -95,3 +95,9 @@ def _schedules(
     for place in range(start, len(probe.calls)):
         for kind in kinds:
             yield from _schedules(run, left - 1, kinds, {**before, place: kind}, place + 1)
+
+
+def sized(model: str, schedules: int) -> int:
+    """How many schedules of a model were explored; `pytest tests/models -s` prints the table of docs/reliability.md."""
+    print(f"{model} | {schedules}")  # noqa: T201 - the table
+    return schedules

@@ -1,12 +1,14 @@
-"""Gate, relay and redrive under every schedule of faults: what was acknowledged is kept, and all of it is announced.
+"""Gate, relay, redrive and sweep under every schedule of faults: what was acknowledged is kept and announced.
 
-The gate, the relay and the redrive are the real ones; the table, the topics and the queue are the smallest that
-behave as AWS's do: a call is done, refused, or done without an answer, and the process may die before or after it.
+All four are the real ones; the table, the topics and the queue are the smallest that behave as AWS's do: a call is
+done, refused, or done without an answer, and the process may die before or after it. With a sweep, the stream may give
+up at any time; without one it does not, so that the sweep hides nothing that the others do wrong.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from functions.redrive import handler as redrive
 from functions.relay.handler import Relay
 from functions.relay.handler import handle as relay
+from functions.relay.sweep import Sweep
 from gatehouse.errors import NotKept, Unavailable
 from gatehouse.events import Person, PersonKind, Receipt, Recognition, Record
 from gatehouse.gate import Admission, Gate
@@ -22,7 +25,16 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from tests.builders import NOW, item, spilled, stream_event
 from tests.fakes import FakeSpill
-from tests.models.explore import Died, Schedule, explore
+from tests.models.explore import Died, Outcome, Schedule, explore, sized
+from tests.sabotages import (
+    DropsPublish,
+    ForgetsConflicts,
+    IdleSweep,
+    MarksFirst,
+    PublishesFirst,
+    SilentSweep,
+    Swallows,
+)
 
 _ROUNDS = 12
 """Rounds of recovery after which all that can be mended is."""
@@ -62,6 +74,16 @@ class World:
         return self.schedule.through(
             "look", lambda: set(ids) & set(self.records) - self.published, lambda: Unavailable("look")
         )
+
+    def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
+        del before, first
+        found = self.schedule.through(
+            "find",
+            lambda: [record for key, record in self.records.items() if key not in self.published],
+            lambda: Unavailable("find"),
+        )
+        if found:
+            yield found
 
     # The topics.
 
@@ -107,6 +129,11 @@ class Program:
     gate: MakeGate = Gate
     world: Callable[[Schedule], World] = World
     redo: Callable[[dict[str, Any], Gate], dict[str, Any]] = redrive.handle
+    sweep: type[Sweep] | None = None
+
+    def __str__(self) -> str:
+        more = ", sweep, and a stream that gives up" if self.sweep else ""
+        return f"gate, relay, redrive{more} ({self.announce}), pushes {' '.join(self.pushes)}"
 
     def __call__(self, schedule: Schedule) -> None:
         world = self.world(schedule)
@@ -120,9 +147,14 @@ class Program:
         persons = {_person(record) for record in world.records.values()}
         persons |= {_person(record) for record, _ in world.queue}
         assert acknowledged <= persons, "acknowledged, and neither stored nor spilled"
+        quiet = False
         for _ in range(_ROUNDS):
             self._relay(world)
             self._redrive(world)
+            self._sweep(world)
+            if quiet:
+                break
+            quiet = not world.stream and not world.queue and world.published >= set(world.records)
         assert not world.stream
         assert not world.queue
         assert len(world.writes) == len(set(world.writes)), "stored twice"
@@ -132,7 +164,16 @@ class Program:
         if not schedule.faults:
             assert len(world.told) == len(world.records), "announced twice without a fault"
 
+    def _sweep(self, world: World) -> None:
+        if self.sweep is None:
+            return
+        with suppress(Died, Unavailable):  # the next run takes it up
+            self.sweep(world, world, now=lambda: NOW + timedelta(days=2)).announce()
+
     def _relay(self, world: World) -> None:
+        if self.sweep and world.stream and world.schedule.outcome("stream") is not Outcome.DONE:
+            world.stream = []  # it gave up, or its day is over
+            return
         batch = list(dict.fromkeys(world.stream))
         later = NOW + timedelta(hours=1)
         runs = Relay(world, world, world, grace=30, now=lambda: later, sleep=lambda _: None)
@@ -164,12 +205,26 @@ def _person(record: Record) -> str:
 
 @pytest.mark.parametrize("announce", Announce)
 def test_a_push_and_its_repetition_survive_every_schedule(announce: Announce) -> None:
-    assert explore(Program(announce), 3) > 1_000
+    program = Program(announce)
+    assert sized(str(program), explore(program, 3)) > 1_000
 
 
 @pytest.mark.parametrize("announce", Announce)
 def test_two_happenings_with_one_identity_survive_every_schedule(announce: Announce) -> None:
-    assert explore(Program(announce, pushes=("7", "8")), 2) > 500
+    program = Program(announce, pushes=("7", "8"))
+    assert sized(str(program), explore(program, 2)) > 500
+
+
+@pytest.mark.parametrize("announce", Announce)
+def test_a_push_survives_every_schedule_with_a_stream_that_gives_up(announce: Announce) -> None:
+    program = Program(announce, pushes=("7",), sweep=Sweep)
+    assert sized(str(program), explore(program, 3)) > 1_000
+
+
+@pytest.mark.parametrize("announce", Announce)
+def test_a_push_and_its_repetition_survive_with_a_stream_that_gives_up(announce: Announce) -> None:
+    program = Program(announce, sweep=Sweep)
+    assert sized(str(program), explore(program, 2)) > 500
 
 
 # ─── Sabotage: each is found, and by a schedule with few faults ───────────────────────────────────────────────────
@@ -191,47 +246,6 @@ class WithoutConsistency(World):
         return set(ids) & set(self.writes[:-1]) - self.published
 
 
-class PublishesFirst(Gate):
-    """Announces before it records."""
-
-    def admit(self, record: Record) -> Admission:
-        try:
-            self._topics.publish(record)
-            new = self._store.record(record, self._announce) is None
-        except Unavailable:
-            self._spill.send(record, Step.RECORD)
-            return Admission.SPILLED
-        if new:
-            self._store.mark_published(record.id)
-        return Admission.ANNOUNCED
-
-
-class Swallows(Gate):
-    """Acknowledges what nobody kept."""
-
-    def admit(self, record: Record) -> Admission:
-        try:
-            return super().admit(record)
-        except NotKept:
-            return Admission.SPILLED
-
-
-class MarksFirst(Gate):
-    """Marks before it announces."""
-
-    def _announced(self, record: Record, admission: Admission) -> Admission:
-        if admission is not Admission.DUPLICATE:
-            self._mark(record)
-        return super()._announced(record, admission)
-
-
-class DropsPublish(Gate):
-    """Forgets the events that are stored and not announced."""
-
-    def redo(self, record: Record, step: Step) -> Admission:
-        return Admission.ANNOUNCED if step is Step.PUBLISH else super().redo(record, step)
-
-
 class SwallowingQueue(World):
     """A queue that says yes to whatever it does not take."""
 
@@ -240,14 +254,6 @@ class SwallowingQueue(World):
             super().send(record, step)
         except NotKept:
             return
-
-
-class ForgetsConflicts(Gate):
-    """Takes whatever has a known id for a repetition."""
-
-    def _recorded(self, record: Record) -> tuple[Admission, Record]:
-        new = self._store.record(record, self._announce) is None
-        return (Admission.RECORDED if new else Admission.DUPLICATE), record
 
 
 @pytest.mark.parametrize(
@@ -263,9 +269,14 @@ class ForgetsConflicts(Gate):
         Program(world=WithoutConsistency),
         Program(redo=lambda _batch, _gate: {"batchItemFailures": []}),
         Program(pushes=("7", "8"), gate=ForgetsConflicts),
+        Program(sweep=SilentSweep),
+        Program(Announce.STREAM, sweep=SilentSweep),
+        Program(sweep=IdleSweep),
+        Program(Announce.STREAM, sweep=IdleSweep),
     ],
     ids=lambda program: (
-        f"{program.gate.__name__} {program.world.__name__} {program.announce} {program.redo is redrive.handle}"
+        f"{program.gate.__name__} {program.world.__name__} {program.announce} "
+        f"{program.redo is redrive.handle} {program.sweep.__name__ if program.sweep else ''}"
     ),
 )
 def test_a_sabotage_is_found(program: Program) -> None:
@@ -277,11 +288,11 @@ def test_a_fault_of_each_kind_is_tried() -> None:
     seen: set[str] = set()
 
     def run(schedule: Schedule) -> None:
-        Program()(schedule)
+        Program(sweep=Sweep)(schedule)
         seen.update(schedule.calls[place] for place in schedule.faults if place < len(schedule.calls))
 
     explore(run, 2)
-    assert seen == {"put", "publish", "mark", "look", "spill"}
+    assert seen == {"put", "publish", "mark", "look", "spill", "stream", "find"}
 
 
 # ─── Two at once: the relay looks while the gate is between its record and its publish ────────────────────────────

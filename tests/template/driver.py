@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from moto import mock_aws
 
 from gatehouse import aws
 from gatehouse.edge import LambdaHandler
+from gatehouse.errors import Unavailable
 from gatehouse.events import (
     Alarm,
     AlarmKind,
@@ -86,7 +87,8 @@ class Calls:
             case ["dynamodb", _]:
                 names = [params["TableName"]] if "TableName" in params else list(params["RequestItems"])
                 # Of the table of records each role may have rows of its own.
-                found = [f"{self._arn(name)}{_row(params)}" for name in names]
+                index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+                found = [f"{self._arn(name)}{index}{_row(params)}" for name in names]
             case ["s3", _]:
                 found = [f"{self._arn(params['Bucket'])}/{params['Key']}"]
             case ["secretsmanager", _]:
@@ -366,10 +368,10 @@ def _send_images(function: Function, handler: LambdaHandler, calls: Calls) -> No
 
 def _queue(function: Function, calls: Calls) -> None:
     with started(function, calls) as handler:
-        _send_spilled(handler, calls)
+        _send_spilled(function, handler, calls)
 
 
-def _send_spilled(handler: LambdaHandler, calls: Calls) -> None:
+def _send_spilled(function: Function, handler: LambdaHandler, calls: Calls) -> None:
     messages = one_of_each_type()
 
     def send_picture(*failing: str) -> int:
@@ -390,12 +392,29 @@ def _send_spilled(handler: LambdaHandler, calls: Calls) -> None:
     assert send(Step.RECORD, "PutItem") == len(messages)
     assert send(Step.RECORD) == 0
     assert send(Step.RECORD) == 0
+    # The records are pending again, as the relay leaves what it spills.
+    _written(function.environment["EVENTS_TABLE"], Announce.INLINE, messages)
     assert send(Step.PUBLISH, "Publish") == len(messages)
     assert send(Step.PUBLISH, "UpdateItem") == 0
     assert send(Step.PUBLISH) == 0
 
 
-_DRIVERS: Final[Mapping[str, Driver]] = {"HttpApi": push, "DynamoDB": _stream, "SQS": _queue}
+def _schedule(function: Function, calls: Calls) -> None:
+    table = function.environment["EVENTS_TABLE"]
+    with started(function, calls) as handler:
+        _written(table, Announce.STREAM)
+        for failing in ("PublishBatch", "Query"):
+            calls.failing = {failing}
+            with pytest.raises(Unavailable):
+                handler({}, None)
+        calls.failing = {"UpdateItem"}
+        assert handler({}, None) == {"announced": len(Topic)}
+        calls.failing = set()
+        assert handler({}, None) == {"announced": len(Topic)}
+        assert handler({}, None) == {"announced": 0}
+
+
+_DRIVERS: Final[Mapping[str, Driver]] = {"HttpApi": push, "DynamoDB": _stream, "SQS": _queue, "Schedule": _schedule}
 
 
 def one_of_each_type() -> list[Record]:
@@ -415,13 +434,13 @@ def one_of_each_type() -> list[Record]:
     return records
 
 
-def _written(table: str, mode: Announce) -> list[Document]:
+def _written(table: str, mode: Announce, records: Sequence[Record] = ()) -> list[Document]:
     """Records as the stream shows them, written so long ago that the gate will not announce them any more."""
     client = boto3.client("dynamodb")
     for item in client.scan(TableName=table)["Items"]:
         client.delete_item(TableName=table, Key={"id": item["id"]})
     book = EventsTable(client, table, 3650, lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    for record in one_of_each_type():
+    for record in records or one_of_each_type():
         book.record(record, mode)
     return [
         {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": item}}

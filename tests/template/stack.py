@@ -163,6 +163,7 @@ _RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
         _arn("secretsmanager", f"secret:{name}-a1B2c3"), {"Id": _arn("secretsmanager", f"secret:{name}-a1B2c3")}
     ),
     "AWS::KMS::Key": lambda name: Physical(_key_id(name), {"Arn": _arn("kms", f"key/{_key_id(name)}")}),
+    "AWS::Events::Rule": lambda name: Physical(name, {"Arn": _arn("events", f"rule/{name}")}),
     "AWS::Logs::LogGroup": lambda name: Physical(name, {"Arn": _arn("logs", f"log-group:{name}:*")}),
     "AWS::S3::Bucket": lambda name: Physical(name.lower(), {"Arn": f"arn:aws:s3:::{name.lower()}"}),
     "AWS::SSM::Parameter": lambda name: Physical(name, {"Arn": _arn("ssm", f"parameter/{name}")}),

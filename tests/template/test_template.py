@@ -12,6 +12,7 @@ import pytest
 
 from gatehouse.events import UNREADABLE, Topic
 from gatehouse.settings import Settings
+from gatehouse.store import FORGOTTEN
 from gatehouse.telemetry import Count
 from ops import translate
 from tests.contract.vendors import vendors
@@ -210,6 +211,42 @@ def test_a_queue_tries_often_enough_and_its_dead_letters_live_longer(function: F
 
 
 @every_function
+def test_a_queue_forgets_nothing_in_silence(function: Function) -> None:
+    """G8: a message becomes a dead letter by being received; where nobody receives, it expires."""
+    alarms = [
+        (alarm["MetricName"], dimension["Value"])
+        for alarm in _STACK.of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+    ]
+    for source in function.events_of("SQS"):
+        queue = _queue(source["Queue"])
+        assert queue["MessageRetentionPeriod"] == 1_209_600, "the longest that there is"
+        name = source["Queue"].rpartition(":")[2]
+        assert ("ApproximateAgeOfOldestMessage", name) in alarms
+        dead = queue["RedrivePolicy"]["deadLetterTargetArn"].rpartition(":")[2]
+        assert ("ApproximateNumberOfMessagesVisible", dead) in alarms
+
+
+def test_the_sweep_is_over_before_the_next_one_and_somebody_hears_of_none_that_ends() -> None:
+    (sweep,) = (function for function in _FUNCTIONS if function.events_of("Schedule"))
+    assert [event["Schedule"] for event in sweep.events_of("Schedule")] == ["rate(15 minutes)"]
+    assert sweep.properties["Timeout"] <= 15 * 60
+    alarm = _STACK.of_type("AWS::CloudWatch::Alarm")["SweepAlarm"]
+    watched = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    assert {metric["MetricName"] for metric in watched} == {"Invocations", "Errors"}
+    assert {metric["Dimensions"][0]["Value"] for metric in watched} == {_STACK.physical(sweep.name).ref}
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_what_is_forgotten_is_older_than_the_relay_can_be_at_it_whatever_is_set() -> None:
+    (source,) = (source for function in _FUNCTIONS for source in function.events_of("DynamoDB"))
+    (relay,) = (function for function in _FUNCTIONS if function.events_of("DynamoDB"))
+    assert source["FunctionResponseTypes"]
+    longest = _PARAMETERS["RelayWindow"]["MaxValue"] + relay.properties["Timeout"]
+    assert longest <= FORGOTTEN.total_seconds()
+
+
+@every_function
 def test_an_event_source_keeps_to_lambdas_limits(function: Function) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html."""
     limits = {"DynamoDB": (10_000, 10_000), "SQS": (10_000, 10)}
@@ -249,11 +286,11 @@ def test_a_stream_that_cannot_be_worked_through_ends_in_a_queue(function: Functi
 # ─── Storage ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_book_has_the_id_as_its_only_key_and_two_narrow_indexes() -> None:
+def test_the_book_has_the_id_as_its_only_key_and_three_narrow_indexes() -> None:
     table = _STACK.of_type("AWS::DynamoDB::Table")[_BOOK]
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     indexes = table["GlobalSecondaryIndexes"]
-    assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 2
+    assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 3
     keys = {key["AttributeName"] for of in (table, *indexes) for key in of["KeySchema"]}
     assert {attribute["AttributeName"] for attribute in table["AttributeDefinitions"]} == keys
 

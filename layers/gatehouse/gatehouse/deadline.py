@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from functools import cache
@@ -73,6 +73,10 @@ class TimelyStore:
     def mark_published(self, record_id: str) -> None:
         """As `Store.mark_published`."""
         _within(self._deadline.left(), lambda: self._store.mark_published(record_id), "mark")
+
+    def pending(self, ids: Sequence[str]) -> set[str]:
+        """As `Store.pending`."""
+        return _within(self._deadline.left(), lambda: self._store.pending(ids), "look")
 
 
 class TimelyTopics:

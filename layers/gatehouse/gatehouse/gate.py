@@ -135,6 +135,9 @@ class Store(Protocol):
     def mark_published(self, record_id: str) -> None:
         """Says that it was announced. Raises `Unavailable`."""
 
+    def pending(self, ids: Sequence[str]) -> set[str]:
+        """Those of the records that have not been announced. Raises `Unavailable`."""
+
 
 class Topics(Protocol):
     """The port to the subscribers."""
@@ -333,10 +336,22 @@ class Gate:
         if step is Step.RECORD:
             admission, kept = self._recorded(record)
             return self._announced(kept, admission)
+        if not self._is_pending(record):
+            count(Count.DUPLICATE, record.vendor)
+            return Admission.DUPLICATE
         self._topics.publish(record)
         count(Count.PUBLISHED, record.vendor)
         self._mark(record)
         return Admission.ANNOUNCED
+
+    def _is_pending(self, record: Record) -> bool:
+        """Whether a stored event is still to be announced: the sweep, or this queue, may have done it meanwhile."""
+        try:
+            return bool(self._store.pending([record.id]))
+        except Unavailable as error:
+            # Twice is permitted, and late is not wanted.
+            log.warning("announced without a look", event_id=record.id, error=str(error))
+            return True
 
     def _recorded(self, record: Record) -> tuple[Admission, Record]:
         """Writes an event once; as a second one where its id is another happening's. Returns what was written.

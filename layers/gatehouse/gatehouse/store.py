@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 type Keys = list[dict[str, AttributeValueTypeDef]]
 
+FORGOTTEN = timedelta(minutes=15)
+"""Age of a record that nobody is at any more: above the relay's longest window, grace and patience together."""
+PENDING = "Pending"
+"""The index of what is not announced yet: sparse, since the mark takes an item out of it."""
+SHARDS = "0123456789abcdef"
+"""The index's partitions, by the last digit of an id: one alone would slow down every write of a burst."""
 _BATCH = 100  # keys a BatchGetItem takes: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -35,7 +41,8 @@ class EventsTable:
     An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
     written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (what tells it
     from another happening with the same id), `id_rule` (by which rule the id was made), `attempt` (which call wrote
-    it), `by_device`, `by_hour` and `occurred_at` (the two indexes) and `expires_at` (Unix seconds, for DynamoDB's TTL).
+    it), `by_device`, `by_hour` and `occurred_at` (two indexes), `pending` (as long as it is not announced: with
+    `recorded_at` the third index) and `expires_at` (Unix seconds, for DynamoDB's TTL).
     """
 
     def __init__(self, client: DynamoDBClient, table: str, retention_days: int, now: Callable[[], datetime]) -> None:
@@ -63,6 +70,7 @@ class EventsTable:
             "id": {"S": record.id},
             "event": {"S": record.body},
             "delivery": {"S": Delivery.PENDING},
+            "pending": {"S": record.id[-1]},
             "announce": {"S": announce},
             "by_hour": {"S": record.by_hour},
             "deciding": {"M": {path: {"S": word} for path, word in record.deciding.items()}},
@@ -103,7 +111,7 @@ class EventsTable:
             self._client.update_item(
                 TableName=self._table,
                 Key={"id": {"S": record_id}},
-                UpdateExpression="SET delivery = :published, published_at = :now",
+                UpdateExpression="SET delivery = :published, published_at = :now REMOVE pending",
                 # An item that has expired meanwhile does not come back as a torso.
                 ConditionExpression="attribute_exists(id)",
                 ExpressionAttributeValues={
@@ -135,20 +143,76 @@ class EventsTable:
                 keys = left
         return found
 
+    def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
+        """The records that were written before a moment and have not been announced, some at a time.
+
+        It takes as long as there are such records, however many others there are.
+
+        Args:
+            before: the moment.
+            first: the shard to begin with, so that not always the same ones come last.
+
+        Raises:
+            Unavailable: DynamoDB did not answer.
+        """
+        shards = SHARDS[first % len(SHARDS) :] + SHARDS[: first % len(SHARDS)]
+        for shard in shards:
+            for ids in self._waiting(shard, before):
+                if records := self._unannounced(ids):
+                    yield records
+
+    def _waiting(self, shard: str, before: datetime) -> Iterator[list[str]]:
+        """The ids that the index has; it is a moment behind the table, so they have to be looked at there."""
+        start: dict[str, AttributeValueTypeDef] = {}
+        while True:
+            more: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
+            try:
+                answer = self._client.query(
+                    TableName=self._table,
+                    IndexName=PENDING,
+                    KeyConditionExpression="pending = :shard AND recorded_at < :before",
+                    ExpressionAttributeValues={":shard": {"S": shard}, ":before": {"S": before.isoformat()}},
+                    Limit=_BATCH,
+                    **more,
+                )
+            except (ClientError, BotoCoreError) as error:
+                raise Unavailable(f"Query: {type(error).__name__}") from error
+            if found := [item["id"]["S"] for item in answer["Items"]]:
+                yield found
+            start = answer.get("LastEvaluatedKey", {})
+            if not start:
+                return
+
+    def _unannounced(self, ids: list[str]) -> list[Record]:
+        keys: Keys = [{"id": {"S": record_id}} for record_id in ids]
+        found: list[Record] = []
+        while keys:
+            items, left = self._items(keys, "id, delivery, event, deciding")
+            found += [_record(item) for item in items if item["delivery"]["S"] == Delivery.PENDING]
+            if len(left) == len(keys):
+                raise Unavailable("BatchGetItem: no key was processed")
+            keys = left
+        return found
+
     def _look(self, keys: Keys) -> tuple[set[str], Keys]:
         """The pending among some records, and those that DynamoDB left out: it answers in parts of 16 MB."""
+        items, left = self._items(keys, "id, delivery")
+        return {item["id"]["S"] for item in items if item["delivery"]["S"] == Delivery.PENDING}, left
+
+    def _items(self, keys: Keys, attributes: str) -> tuple[Keys, Keys]:
         try:
             answer = self._client.batch_get_item(
-                RequestItems={
-                    self._table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": "id, delivery"}
-                }
+                # Consistent: a record that is not there yet, by a read that is behind, would never be announced.
+                RequestItems={self._table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": attributes}}
             )
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"BatchGetItem: {type(error).__name__}") from error
-        pending = {
-            item["id"]["S"]
-            for item in answer["Responses"].get(self._table, [])
-            if item["delivery"]["S"] == Delivery.PENDING
-        }
         left = answer["UnprocessedKeys"].get(self._table)
-        return pending, [{"id": key["id"]} for key in left["Keys"]] if left else []
+        found: Keys = answer["Responses"].get(self._table, [])
+        return found, [{"id": key["id"]} for key in left["Keys"]] if left else []
+
+
+def _record(item: dict[str, Any]) -> Record:
+    """The record of an item."""
+    deciding = item.get("deciding", {}).get("M", {})
+    return Record(item["event"]["S"], {path: word["S"] for path, word in deciding.items()})

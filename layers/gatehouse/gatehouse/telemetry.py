@@ -29,6 +29,10 @@ class Count(StrEnum):
     SPILLED = "Spilled"
     NOT_KEPT = "NotKept"
     LEFT_TO_RELAY = "LeftToRelay"
+    REDONE = "Redone"
+    """Redone from the spill queue; also by `sender`."""
+    SWEPT = "Swept"
+    """Announced by the sweep: whoever should have is dead, or off."""
 
 
 # Only what is named by hand goes into a line: no event, no exception text of a library.

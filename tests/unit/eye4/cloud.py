@@ -126,12 +126,15 @@ class Bench:
     """The waits, in seconds; none of them passes."""
     sleep: Callable[[float], None] = lambda _: None
     """What happens meanwhile."""
+    customers: dict[str, Callable[["Bench"], Api | None]] = field(default_factory=dict)
+    """Those in the secret."""
     own: str = ""
     """Where files may lie, in place of the simulated cloud."""
 
     def __post_init__(self) -> None:
         self.api = self.api or Client(BodyLogin.model_validate(CUSTOMER["api"]), self.cloud.url)
         self.bucket = self.bucket or self.media
+        self.customers = self.customers or {"workshop": lambda bench: bench.api, "harbour": lambda _: None}
 
     @property
     def media(self) -> MediaFiles:
@@ -142,7 +145,7 @@ class Bench:
         """A new process' resolver."""
         assert self.bucket
         return Resolver(
-            api=lambda account: {"workshop": self.api, "harbour": None}[account],
+            api=lambda account: self.customers[account](self),
             downloads=Downloads(["*.eye4.cn"], self.limits, own=self.own or self.cloud.url),
             pending=self.files,
             bucket=self.bucket,

@@ -91,16 +91,17 @@ def test_any_message_is_read_back_as_it_came(files: PendingFiles, resource: Any)
 
 def test_copies_are_read_back_by_their_key_and_a_second_one_adds_to_the_first(files: PendingFiles) -> None:
     for name in ("001-image-a.jpg", "002-video-b.h264"):
-        files.copied(RECORDING, _copy(name))
+        files.copied(RECORDING, name, _copy(f"{name}-try"))
 
     copies = files.read(RECORDING).copies
-    assert copies == {f"eye4/eye4-1/{name}": _copy(name) for name in ("001-image-a.jpg", "002-video-b.h264")}
+    assert copies == {name: _copy(f"{name}-try") for name in ("001-image-a.jpg", "002-video-b.h264")}
 
 
 def test_a_hundred_copies_and_the_largest_message_fit_into_a_row(files: PendingFiles) -> None:
     files.arrived(RECORDING, {"Key": "x" * 65_000})
     for number in range(100):
-        files.copied(RECORDING, _copy(f"{number:03}-video-{'a' * 12}.h264"))
+        name = f"eye4/eye4-{'1' * 32}/{number:03}-video-{'a' * 12}"
+        files.copied(RECORDING, f"{name}.h264", _copy(f"{name}-{'b' * 16}.h264"))
 
     assert len(files.read(RECORDING).copies) == 100
 
@@ -108,7 +109,7 @@ def test_a_hundred_copies_and_the_largest_message_fit_into_a_row(files: PendingF
 def test_a_copy_that_is_noted_does_not_make_the_resource_message_one_that_came(
     files: PendingFiles, account: Aws
 ) -> None:
-    files.copied(RECORDING, _copy("a"))
+    files.copied(RECORDING, "a", _copy("a"))
 
     assert files.read(RECORDING).arrived_at is None
     _waits(account, "token-2")
@@ -132,7 +133,7 @@ def test_what_failed_is_known_to_the_next_attempt(files: PendingFiles) -> None:
 
 def test_a_row_that_began_with_an_attempt_or_a_copy_goes_as_well(files: PendingFiles, account: Aws) -> None:
     files.tried("a/1")
-    files.copied("a/2", Picture(role="image", key="k"))
+    files.copied("a/2", "k", Picture(role="image", key="k"))
 
     ends = {row(account, name)["expires_at"] for name in rows(account)}
     assert ends == {str(int((NOW + KEPT).timestamp()))}
@@ -235,7 +236,7 @@ def test_dynamodb_not_taking_a_call_is_said_to_be_so(account: Aws, operation: st
     files = PendingFiles(lambda: client, PENDING, lambda: NOW)
     calls: list[Callable[[], object]] = [lambda: files.read(RECORDING)]
     if operation == "update_item":
-        calls = [lambda: files.arrived(RECORDING, RESOURCE), lambda: files.copied(RECORDING, _copy("a"))]
+        calls = [lambda: files.arrived(RECORDING, RESOURCE), lambda: files.copied(RECORDING, "a", _copy("a"))]
     for call in calls:
         with Stubber(client) as stub:
             stub.add_client_error(operation, code)

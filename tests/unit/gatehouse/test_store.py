@@ -30,6 +30,7 @@ def test_a_record_is_written_whole(account: Aws) -> None:
         "id": {"S": RECORD.id},
         "event": {"S": RECORD.body},
         "delivery": {"S": "pending"},
+        "pending": {"S": RECORD.id[-1]},
         "announce": {"S": "inline"},
         "by_device": {"S": "acme#D1"},
         "by_hour": {"S": RECORD.by_hour},
@@ -106,6 +107,7 @@ def test_a_mark_says_when_by_the_clock_it_is_given(account: Aws) -> None:
     item = account.item(RECORD.id)
     assert item["delivery"] == {"S": "published"}
     assert item["published_at"] == {"S": "2026-07-01T12:00:00+00:00"}
+    assert "pending" not in item
 
 
 def test_a_record_that_has_expired_does_not_come_back_by_its_mark(account: Aws) -> None:
@@ -123,6 +125,87 @@ def test_pending_is_what_is_in_the_book_and_not_marked(account: Aws) -> None:
 
     assert table.pending(record.id for record in records) == {records[1].id}
     assert table.pending([]) == set()
+
+
+def test_what_is_pending_is_read_consistently(account: Aws) -> None:
+    """A stale "not there" would be a record that is never announced; moto would not notice."""
+    table = _table(account)
+    table.record(RECORD, "inline")
+    asked = calls(account.dynamodb, "dynamodb.BatchGetItem")
+
+    table.pending([RECORD.id])
+    list(table.forgotten(NOW + timedelta(hours=1)))
+
+    assert [call["RequestItems"][TABLE]["ConsistentRead"] for call in asked] == [True, True]
+
+
+# ─── What is forgotten ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _forgotten(account: Aws, before: datetime, first: int = 0) -> list[str]:
+    return [record.id for batch in _table(account).forgotten(before, first) for record in batch]
+
+
+def test_what_is_forgotten_is_old_and_pending_and_has_what_decides(account: Aws) -> None:
+    old = Record(some_record("old").body, {"person.id": "7"})
+    _table(account).record(old, "inline")
+    _table(account).record(some_record("published"), "stream")
+    _table(account).mark_published(some_record("published").id)
+    _table(account, lambda: NOW + timedelta(minutes=1)).record(some_record("young"), "inline")
+
+    ((found,),) = _table(account).forgotten(NOW + timedelta(minutes=1))
+    assert (found.id, found.body, found.deciding) == (old.id, old.body, old.deciding)
+
+
+def test_what_is_forgotten_is_found_without_looking_at_anything_else(account: Aws) -> None:
+    """G5, G8: it was a scan of the whole table."""
+    for number in range(120):
+        _table(account).record(some_record(str(number)), "inline")
+        if number % 40:
+            _table(account).mark_published(some_record(str(number)).id)
+    seen = calls(account.dynamodb, "dynamodb")
+
+    assert len(_forgotten(account, NOW + timedelta(days=1))) == 3
+    assert {call.get("IndexName", "") for call in seen} == {"Pending", ""}
+    assert sum(len(call["RequestItems"][TABLE]["Keys"]) for call in seen if "RequestItems" in call) == 3
+    assert sum("IndexName" in call for call in seen) == 16
+
+
+def test_of_many_that_are_forgotten_each_is_found_once_wherever_it_begins(account: Aws) -> None:
+    ids = set()
+    for number in range(450):
+        record = some_record(str(number))
+        ids.add(record.id)
+        _table(account).record(record, "stream")
+
+    for first in (0, 5, 15, 16):
+        found = _forgotten(account, NOW + timedelta(days=1), first)
+        assert len(found) == len(ids)
+        assert set(found) == ids
+        assert found[0][-1] == "0123456789abcdef"[first % 16]
+
+
+def test_more_than_a_page_of_one_shard_is_found(account: Aws) -> None:
+    ids = [record.id for number in range(3_000) if (record := some_record(str(number))).id[-1] == "7"][:130]
+    for number in range(3_000):
+        if (record := some_record(str(number))).id in ids:
+            _table(account).record(record, "stream")
+
+    assert sorted(_forgotten(account, NOW + timedelta(days=1))) == sorted(ids)
+
+
+def test_an_index_that_is_behind_the_table_brings_nothing_that_was_announced(account: Aws) -> None:
+    """Its entry goes a moment after the mark: what counts is the item."""
+    table = _table(account)
+    table.record(RECORD, "inline")
+    account.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"id": {"S": RECORD.id}},
+        UpdateExpression="SET delivery = :published",
+        ExpressionAttributeValues={":published": {"S": "published"}},
+    )
+
+    assert list(table.forgotten(NOW + timedelta(days=1))) == []
 
 
 def test_more_records_than_one_call_takes_are_asked_for_once_each(account: Aws) -> None:
@@ -144,6 +227,7 @@ def test_what_dynamodb_refuses_is_unavailable_and_says_why(account: Aws, code: s
         "put_item": lambda: table.record(RECORD, "inline"),
         "update_item": lambda: table.mark_published(RECORD.id),
         "batch_get_item": lambda: table.pending([RECORD.id]),
+        "query": lambda: list(table.forgotten(NOW)),
     }
     for method, call in attempts.items():
         with Stubber(account.dynamodb) as stub:
@@ -162,6 +246,8 @@ def test_a_table_that_cannot_be_reached_is_unavailable(account: Aws) -> None:
         table.mark_published(RECORD.id)
     with pytest.raises(Unavailable, match="BatchGetItem"):
         table.pending([RECORD.id])
+    with pytest.raises(Unavailable, match="Query"):
+        list(table.forgotten(NOW))
 
 
 def _answer(pending: Sequence[str], left: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.redrive.handler import handle
+from functions.redrive.handler import Senders, handle
 from gatehouse.events import Record
 from gatehouse.gate import Gate
 from gatehouse.media import Upload
@@ -58,6 +58,34 @@ def test_an_event_that_was_stored_and_not_published_is_published() -> None:
     assert store.published == {record.id}
 
 
+def test_an_event_that_was_announced_meanwhile_is_not_announced_again() -> None:
+    """By the sweep, or by this very message: it comes again, where its mark or its deletion was lost."""
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+    store.record(record, "inline")
+
+    handle({"Records": [_message(record, "publish")] * 2}, _gate(store, topics))
+
+    assert len(topics.messages) == 1
+
+
+def test_an_event_that_nobody_stored_is_not_announced() -> None:
+    """Whoever may write into the queue announces nothing by it that is not in the book."""
+    topics = FakeTopics()
+
+    assert handle({"Records": [_message(some_record(), "publish")]}, _gate(FakeStore(), topics)) == {
+        "batchItemFailures": []
+    }
+    assert not topics.messages
+
+
+def test_an_event_is_announced_also_while_the_table_does_not_say_whether_it_was() -> None:
+    topics = FakeTopics()
+
+    handle({"Records": [_message(some_record(), "publish")]}, _gate(FakeStore(down=True), topics))
+
+    assert len(topics.messages) == 1
+
+
 def test_an_event_that_is_redone_twice_is_one_record_and_one_message() -> None:
     store, topics, record = FakeStore(), FakeTopics(), some_record()
 
@@ -82,6 +110,7 @@ def test_in_announce_mode_stream_it_is_recorded_and_left_to_the_relay() -> None:
 )
 def test_what_is_still_not_taken_stays_in_the_queue(step: Step, store: FakeStore, topics: FakeTopics) -> None:
     records = [some_record("1"), some_record("2")]
+    store.records.update((record.id, record) for record in records)
 
     answer = handle({"Records": [_message(record, step) for record in records]}, _gate(store, topics))
 
@@ -188,3 +217,47 @@ def test_whoever_writes_into_the_queue_puts_nothing_else_into_the_bucket(key: st
 
     assert _redo(forged, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
     assert not album.pictures
+
+
+# ─── Who may spill ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_anybody_whom_iam_lets_send_may_spill_unless_some_are_named(output: Output) -> None:
+    """S5: enforced by a setting, off."""
+    store, topics, record = FakeStore(), FakeTopics(), some_record()
+
+    handle({"Records": [_message(record, "record")]}, _gate(store, topics))
+
+    assert len(topics.messages) == 1
+    (line,) = [line for line in output.lines if "Redone" in line]
+    assert (line["vendor"], line["sender"]) == ("acme", "other")
+
+
+@pytest.mark.parametrize("named", ["AROAEXAMPLE", "gatehouse-SunmiFunction", "AROAANOTHER,AROAEXAMPLE"])
+def test_who_is_named_by_role_or_function_may_spill_and_is_counted_by_that_name(named: str, output: Output) -> None:
+    topics = FakeTopics()
+
+    batch = {"Records": [_message(some_record(), "record")]}
+    assert handle(batch, _gate(FakeStore(), topics), Senders(named)) == {"batchItemFailures": []}
+
+    assert len(topics.messages) == 1
+    (line,) = [line for line in output.lines if "Redone" in line]
+    assert line["sender"] in named.split(",")
+
+
+@pytest.mark.parametrize("sender", ["AROAANOTHER:gatehouse-OtherFunction", "AIDAEXAMPLE", "", None])
+@pytest.mark.parametrize("step", ["record", "publish"])
+def test_what_somebody_else_spilled_stays_in_the_queue_where_some_are_named(
+    sender: str | None, step: str, output: Output
+) -> None:
+    store, topics = FakeStore(), FakeTopics()
+    message = _message(some_record(), step)
+    message["attributes"] = {} if sender is None else {"SenderId": sender}
+
+    answer = handle({"Records": [message]}, _gate(store, topics), Senders("AROAEXAMPLE"))
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message["messageId"]}]}
+    assert not store.records
+    assert not topics.messages
+    (line,) = output.logged
+    assert (line["error"], line.get("sender")) == ("NotOurSender", sender)

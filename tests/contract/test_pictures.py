@@ -1,0 +1,120 @@
+"""A picture is what its event says, and is never written over: for every vendor that has some, found by looking."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from functions.redrive.handler import handle as redrive
+from gatehouse.gate import Gate
+from gatehouse.media import Upload
+from tests import vendors as rigs
+from tests.builders import NOW, House, seconds, spilled
+from tests.fakes import FakeAlbum, FakeSpill
+from tests.vendors import Delivery, Pair
+
+
+@dataclass
+class OnceAlbum(FakeAlbum):
+    """A bucket in which nothing may be written over by anything else."""
+
+    def put(self, upload: Upload) -> None:
+        if not self.down:
+            before = self.pictures.get(upload.key)
+            assert before is None or before.data == upload.data, f"{upload.key} is written over"
+        super().put(upload)
+
+
+def _house(vendor: str) -> House[Any]:
+    house = rigs.rig(vendor).house()
+    house.album = OnceAlbum()
+    return house
+
+
+def _shapes_with_pictures() -> list[tuple[str, str]]:
+    found = []
+    for vendor in rigs.names():
+        for shape in rigs.rig(vendor).SHAPES:
+            house = _house(vendor)
+            house.send(rigs.rig(vendor).push(shape))
+            if house.album.pictures:
+                found.append((vendor, shape))
+    return found
+
+
+_SHAPES: Final = _shapes_with_pictures()
+_VENDORS: Final = sorted({vendor for vendor, _ in _SHAPES})
+
+
+def _pairs() -> list[tuple[str, Pair]]:
+    kinds = [(vendor, rigs.rig(vendor)) for vendor in _VENDORS]
+    return [(vendor, pair) for vendor, rig in kinds for pair in (*rig.DIFFERENT, *rig.SAME)]
+
+
+def _named(value: object) -> str:
+    return value.name if isinstance(value, Pair) else str(value)
+
+
+def _redriven(house: House[Any]) -> None:
+    """What waited in the spill queue is redone."""
+    if not house.spill.pictures:
+        return
+    gate = Gate(house.store, house.topics, FakeSpill(), house.announce, house.album)
+    assert redrive(spilled(house.spill), gate) == {"batchItemFailures": []}
+    house.spill = FakeSpill()
+
+
+def _is_as_told(house: House[Any]) -> int:
+    """That each event's pictures are in the bucket, to the byte; and how many there are."""
+    told = [picture for event in house.stored for picture in event["data"]["pictures"] if "key" in picture]
+    for picture in told:
+        data = house.album.pictures[picture["key"]].data
+        assert (picture["sha256"], picture["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert picture["sha256"] in picture["key"]
+        assert picture["bucket"] == house.album.bucket
+    for key, upload in house.album.pictures.items():
+        assert hashlib.sha256(upload.data).hexdigest() in key
+    return len(told)
+
+
+def _send(house: House[Any], *deliveries: Delivery) -> None:
+    for delivery in deliveries:
+        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+
+
+def test_some_vendors_have_pictures() -> None:
+    assert len(_VENDORS) > 1
+
+
+@pytest.mark.parametrize(("vendor", "shape"), _SHAPES)
+def test_a_picture_is_what_its_event_says_also_after_a_repetition_and_a_redrive(vendor: str, shape: str) -> None:
+    house = _house(vendor)
+    request = rigs.rig(vendor).push(shape)
+    house.album.down = True
+    assert house.send(request).status == 200
+    house.album.down = False
+    assert house.send(request).status == 200
+    _redriven(house)
+    assert house.send(request).status == 200
+
+    assert _is_as_told(house) > 0
+    assert len(house.stored) == rigs.rig(vendor).SHAPES[shape]
+
+
+@pytest.mark.parametrize(("vendor", "pair"), _pairs(), ids=_named)
+@pytest.mark.parametrize("late", [0, 1], ids=["the first waits", "the second waits"])
+def test_no_picture_is_written_over_by_another_terminal_another_happening_or_a_redrive(
+    vendor: str, pair: Pair, late: int
+) -> None:
+    """One of the two is redone when the other has long been there; what nobody can read is not, and is sent again."""
+    deliveries = (pair.first, pair.second)
+    house = _house(vendor)
+    for position, delivery in enumerate(deliveries):
+        house.album.down = position == late
+        assert house.send(delivery.request, NOW + seconds(delivery.after)).status in {200, 503}
+    house.album.down = False
+    _send(house, pair.second, pair.first)
+    _redriven(house)
+
+    _is_as_told(house)
