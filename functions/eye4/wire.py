@@ -4,7 +4,7 @@ Source: "Equipment Alarm Receiving and Access Process", chapters 2 to 4.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final
 from urllib.parse import unquote, unquote_plus
@@ -12,7 +12,7 @@ from urllib.parse import unquote, unquote_plus
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from gatehouse.accounts import Credentials, Key
-from gatehouse.reading import number, read_base64, read_form, read_json, whole
+from gatehouse.reading import is_nothing, number, read_base64, read_form, read_json, whole
 from gatehouse.wire import Message, Text, text
 
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
@@ -22,12 +22,10 @@ LOW_BATTERY: Final = "101"
 """The `action` that nothing is recorded of."""
 _MOST: Final = 8
 """Ids that one message is looked through for; a real one has three fields."""
-_NOTHING: Final = frozenset({"", "false", "na", "nan", "nil", "none", "null", "undefined", "void"})
-"""The words that encoders of other languages have for nothing, bare of brackets, dashes and blanks."""
 _SHORTEST: Final = 12
 """Letters and digits of a fileid; one on the wire has 40, and no encoder's word for nothing has so many and a digit."""
 _FIELDS: Final = frozenset({"action", "cover", "did", "electricity", "fileid", "payload", "type"})
-"""The names of an alarm, whose case and underscores do not count. Those of a resource message do: `Key` is not `key`."""
+"""The names of an alarm, whose case and underscores do not count. Those of a resource message do."""
 _MOST_FIELDS: Final = 32
 """Fields of custom data that is written as a form."""
 _NAMES: Final = ("Key", "key", "d009_id")
@@ -100,14 +98,14 @@ def _based(written: str) -> Any:
     return found if isinstance(found, dict | str) else None
 
 
-def _plain(written: str) -> Iterator[str]:
-    """A word as it is, and what it stands for where it is percent-encoded, as S3 does with the keys of its objects."""
+def _bare(written: str) -> str:
+    """What a word stands for where it is percent-encoded, as S3 does with the keys of its objects."""
     for _ in range(_WRAPPINGS):
-        yield written
         bare = unquote(written)
         if bare == written:
-            return
+            break
         written = bare
+    return written
 
 
 def _bare_names(value: Any) -> Any:
@@ -164,16 +162,8 @@ def _is_fileid(told: str) -> bool:
     By its form, since nobody knows all words for nothing, and one that is taken for an id makes all openings of a door
     one.
     """
-    *_, plain = _plain(told)
-    bare = "".join(filter(str.isalnum, plain))
+    bare = "".join(filter(str.isalnum, _bare(told)))
     return len(bare) >= _SHORTEST and any(digit in bare for digit in "123456789")
-
-
-def _is_nothing(cover: str) -> bool:
-    """Whether a cover is a word for nothing, `(null)`, `<nil>`, `N/A`, `-`, or zeros alone."""
-    *_, told = _plain(cover)
-    bare = "".join(filter(str.isalnum, told)).lower()
-    return bare in _NOTHING or not bare.strip("0")
 
 
 # ─── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -214,9 +204,8 @@ class Alarm(Message):
         if self.action == LOW_BATTERY:
             return None
         for told in (self.custom.fileid, self.beside.fileid):
-            *_, plain = _plain(told or "")
-            if _is_fileid(plain):
-                return "".join(plain.split())
+            if told and _is_fileid(told):
+                return "".join(_bare(told).split())
         return None
 
     @property
@@ -228,7 +217,7 @@ class Alarm(Message):
     def picture(self) -> str | None:
         """The address of the cover, wherever it stands."""
         covers = (self.custom.cover, self.beside.cover)
-        return next((cover for cover in covers if cover and not _is_nothing(cover)), None)
+        return next((cover for cover in covers if cover and not is_nothing(_bare(cover))), None)
 
 
 class Listed(Message):
@@ -273,7 +262,7 @@ def recording_ids(payload: JsonValue) -> list[str]:
     for name in _NAMES:
         value = message.get(name)
         if isinstance(value, str) and _is_fileid(value):
-            *_, written = _plain(value)
+            written = _bare(value)
             found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
     # Where there are too many, what has a fileid's form is kept before what has not.
     kept = sorted(filter(_is_fileid, found), key=_has_no_form)[:_MOST]
