@@ -7,7 +7,7 @@ import pytest
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.builders import NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
+from tests.builders import AT, NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
 from tests.styles import compact
 from tests.unit.conftest import Output
 
@@ -289,6 +289,21 @@ def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
     assert measurement["id"] != alarm["id"]
 
 
+@pytest.mark.parametrize("value", [2, 0.5, "2", "1.00", "T", "t", "Y", " y "])
+def test_a_leak_is_one_in_whatever_spelling(sensoro: House[Any], value: object) -> None:
+    assert sensoro.send(sensor_push(sensor_body({"leak": value}))).status == 200
+
+    assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
+
+
+@pytest.mark.parametrize("again", ["true", "TRUE", "True", 1, "1", "on", "T", 2])
+def test_a_leak_that_is_spelt_otherwise_when_it_is_sent_again_is_one_upload(sensoro: House[Any], again: object) -> None:
+    for value, late in ((True, 0), (again, 3)):
+        assert sensoro.send(sensor_push(sensor_body({"leak": value}), at=AT + late), NOW + seconds(late)).status == 200
+
+    assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
+
+
 def test_leak_and_smoke_at_once_are_two_alarms(sensoro: House[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"leak": True, "smoke": 1})))
 
@@ -323,7 +338,14 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
         ("smoke", -1, -1),
         ("leak", "normal", None),
         ("leak", -1, None),
-        ("leak", 2, None),
+        ("leak", 2, True),
+        ("leak", "1.00", True),
+        ("leak", "0.5", True),
+        ("leak", "0.00", False),
+        ("leak", "T", True),
+        ("leak", " y ", True),
+        ("leak", "F", False),
+        ("leak", "n", False),
         ("leak", {"value": True}, None),
         ("leak", [1], None),
         ("smoke", "normal", None),

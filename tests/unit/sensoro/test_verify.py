@@ -207,12 +207,19 @@ def test_the_secret_of_one_app_does_not_sign_for_another(sensoro: House[Any]) ->
     assert sensoro.send(_with(push, x_access_id=SENSORO_SAFE["app_id"])).reason == "wrong_signature"
 
 
-@pytest.mark.parametrize("app_id", ["654321", "", None, 654321, 123456.5, [], {"a": 1}, "123456 "])
+@pytest.mark.parametrize("app_id", ["654321", True, 654321, 123456.5, [], {"a": 1}, "123456 "])
 def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensoro: House[Any], app_id: object) -> None:
     answer = sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id}))
 
     assert (answer.status, answer.reason) == (401, "unknown_account")
     assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize("app_id", ["", " ", None])
+def test_an_app_id_of_nothing_is_none(sensoro: House[Any], app_id: object) -> None:
+    """The header has one, and it is signed by that app's secret."""
+    assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id})).status == 200
+    assert sensoro.event["data"]["account"] == "123456"
 
 
 def test_an_app_id_that_comes_as_a_number_agrees(sensoro: House[Any]) -> None:
