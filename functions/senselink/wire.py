@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, model_validator
 
-from gatehouse.accounts import Credentials, Key
+from gatehouse.accounts import Credentials, Key, Token
 from gatehouse.media import decode
 from gatehouse.reading import is_nothing, read_json, read_time, whole
 from gatehouse.wire import Code, DecisiveCode, Message, Number, Text, text
@@ -31,7 +31,7 @@ class Server(Credentials):
     """A SenseLink server: the tokens of its subscription, and how the listener reaches it."""
 
     server: str = Field(min_length=1)
-    tokens: tuple[Key, ...] = ()
+    tokens: tuple[Token, ...] = ()
     """Those in the path of its event subscription, each that is live."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
     """The address that the listener connects to: `wss://HOST:9000`."""

@@ -98,8 +98,9 @@ def decrypt(_push: Push, verified: Verified) -> JsonValue:
     said |= {name: _clean(value) for name, value in (("event", event), ("timestamp", timestamp)) if value is not None}
     if whole(event) == PRICE_CHANGED:
         # Its payload is documented nowhere: it is the same event whatever it is, so that it stays as the form has it.
-        said = _without_pictures(said, verified.images)
-        return said if cut is None else {**said, "payload": _without_pictures(_json_or_text(cut), verified.images)}
+        if cut is not None:
+            said["payload"] = _json_or_text(cut)
+        return _without_pictures(said, verified.images)
     payload = _payload(verified.signed, cut or "")
     if payload is None:
         raise NotReadable("payload is no JSON object")
@@ -116,9 +117,9 @@ def evidence(_push: Push, verified: Verified) -> bytes:
     The text has no quoting, so one signature covers many ways to cut it into fields (`a=1&b=2` may be one field or
     two): however it is cut, it is one push. And it is the same push whether its empty fields are signed or left out.
     """
-    begin, end = _span(verified.signed)
-    before, payload, after = verified.signed[:begin], verified.signed[begin:end], verified.signed[end:]
-    return f"{_filled(before)}{payload}{_filled(after)}".encode(errors=_AS_SIGNED)
+    before, payload, after = _split(verified.signed)
+    told = f"{_PAYLOAD}{payload}" if payload else ""
+    return f"{_filled(before)}{told}{_filled(after)}".encode(errors=_AS_SIGNED)
 
 
 def _filled(fields: str) -> str:
@@ -239,17 +240,16 @@ def _payload(signed: str, cut: str) -> dict[str, JsonValue] | None:
     return None if end is None else _object(rest[:end])
 
 
-def _span(signed: str) -> tuple[int, int]:
-    """Where in the signed text the payload begins and ends, however the form is cut.
+def _split(signed: str) -> tuple[str, str, str]:
+    """The signed text before the payload, the payload, and the text behind it, however the form is cut.
 
     Where it is no JSON, it goes on to the field that SUNMI has behind it.
     """
-    before, found, rest = signed.partition(_PAYLOAD)
-    begin = len(before) + len(found)
+    before, _, rest = signed.partition(_PAYLOAD)
     end = _end(rest)
     if end is None:
         end = max(rest.rfind(_BEHIND), 0)
-    return begin, begin + end
+    return before, rest[:end], rest[end:]
 
 
 def _end(rest: str) -> int | None:
@@ -288,12 +288,12 @@ def _clean(text: str) -> str:
     return text.encode(errors=_AS_SIGNED).decode(errors="replace")
 
 
-def _without_pictures[Told: JsonValue](value: Told, found: dict[str, Image | None]) -> Told:
+def _without_pictures(value: JsonValue, found: dict[str, Image | None]) -> JsonValue:
     """The same without the pictures in it, wherever they stand; each is decoded here, once.
 
     A picture is what has a printer's name for it, in any spelling, and a long text that is one, whatever its name.
     """
-    cleared: Any = _cleared(value, found)
+    cleared: JsonValue = _cleared(value, found)
     return None if cleared is _IS_PICTURE else cleared
 
 

@@ -878,7 +878,7 @@ def test_once_is_for_servers_that_have_lists_and_no_listener() -> None:
         {**alone, "server": "east"},
         {**alone, "server": "west", "app_secret": None},
         {**alone, "server": "south"},
-        {"server": "far", "tokens": ["t"]},
+        {"server": "far", "tokens": ["far-one-0123456789abcdef"]},
     ]
     known = [Server.model_validate(entry) for entry in entries]
 

@@ -144,6 +144,27 @@ def test_motion_type(sunmi: House[Any], motion_type: object, kind: str) -> None:
     assert (event["data"]["kind"], event["data"]["severity"], event["data"]["state"]) == (kind, "low", "raised")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(document.cookie)",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/1.mp4",
+        "http://localhost:8080/",
+        "https://videos.example.com@10.0.0.1/",
+        "file:///etc/passwd",
+        "no address",
+    ],
+)
+def test_a_video_that_leads_elsewhere_is_no_link(sunmi: House[Any], url: str) -> None:
+    # S15: a script's address reached the topic, and so whoever shows events.
+    sunmi.send(face_push({**MOTION, "video_url": url}, event=1010))
+
+    data = sunmi.event["data"]
+    assert data["links"] == []
+    assert data["payload"]["payload"]["video_url"] == url
+
+
 def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> None:
     sunmi.send(face_push(MOTION, event=1010))
 
@@ -331,6 +352,52 @@ def test_the_picture_of_a_receipt_goes_into_the_bucket_and_into_no_event(
     assert sunmi.album.pictures[picture["key"]].data == PICTURE
     assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
     assert "base64" not in json.dumps(sunmi.event)
+
+
+_DEEP: list[Any] = [
+    {**RECEIPT, "data": {"base64_image": IN_BASE64}},
+    {**RECEIPT, "data": [{"receipts": [{"Base64-Image": IN_BASE64}]}]},
+    {**RECEIPT, "base64Image": IN_BASE64},
+    {**RECEIPT, "BASE64_IMAGE": IN_BASE64},
+    {**RECEIPT, "data": json.dumps({"base64_image": IN_BASE64, "more": "m" * 200})},
+    {**RECEIPT, "logo": base64.b64encode(PICTURE + bytes(200)).decode()},
+    {**RECEIPT, "logos": ["data:image/png;base64," + base64.b64encode(PICTURE + bytes(200)).decode()]},
+]
+
+
+@pytest.mark.parametrize("event", [6002, 4100, 9999])
+@pytest.mark.parametrize("payload", _DEEP)
+def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: House[Any], payload: Any, event: int) -> None:
+    assert sunmi.send(face_push(payload, event=event)).status == 200
+
+    assert IN_BASE64[:20] not in json.dumps(sunmi.event)
+    (picture,) = sunmi.event["data"]["pictures"]
+    assert (picture["role"], picture["content_type"]) == ("receipt", "image/png")
+    assert sunmi.album.pictures[picture["key"]].data.startswith(PICTURE)
+
+
+@pytest.mark.parametrize("event", [6002, 4100])
+def test_a_picture_in_a_field_of_the_form_is_in_no_event(sunmi: House[Any], event: int) -> None:
+    assert sunmi.send(face_push(RECEIPT, event=event, base64_image=IN_BASE64)).status == 200
+
+    assert IN_BASE64 not in json.dumps(sunmi.event)
+    assert [one["role"] for one in sunmi.event["data"]["pictures"]] == ["receipt"]
+    assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
+
+
+def test_each_of_two_pictures_is_stored(sunmi: House[Any]) -> None:
+    other = base64.b64encode(PICTURE + b"2").decode()
+    sunmi.send(face_push({**RECEIPT, "base64_image": IN_BASE64, "b": {"base64_image": other}}, event=6002))
+
+    assert sorted(one["role"] for one in sunmi.event["data"]["pictures"]) == ["receipt", "receipt_2"]
+    assert len(sunmi.album.pictures) == 2
+
+
+def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: House[Any]) -> None:
+    text = json.dumps({"items": ["tea"] * 100})
+    sunmi.send(face_push({**RECEIPT, "text": text}, event=6001))
+
+    assert sunmi.event["data"]["payload"]["payload"]["text"] == text
 
 
 @pytest.mark.parametrize("text", ["§ no base64", ["a", "list"], {"a": "b"}, 7, True])

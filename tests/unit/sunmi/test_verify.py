@@ -509,6 +509,29 @@ def test_a_push_that_differs_in_one_field_is_another_event_and_so_is_a_retry_sig
     assert len(sunmi.stored) == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ('{"ipc_id":"1","name":"a&b=&c"}', '{"ipc_id":"1","name":"a&c"}'),
+        ('{"ipc_id":"1","video_url":"http://x/?a=1&b=&c=2"}', '{"ipc_id":"1","video_url":"http://x/?a=1&c=2"}'),
+        ('{"ipc_id":"1","name":"&random=&"}', '{"ipc_id":"1","name":"&"}'),
+        ("no json&b=&c", "no json&c"),
+    ],
+)
+@pytest.mark.parametrize("event", ["1010", "4100"])
+def test_payloads_that_differ_in_a_piece_without_a_value_are_two_events(
+    sunmi: House[Any], one: str, another: str, event: str
+) -> None:
+    """Only a field of the form may be left out where it is empty; the payload is one value, whatever is in it."""
+    for payload in (one, another, one):
+        fields = {**FIELDS, "event": event, "payload": payload, "sunmi_shop_no": ""}
+        assert sunmi.send(sunmi_form(fields, simulator.sign(fields, KEY))).status == 200
+        fields.pop("sunmi_shop_no")
+        assert sunmi.send(sunmi_form(fields, simulator.sign(fields, KEY))).status == 200
+
+    assert len(sunmi.stored) == 2
+
+
 # ─── What is no form ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
