@@ -176,6 +176,7 @@ def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> Non
 
 @pytest.mark.parametrize("ipc_id", ["928", 928, 928.0, " 928 "])
 def test_one_camera_is_one_device_in_all_its_events(sunmi: House[Any], ipc_id: object) -> None:
+    """Protocol A7: `ipc_id` is what all of them have."""
     sunmi.send(face_push({**MOTION, "ipc_id": ipc_id}, event=1010))
     sunmi.send(face_push({**FACE, "ipc_id": "928"}, event=2001))
 

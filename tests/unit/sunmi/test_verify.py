@@ -198,6 +198,7 @@ def test_the_order_of_the_fields_does_not_matter(sunmi: House[Any]) -> None:
 
 
 def test_a_form_that_ends_in_an_ampersand_is_read(sunmi: House[Any]) -> None:
+    """Reports 6: a trailing `&` is legal in a form."""
     push = face_push()
 
     assert sunmi.send(replace(push, body=b"&" + push.body.replace(b"&", b"&&") + b"&")).status == 200
@@ -213,6 +214,7 @@ def test_a_content_type_with_parameters_is_a_form(sunmi: House[Any]) -> None:
 
 
 def test_a_name_without_an_equals_sign_is_an_empty_field(sunmi: House[Any]) -> None:
+    """Reports 6: a name without `=` is legal in a form."""
     fields = {**FIELDS, "shop_id": ""}
     push = sunmi_form(fields, simulator.sign(fields, KEY))
 
@@ -224,6 +226,7 @@ def test_a_name_without_an_equals_sign_is_an_empty_field(sunmi: House[Any]) -> N
     "shop_id", ["M&S-12", "&", "a&b", "R&D=1", "a=b&c=d", "A&timestamp=1", "A&event=2", "A&shop_id=5", "A&payload=5"]
 )
 def test_a_shop_with_an_ampersand_in_its_id_is_a_site(sunmi: House[Any], shop_id: str) -> None:
+    """Reports 7: `&` in a value that is signed right."""
     assert sunmi.send(face_push(shop_id=shop_id)).status == 200
 
     data = sunmi.event["data"]
@@ -231,6 +234,7 @@ def test_a_shop_with_an_ampersand_in_its_id_is_a_site(sunmi: House[Any], shop_id
 
 
 def test_an_unknown_field_may_hold_an_ampersand(sunmi: House[Any]) -> None:
+    """Reports 7: `&` in a value that is signed right."""
     assert sunmi.send(face_push(company_name="Hand & Fuß", z="1&timestamp")).status == 200
     assert sunmi.event["data"]["payload"]["company_name"] == "Hand & Fuß"
 
