@@ -9,7 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from functions.sensoro.alarms import News, Sighting
 from functions.sensoro.verify import CHINA, Verified
-from functions.sensoro.wire import Push, leak
+from functions.sensoro.wire import Push, leak, said
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import (
     Alarm,
@@ -26,7 +26,7 @@ from gatehouse.events import (
     Severity,
 )
 from gatehouse.reading import is_no_number, number, read_time
-from gatehouse.wire import text, truth
+from gatehouse.wire import text
 
 _UNIT: Final = {
     "temperature": "Cel",
@@ -181,7 +181,7 @@ def _is_beyond_a_double(digits: str) -> bool:
 
 def _smoke(value: Any) -> _Value:
     found = number(value)
-    return truth(value) if found is None else found
+    return said(value) if found is None else found
 
 
 _READ: Final[Mapping[str, Callable[[Any], _Value]]] = {
@@ -198,7 +198,7 @@ def _is_smoke(value: Any, threshold: float) -> bool | None:
     """Whether a level, or a truth value, is one of smoke; a negative level is none."""
     level = number(value)
     if level is None:
-        return truth(value)
+        return said(value)
     return None if level < 0 else level > threshold
 
 

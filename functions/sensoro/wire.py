@@ -65,4 +65,10 @@ def leak(value: object) -> bool | None:
     level = number(value)
     if level is not None:
         return None if level < 0 else level > 0
-    return _LETTERS.get(value.strip().lower(), truth(value)) if isinstance(value, str) else truth(value)
+    return said(value)
+
+
+def said(value: object) -> bool | None:
+    """A truth value in whatever spelling, that of one letter included; None for anything else."""
+    letter = _LETTERS.get(value.strip().lower()) if isinstance(value, str) else None
+    return truth(value) if letter is None else letter

@@ -348,6 +348,8 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
         ("leak", " y ", True),
         ("leak", "F", False),
         ("leak", "n", False),
+        ("smoke", "Y", True),
+        ("smoke", "f", False),
         ("leak", {"value": True}, None),
         ("leak", [1], None),
         ("smoke", "normal", None),
