@@ -29,8 +29,10 @@ KEPT: Final = timedelta(days=400)
 """A row's life after the last upload: longer than a sensor may be silent whose alarm stands."""
 _ATTEMPTS: Final = 8
 """Pushes of one sensor that may change its row at the same time."""
-_MARKS: Final = 16
+_MARKS: Final = 64
 """Uploads of one sensor that are known again: the vendor's retry comes before the next but few."""
+_ENDS: Final = 16
+"""Uploads without an alarm whose times are known, for the end of one that comes late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
     if sighting.at < was.seen_at:
         row, told = _late(was, sighting, seen)
         return row, [*pending, *told]
-    off = () if sighting.on else (*was.off, sighting.at)[-_MARKS:]
+    off = () if sighting.on else (*was.off, sighting.at)[-_ENDS:]
     row = _next(was, seen_at=sighting.at, seen=seen, off=off)
     if sighting.on and not was.on:
         row = replace(row, on=True, episode=sighting.episode, raised_at=sighting.at, released_at=None, told=False)
@@ -200,7 +202,7 @@ def _late(was: Row, sighting: Sighting, seen: tuple[str, ...]) -> tuple[Row, lis
     if was.on or (was.released_at is not None and sighting.at <= was.released_at):
         return was, []
     if not sighting.on:
-        return _next(was, seen=seen, off=tuple(sorted((*was.off, sighting.at)))[-_MARKS:]), []
+        return _next(was, seen=seen, off=tuple(sorted((*was.off, sighting.at)))[-_ENDS:]), []
     ended = next((at for at in was.off if at > sighting.at), was.seen_at)
     row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
     return row, [*_raised(sighting), _released(row, sighting.quantity, ended)]

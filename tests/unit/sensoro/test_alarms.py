@@ -333,6 +333,20 @@ def test_a_replay_by_a_clock_that_is_ahead_silences_no_leak_to_come(house: House
     assert len(traces(house)) == 3
 
 
+@pytest.mark.parametrize("ahead", [0, 8 * 3600])
+def test_an_upload_that_is_signed_anew_is_known_by_its_mark(house: House[Any], ahead: int) -> None:
+    """Its nonce is then new, and tells nothing of when it was made."""
+    clock = int((AT + ahead) * 1000)
+    live(house, 0, clock, leak=True, msgId=1)
+    for second in range(1, 24):
+        live(house, second, clock + second * 1000, leak=second == 22)
+    live(house, 2000, clock, leak=True, msgId=1)
+    assert len(traces(house)) == 2
+
+    live(house, 2001, clock + 2_001_000, leak=True)
+    assert len(traces(house)) == 3
+
+
 @pytest.mark.parametrize("dry", [1, 2, 11])
 def test_an_alarm_that_comes_late_ended_with_the_first_upload_that_told_of_none(house: House[Any], dry: int) -> None:
     send(house, upload(1, leak=False), *(upload(20 + n, leak=False) for n in range(dry)), upload(10, leak=True))
