@@ -78,7 +78,7 @@ EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files", "FLOW
 SENSELINK: dict[str, Any] = {
     "server": "north",
     "tokens": ["north-one-0123456789abcdef", "north-two-0123456789abcdef"],
-    "url": "ws://192.0.2.20:9000",
+    "url": "wss://192.0.2.20:9000",
     "app_key": "0f3a9c71",
     "app_secret": "the-secret-of-0f3a9c71",
     "time_zone": "+09:00",

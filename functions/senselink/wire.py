@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, model_validator
 
@@ -47,6 +47,19 @@ class Server(Credentials):
     """The authority behind its certificate, as PEM, where it is none that everybody knows."""
     pictures: bool = False
     """The listener fetches the pictures that a message names."""
+    insecure: bool = False
+    """`ws://` and `http://` are meant: whoever is in between reads all, and may use a signature again."""
+
+    @model_validator(mode="after")
+    def _is_secure(self) -> Self:
+        plain = [
+            name
+            for name, address in (("url", self.url), ("api_url", self.api_url))
+            if address and not address.startswith(("wss:", "https:"))
+        ]
+        if plain and not self.insecure:
+            raise ValueError(f'{" and ".join(plain)} without TLS: takes "insecure": true')
+        return self
 
     @property
     def zone(self) -> tzinfo:
