@@ -52,7 +52,7 @@ def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> li
                 **receipt.common(device=alarm.did, occurred_at=None),
                 kind=kind,
                 severity=severity,
-                battery=alarm.custom.electricity,
+                battery=alarm.battery,
                 media="pending" if awaited else None,
                 recording_id=alarm.fileid,
                 links=(shown,) if shown else (),

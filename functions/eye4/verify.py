@@ -1,10 +1,11 @@
 """Eye4's authenticity: the header `guid`, fixed and the same for every push of a customer (chapter V, 3)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
@@ -21,6 +22,11 @@ one twice: what comes again in the same slot of this length is a repetition, wha
 _PARTS: Final = 4
 """Values of a header that a gateway joined; a sender has one or two."""
 
+_ENCODED: Final = ("{", "[", '"', "%", "e", "W", "I")
+"""The beginnings of JSON in a text: as it is, percent-encoded, or in base64."""
+_GUID_LENGTH: Final = 8
+"""Letters that a guid has at least; the vendor's have 32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -28,6 +34,7 @@ class Verified:
 
     account: str
     received_at: datetime
+    guid: str = field(default="", repr=False)
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
@@ -46,19 +53,51 @@ def verify(push: Push, accounts: Accounts) -> Verified:
         raise Rejected(Reason.MISSING_SIGNATURE, "eye4: the header guid is missing")
     # Each is looked for, also behind one that was found: the time it takes tells only how many came.
     known = [(customer.account, customer.guids) for customer in accounts.accounts]
-    found = [account for account in [holder(part, known) for part in sent] if account is not None]
+    found = [(account, part) for part in sent if (account := holder(part, known)) is not None]
     if not found:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "eye4: no customer in the secret has this guid")
-    return Verified(found[0], push.received_at)
+    account, guid = found[0]
+    return Verified(account, push.received_at, guid)
 
 
-def decrypt(push: Push, _verified: Verified) -> JsonValue:
-    """The body; nothing is encrypted here, and what is encoded twice is read."""
+def decrypt(push: Push, verified: Verified) -> JsonValue:
+    """The body; nothing is encrypted here, and what is encoded twice, or percent-encoded, is read.
+
+    A guid that it repeats is left out: it is all that makes a push authentic, and the event goes to others.
+    """
     try:
         payload: JsonValue = wire.unwrapped(read_json(push.body))
     except ValueError:
-        raise NotReadable("the body is not JSON") from None
-    return payload
+        payload = wire.unwrapped(push.body.decode(errors="replace"))
+        if isinstance(payload, str):
+            raise NotReadable("the body is not JSON") from None
+    return _without(payload, verified.guid)
+
+
+def _without(value: JsonValue, guid: str) -> JsonValue:
+    """The same without the fields that are called guid, and with nothing where the guid itself stands in a text."""
+    if isinstance(value, dict):
+        return {_cleared(name, guid): _without(inner, guid) for name, inner in value.items() if not _is_guid(name)}
+    if isinstance(value, list):
+        return [_without(inner, guid) for inner in value]
+    if not isinstance(value, str):
+        return value
+    inside = wire.unwrapped(value) if value.lstrip().startswith(_ENCODED) else value
+    if isinstance(inside, dict | list):
+        # A text stays the text that it is where there is nothing to leave out.
+        cleared = _without(inside, guid)
+        if cleared != inside:
+            return json.dumps(cleared)
+    return _cleared(value, guid)
+
+
+def _is_guid(name: str) -> bool:
+    return unquote(name).strip().replace("_", "").lower() == "guid"
+
+
+def _cleared(text: str, guid: str) -> str:
+    # A guid that is shorter than any of the vendor's is a word like another.
+    return text.replace(guid, "") if len(guid) >= _GUID_LENGTH else text
 
 
 def identity(payload: JsonValue, verified: Verified) -> list[str] | None:

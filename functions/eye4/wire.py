@@ -4,15 +4,15 @@ Source: "Equipment Alarm Receiving and Access Process", chapters 2 to 4.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from gatehouse.accounts import Credentials, Key
-from gatehouse.reading import number, read_json, whole
+from gatehouse.reading import is_nothing, number, read_base64, read_form, read_json, whole
 from gatehouse.wire import Message, Text, text
 
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
@@ -22,8 +22,12 @@ LOW_BATTERY: Final = "101"
 """The `action` that nothing is recorded of."""
 _MOST: Final = 8
 """Ids that one message is looked through for; a real one has three fields."""
-_NOTHING: Final = frozenset({"", "false", "na", "nan", "nil", "none", "null", "undefined", "void"})
-"""The words that encoders of other languages have for nothing, bare of brackets, dashes and blanks."""
+_SHORTEST: Final = 12
+"""Letters and digits of a fileid; one on the wire has 40, and no encoder's word for nothing has so many and a digit."""
+_FIELDS: Final = frozenset({"action", "cover", "did", "electricity", "fileid", "payload", "type"})
+"""The names of an alarm, whose case and underscores do not count. Those of a resource message do."""
+_MOST_FIELDS: Final = 32
+"""Fields of custom data that is written as a form."""
 _NAMES: Final = ("Key", "key", "d009_id")
 _WRAPPINGS: Final = 8
 """How often a value may be encoded within a value; the wire has two."""
@@ -75,37 +79,66 @@ def unwrapped(value: Any) -> Any:
 
 def _inside(written: str) -> Any:
     """What a string is an encoding of, by one step; None if it is none."""
+    # A form's `+` is a blank, but only where it is none of its own: the plain reading comes first.
+    for bare in dict.fromkeys((written, unquote(written), unquote_plus(written))):
+        try:
+            return read_json(bare)
+        except ValueError:
+            continue
+    bare = unquote(written)
+    return _based(written) if bare == written else bare
+
+
+def _based(written: str) -> Any:
+    """The object, or the text of one, that a string holds in base64; None if there is none."""
     try:
-        return read_json(written)
+        found = read_json(read_base64(written) or b"")
     except ValueError:
-        bare = unquote(written)
-        return None if bare == written else bare
+        return None
+    return found if isinstance(found, dict | str) else None
 
 
-def _plain(written: str) -> Iterator[str]:
-    """A word as it is, and what it stands for where it is percent-encoded, as S3 does with the keys of its objects."""
+def _bare(written: str) -> str:
+    """What a word stands for where it is percent-encoded, as S3 does with the keys of its objects."""
     for _ in range(_WRAPPINGS):
-        yield written
         bare = unquote(written)
         if bare == written:
-            return
+            break
         written = bare
+    return written
 
 
 def _bare_names(value: Any) -> Any:
-    """An object whose names are not percent-encoded."""
+    """An object whose names are not percent-encoded, and an alarm's in the page's spelling: `fileId` is `fileid`."""
     if not isinstance(value, dict):
         return value
+    bare = {name: _spelt(name) for name in value}
     # What is there plainly wins.
-    return {unquote(name): inner for name, inner in value.items() if "%" in name} | {
-        name: inner for name, inner in value.items() if "%" not in name
+    return {bare[name]: inner for name, inner in value.items() if bare[name] != name} | {
+        name: inner for name, inner in value.items() if bare[name] == name
     }
 
 
+def _spelt(name: str) -> str:
+    plain = unquote(name)
+    folded = plain.strip().replace("_", "").lower()
+    return folded if folded in _FIELDS else plain
+
+
 def _object(value: object) -> object:
-    """The custom data, which comes as an object or as a string that holds one."""
-    found = _bare_names(unwrapped(value))
+    """The custom data, which comes as an object or as a string that holds one, or is a form."""
+    found = unwrapped(value)
+    if isinstance(found, str):
+        found = _form(found)
+    found = _bare_names(found)
     return found if isinstance(found, dict) else {}
+
+
+def _form(written: str) -> object:
+    try:
+        return dict(read_form(written.encode(errors="replace"), _MOST_FIELDS, "replace"))
+    except ValueError:
+        return None
 
 
 def _code(value: object) -> str | None:
@@ -123,11 +156,14 @@ def _percent(value: object) -> float | int | None:
     return found if exactly is None else exactly
 
 
-def is_nothing(fileid: str) -> bool:
-    """Whether a fileid is a word for nothing, `(null)`, `<nil>`, `N/A`, `-`, or zeros alone."""
-    *_, told = _plain(fileid)
-    bare = "".join(filter(str.isalnum, told)).lower()
-    return bare in _NOTHING or not bare.strip("0")
+def _is_fileid(told: str) -> bool:
+    """Whether a text has the form of a fileid: `(null)`, `-1`, `[object Object]`, zeros and a short number have not.
+
+    By its form, since nobody knows all words for nothing, and one that is taken for an id makes all openings of a door
+    one.
+    """
+    bare = "".join(filter(str.isalnum, _bare(told)))
+    return len(bare) >= _SHORTEST and any(digit in bare for digit in "123456789")
 
 
 # ─── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,28 +183,41 @@ class Alarm(Message):
     type: Text = None
     action: Annotated[str | None, BeforeValidator(_code)] = None
     did: Text = None
-    cover: Text = None
     custom: Annotated[Custom, BeforeValidator(_object)] = Field(default=Custom(), alias="payload")
+    beside: Custom = Custom()
+    """The same fields, where they stand beside `payload` and not in it."""
 
     @classmethod
     def read(cls, payload: JsonValue) -> "Alarm":
         """The alarm in a message."""
-        return cls.model_validate(_bare_names(payload))
+        return cls.model_validate(payload)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _laid_out(cls, message: Any) -> Any:
+        found = _bare_names(message)
+        return {**found, "beside": found} if isinstance(found, dict) else found
 
     @property
     def fileid(self) -> str | None:
         """The recording that is to come, if there is one; the page breaks it by spaces, the wire does not."""
         if self.action == LOW_BATTERY:
             return None
-        *_, told = _plain(self.custom.fileid or "")
-        told = "".join(told.split())
-        return None if is_nothing(told) else told
+        for told in (self.custom.fileid, self.beside.fileid):
+            if told and _is_fileid(told):
+                return "".join(_bare(told).split())
+        return None
+
+    @property
+    def battery(self) -> float | int | None:
+        """The charge in per cent, wherever it stands."""
+        return self.beside.electricity if self.custom.electricity is None else self.custom.electricity
 
     @property
     def picture(self) -> str | None:
         """The address of the cover, wherever it stands."""
-        covers = (self.custom.cover, self.cover)
-        return next((cover for cover in covers if cover and not is_nothing(cover)), None)
+        covers = (self.custom.cover, self.beside.cover)
+        return next((cover for cover in covers if cover and not is_nothing(_bare(cover))), None)
 
 
 class Listed(Message):
@@ -212,11 +261,11 @@ def recording_ids(payload: JsonValue) -> list[str]:
     found: dict[str, None] = {}
     for name in _NAMES:
         value = message.get(name)
-        if isinstance(value, str) and not is_nothing(value):
-            *_, written = _plain(value)
+        if isinstance(value, str) and _is_fileid(value):
+            written = _bare(value)
             found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
     # Where there are too many, what has a fileid's form is kept before what has not.
-    kept = sorted(filter(lambda recording: not is_nothing(recording), found), key=_has_no_form)[:_MOST]
+    kept = sorted(filter(_is_fileid, found), key=_has_no_form)[:_MOST]
     return [recording for recording in found if recording in kept]
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, model_validator
 
 from gatehouse.accounts import Credentials, Key, Token
-from gatehouse.reading import read_json, read_time, whole
+from gatehouse.media import decode
+from gatehouse.reading import is_nothing, read_json, read_time, whole
 from gatehouse.wire import Code, DecisiveCode, Message, Number, Text, text
 
 # ─── The secret ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,22 +170,36 @@ class Kind(IntEnum):
     ALARM = 30100
 
 
-_NO_ID: Final = frozenset({"null", "(null)", "none", "nil", "undefined", "nan"})
-
-
 def _identifier(value: object) -> str | None:
     """An id as its digits; None for what is the id of nothing: 0, a negative number, a nil in words, nil UUIDs."""
+    word = _name(value)
+    number = whole(word)
+    return word if word is None or number is None or word.isdecimal() else str(number)
+
+
+def _name(value: object) -> str | None:
+    """An id that need be no number, as it is; None for what is the id of nothing."""
     word = text(value)
-    if word is None or word.lower() in _NO_ID or not word.strip("0-."):
-        return None
-    number = whole(value)
-    if number is None or word.isdecimal():
-        return word
-    return str(number) if number > 0 else None
+    return None if is_nothing(word) else word
 
 
 type Identifier = Annotated[str | None, BeforeValidator(_identifier)]
 """An id of the server's; absent where it is the id of nothing."""
+
+type Name = Annotated[str | None, BeforeValidator(_name)]
+"""An id of a device's, in whatever letters; absent where it is the id of nothing."""
+
+
+def _reference(value: object) -> str | None:
+    word = text(value)
+    return None if word is None or len(word) > LONGEST_REFERENCE or is_nothing(word) else word
+
+
+LONGEST_REFERENCE: Final = 200
+"""Characters of an id of a picture, which has 24; what is longer is the picture itself, and no id."""
+
+type Reference = Annotated[str | None, BeforeValidator(_reference)]
+"""The server's id of a picture."""
 
 
 class Group(Told):
@@ -236,10 +251,10 @@ class AccessRecord(Told):
     mask: Code = _called("mask")
     job_number: Text = _called("jobNumber")
     card: Text = _called("icNumber", "userIcNumber")
-    avatar: Text = _called("avatar", "originAvatar")
-    sign_avatar: Text = _called("signAvatar", "capturePicture")
-    sign_bg_avatar: Text = _called("signBgAvatar", "captureBgPicture")
-    doc_photo: Text = _called("docPhoto")
+    avatar: Reference = _called("avatar", "originAvatar")
+    sign_avatar: Reference = _called("signAvatar", "capturePicture")
+    sign_bg_avatar: Reference = _called("signBgAvatar", "captureBgPicture")
+    doc_photo: Reference = _called("docPhoto")
 
     @property
     def device(self) -> str | None:
@@ -309,7 +324,7 @@ class AlarmRecord(Told):
     code: Code = _called("code")
     description: Text = _called("description")
     status: Code = _called("status")
-    trace_id: Text = _called("traceId")
+    trace_id: Name = _called("traceId")
     device_ldid: Text = _called("deviceLdid")
     sn: Text = _called("sn")
     device_sn: Text = _called("deviceSn")
@@ -317,7 +332,7 @@ class AlarmRecord(Told):
     device_location: Text = _called("deviceLocation", "location")
     alarm_time: Text = _called("alarmTime")
     release_time: Text = _called("releaseTime")
-    alarm_photo: Text = _called("alarmPhoto")
+    alarm_photo: Reference = _called("alarmPhoto")
     release_option: Code = _called("resloveOption", "resolveOption")
     """The vendor's spelling is the first."""
 
@@ -431,10 +446,62 @@ def _said(value: Any) -> Any:
     return str(value) if isinstance(value, bool) else text(value)
 
 
-def pictures(message: bytes) -> list[tuple[str, str]]:
+def message(content: bytes) -> JsonValue:
+    """A message, also one that was made into JSON twice, or that has a byte order mark for each time.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    found = read_json(_MARKS.sub(b"", content))
+    for _ in range(_WRAPPINGS):
+        if not isinstance(found, str):
+            break
+        try:
+            found = read_json(found.lstrip("\ufeff"))
+        except ValueError:
+            break
+    return found
+
+
+_MARKS: Final = re.compile(rb"\A(?:\xef\xbb\xbf)+")
+_WRAPPINGS: Final = 8
+"""How often a message may be JSON within JSON; one that was seen was so once."""
+
+
+def without_pictures(value: Any) -> Any:
+    """The same without the pictures that are in it themselves, where ids of them should be."""
+    if isinstance(value, Mapping):
+        return {name: without_pictures(inner) for name, inner in value.items() if not _is_picture(name, inner)}
+    if isinstance(value, list):
+        return [without_pictures(inner) for inner in value if not _is_picture("", inner)]
+    inside = _encoded(value) if isinstance(value, str) and len(value) > LONGEST_REFERENCE else None
+    if isinstance(inside, dict | list) and (cleared := without_pictures(inside)) != inside:
+        return cleared
+    return value
+
+
+def _is_picture(name: str, value: object) -> bool:
+    if not isinstance(value, str) or len(value) <= LONGEST_REFERENCE:
+        return False
+    if _bare(name) in _PICTURES:
+        return True
+    found = decode(value)
+    return found is not None and found.content_type.startswith("image/")
+
+
+_PICTURES: Final = frozenset(
+    _bare(name)
+    for model in RECORDS.values()
+    for own, names in _choices(model).items()
+    if own in {"avatar", "sign_avatar", "sign_bg_avatar", "doc_photo", "alarm_photo"}
+    for name in names
+)
+
+
+def pictures(content: bytes) -> list[tuple[str, str]]:
     """The pictures that a message names, by role, with the server's ids of them."""
     try:
-        found = read(read_json(message))
+        found = read(message(content))
     except ValueError:
         return []
     return [] if found is None else found.pictures()

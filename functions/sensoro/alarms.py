@@ -29,8 +29,10 @@ KEPT: Final = timedelta(days=400)
 """A row's life after the last upload: longer than a sensor may be silent whose alarm stands."""
 _ATTEMPTS: Final = 8
 """Pushes of one sensor that may change its row at the same time."""
-_MARKS: Final = 16
+_MARKS: Final = 64
 """Uploads of one sensor that are known again: the vendor's retry comes before the next but few."""
+_ENDS: Final = 16
+"""Uploads without an alarm whose times are known, for the end of one that comes late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,11 @@ class Sighting:
     quantity: str
     on: bool
     at: datetime
-    """When: by the vendor's clock, but never later than it arrived, since nothing else would count any more."""
+    """When it was made, for the order: by the sensor's clock, if that is believed, but no later than it was signed."""
     push: str
     """The identity of the push."""
+    told_at: datetime | None = None
+    """When it was made, for the events, where that is not `at`: a clock may be ahead of the signature."""
 
     @property
     def mark(self) -> str:
@@ -71,6 +75,8 @@ class Row:
     """When the newest upload was made that told of it."""
     seen: tuple[str, ...] = ()
     """The marks of the last uploads, so that each counts once; of those of one time the last to come is the newest."""
+    off: tuple[datetime, ...] = ()
+    """When the last uploads were made that told of no alarm, since there was one: what comes late ended by then."""
     episode: str | None = None
     """The last alarm; None as long as there was none."""
     raised_at: datetime | None = None
@@ -88,8 +94,8 @@ class News:
     quantity: str
     state: AlarmState
     episode: str
-    at: datetime | None = None
-    """When it happened; None where the push at hand tells of its own."""
+    at: datetime
+    """When it happened."""
 
 
 class Rows(Protocol):
@@ -177,21 +183,29 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
     if sighting.mark in was.seen or sighting.episode == was.episode:
         return was, pending
     seen = (*was.seen, sighting.mark)[-_MARKS:]
-    row = _next(was, seen_at=sighting.at, seen=seen) if sighting.at >= was.seen_at else was
-    if row is was:
-        unknown = sighting.on and not was.on and (was.released_at is None or sighting.at > was.released_at)
-        if not unknown:
-            return was, pending
-        ended = was.seen_at
-        row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
-        return row, [*pending, *_raised(sighting), _released(row, sighting.quantity, ended)]
+    if sighting.at < was.seen_at:
+        row, told = _late(was, sighting, seen)
+        return row, [*pending, *told]
+    off = () if sighting.on else (*was.off, sighting.at)[-_ENDS:]
+    row = _next(was, seen_at=sighting.at, seen=seen, off=off)
     if sighting.on and not was.on:
         row = replace(row, on=True, episode=sighting.episode, raised_at=sighting.at, released_at=None, told=False)
         return row, [*pending, *_raised(sighting)]
     if was.on and not sighting.on:
         row = replace(row, on=False, released_at=sighting.at, told=False)
-        return row, [*pending, _released(row, sighting.quantity, None)]
+        return row, [*pending, _released(row, sighting.quantity, sighting.told_at or sighting.at)]
     return row, pending
+
+
+def _late(was: Row, sighting: Sighting, seen: tuple[str, ...]) -> tuple[Row, list[News]]:
+    """The same after a sighting that is older than the newest."""
+    if was.on or (was.released_at is not None and sighting.at <= was.released_at):
+        return was, []
+    if not sighting.on:
+        return _next(was, seen=seen, off=tuple(sorted((*was.off, sighting.at)))[-_ENDS:]), []
+    ended = next((at for at in was.off if at > sighting.at), was.seen_at)
+    row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
+    return row, [*_raised(sighting), _released(row, sighting.quantity, ended)]
 
 
 def _next(row: Row, **changes: Any) -> Row:
@@ -202,15 +216,15 @@ def _pending(row: Row, quantity: str) -> list[News]:
     """What should have been told before, by a push that may never have come so far."""
     if row.told or row.episode is None:
         return []
-    raised = News(quantity, AlarmState.RAISED, row.episode, row.raised_at)
-    return [raised] if row.on else [raised, _released(row, quantity, row.released_at)]
+    raised = News(quantity, AlarmState.RAISED, row.episode, row.raised_at or row.seen_at)
+    return [raised] if row.on else [raised, _released(row, quantity, row.released_at or row.seen_at)]
 
 
 def _raised(sighting: Sighting) -> list[News]:
-    return [News(sighting.quantity, AlarmState.RAISED, sighting.episode)]
+    return [News(sighting.quantity, AlarmState.RAISED, sighting.episode, sighting.told_at or sighting.at)]
 
 
-def _released(row: Row, quantity: str, at: datetime | None) -> News:
+def _released(row: Row, quantity: str, at: datetime) -> News:
     return News(quantity, AlarmState.RELEASED, row.episode or "", at)
 
 
@@ -277,6 +291,7 @@ def _item(row: Row) -> dict[str, AttributeValueTypeDef]:
         "revision": {"N": str(row.revision)},
         "seen_at": {"S": written(row.seen_at)},
         "seen": {"L": [{"S": mark} for mark in row.seen]},
+        "off": {"L": [{"S": written(moment)} for moment in row.off]},
     }
     if row.episode is not None:
         item["episode"] = {"S": row.episode}
@@ -292,6 +307,7 @@ def _row(item: dict[str, AttributeValueTypeDef]) -> Row:
         on=item["on"]["BOOL"],
         seen_at=datetime.fromisoformat(item["seen_at"]["S"]),
         seen=tuple(mark["S"] for mark in item["seen"]["L"]),
+        off=tuple(datetime.fromisoformat(moment["S"]) for moment in item["off"]["L"]),
         episode=item["episode"]["S"] if "episode" in item else None,
         told=item["told"]["BOOL"],
         revision=int(item["revision"]["N"]),

@@ -45,9 +45,7 @@ class Sensors:
         In safe mode the answer is empty: "some events need to be responded, and this has to be encrypted", says the
         page, not which and with what, and an empty answer says least.
         """
-        seen = normalise.sightings(
-            payload, verified, _identity(push, verified, payload), push.received_at, self._smoke_threshold
-        )
+        seen = normalise.sightings(payload, verified, _identity(push, verified, payload), self._smoke_threshold)
         news, untold = self._alarms.changed(seen)
         keep(partial(normalise.normalise, news=news))
         self._alarms.told(untold)

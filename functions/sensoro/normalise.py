@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import JsonValue, ValidationError
 
 from functions.sensoro.alarms import News, Sighting
 from functions.sensoro.verify import CHINA, Verified
-from functions.sensoro.wire import Push
+from functions.sensoro.wire import Push, leak, said
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import (
     Alarm,
@@ -26,7 +26,7 @@ from gatehouse.events import (
     Severity,
 )
 from gatehouse.reading import is_no_number, number, read_time
-from gatehouse.wire import text, truth
+from gatehouse.wire import text
 
 _UNIT: Final = {
     "temperature": "Cel",
@@ -40,6 +40,8 @@ _ALARM: Final = {
     "leak": (AlarmKind.LEAK, Severity.HIGH),
     "smoke": (AlarmKind.SMOKE, Severity.CRITICAL),
 }
+_BELIEVED: Final = timedelta(days=1)
+"""How far a sensor's clock may be from the platform's, where it is about an alarm."""
 _RESULT: Final[dict[int | None, Result]] = {0: Result.SUCCESS, 1: Result.FAILURE}
 
 
@@ -63,16 +65,13 @@ def normalise(payload: JsonValue, receipt: Receipt, news: Sequence[News] = ()) -
     raise NotUnderstood("type is neither text nor event")
 
 
-def sightings(
-    payload: JsonValue, verified: Verified, identity: str, received_at: datetime, smoke_threshold: float
-) -> list[Sighting]:
+def sightings(payload: JsonValue, verified: Verified, identity: str, smoke_threshold: float) -> list[Sighting]:
     """How a push says that leak and smoke are; what cannot be read says neither that it is on nor that it is off.
 
     Args:
         payload: the push in the clear; of another than of sensor data there are none.
         verified: whose it is, and when it was signed.
         identity: the push's.
-        received_at: when it arrived.
         smoke_threshold: what is above is smoke.
     """
     try:
@@ -81,14 +80,24 @@ def sightings(
         return []
     if push.type != "text" or push.data is None:
         return []
-    found = {"leak": truth(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
-    # A push without a time happened no later than it was signed, so that its repetition is no later either.
-    at = min(_time(push.created_time) or verified.signed_at, received_at)
+    found = {"leak": leak(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
+    happened_at = _believed(push, verified.signed_at)
+    # Its repetition, which has the same signature, is then no newer; and a clock that is ahead hides nothing to come.
+    at = min(happened_at, verified.signed_at)
     return [
-        Sighting(verified.account, push.sn, quantity, on, at, identity)
+        Sighting(verified.account, push.sn, quantity, on, at, identity, happened_at)
         for quantity, on in found.items()
         if on is not None
     ]
+
+
+def _believed(push: Push, signed_at: datetime) -> datetime:
+    """When an upload was made: by the sensor's clock, unless that is off by more than a day; then when it was signed.
+
+    A clock that fell back to where it began would make each upload older than what is known.
+    """
+    created = _time(push.created_time)
+    return signed_at if created is None or abs(created - signed_at) > _BELIEVED else created
 
 
 def _sensor_data(push: Push, receipt: Receipt, news: Sequence[News]) -> list[CloudEvent]:
@@ -121,7 +130,7 @@ def _alarm(push: Push, receipt: Receipt, news: News, battery: float | None) -> C
         received_at=receipt.received_at,
         payload=None,
     )
-    common = receipt.common(device=push.sn, occurred_at=news.at or _time(push.created_time))
+    common = receipt.common(device=push.sn, occurred_at=news.at)
     return alarm.event(
         Alarm(**common, kind=kind, severity=severity, state=news.state, trace_id=news.episode, battery=battery),
         news.state,
@@ -172,13 +181,13 @@ def _is_beyond_a_double(digits: str) -> bool:
 
 def _smoke(value: Any) -> _Value:
     found = number(value)
-    return truth(value) if found is None else found
+    return said(value) if found is None else found
 
 
 _READ: Final[Mapping[str, Callable[[Any], _Value]]] = {
     **dict.fromkeys(("temperature", "humidity", "light", "ch4", "pm2_5", "battery", "interval"), _number),
     "smoke": _smoke,
-    "leak": truth,
+    "leak": leak,
     "customer": text,
     "lonlat": lambda _: None,  # it is the position
 }
@@ -189,7 +198,7 @@ def _is_smoke(value: Any, threshold: float) -> bool | None:
     """Whether a level, or a truth value, is one of smoke; a negative level is none."""
     level = number(value)
     if level is None:
-        return truth(value)
+        return said(value)
     return None if level < 0 else level > threshold
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from functions.sensoro import javascript
+from functions.sensoro import javascript, wire
 from functions.sensoro.wire import Account, Accounts
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
@@ -28,6 +28,7 @@ _NO_ID: Final = frozenset({"", "null", "(null)", "nil", "none", "undefined", "na
 """What other languages' encoders write for nothing."""
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """RFC 8259 §6."""
+_TRUTHS: Final = frozenset({"true", "false"})
 _LONGEST: Final = 400
 """Digits of a number; text that is longer is none."""
 _TOLD: Final = {"text": ("data", "encryptData"), "event": ("resultCode", "resultData", "encryptData")}
@@ -114,7 +115,7 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
     if body is None:
         raise NotReadable("the body is no JSON object")
-    if "appId" in body and _app_id(body["appId"]) != verified.app.app_id:
+    if not _is_blank(body.get("appId")) and _app_id(body["appId"]) != verified.app.app_id:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensoro: appId and X-ACCESS-ID do not agree")
     if not _is_filled(cipher) or not verified.app.app_keys:
         return body
@@ -140,6 +141,11 @@ def _body(push: Push) -> dict[str, JsonValue] | None:
 def _is_filled(cipher: JsonValue) -> bool:
     """Whether something is encrypted: in plain mode the field is there and empty."""
     return bool(cipher.strip() if isinstance(cipher, str) else cipher)
+
+
+def _is_blank(app_id: JsonValue) -> bool:
+    """Whether no app is named: the header names one, and that is signed as well."""
+    return app_id is None or (isinstance(app_id, str) and not app_id.strip())
 
 
 def _app_id(value: JsonValue) -> str | None:
@@ -227,7 +233,11 @@ def _told(body: dict[str, Any], msg_id: str | None) -> JsonValue:
     if names is None:
         return {name: value for name, value in body.items() if name not in _VOLATILE}
     # Without keys the cipher text is all there is; a message id then tells it from another, its random bytes do not.
-    return {name: body.get(name) for name in names if name not in _VOLATILE or msg_id is None}
+    told = {name: body.get(name) for name in names if name not in _VOLATILE or msg_id is None}
+    data = told.get("data")
+    if isinstance(data, dict) and (leak := wire.leak(data.get("leak"))) is not None:
+        told["data"] = {**data, "leak": leak}
+    return told
 
 
 def _spelled(value: Any) -> str:
@@ -240,6 +250,8 @@ def _alike(value: JsonValue) -> JsonValue:
         return {name: _alike(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_alike(inner) for inner in value]
+    if isinstance(value, str) and value.lower() in _TRUTHS:
+        return value.lower() == "true"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number and not (isinstance(value, str) and len(value) <= _LONGEST and _NUMBER.fullmatch(value)):
         return value

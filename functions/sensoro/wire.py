@@ -4,12 +4,16 @@ Source: "Webhook", chapters 2, 3 and 6, of SENSORO's developer documentation.
 """
 
 import base64
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from gatehouse.accounts import Credentials, Key
-from gatehouse.wire import Code, Mapping, Message, Text
+from gatehouse.reading import number
+from gatehouse.wire import Code, Mapping, Message, Text, truth
+
+_LETTERS: Final = {"t": True, "y": True, "f": False, "n": False}
+"""What some write for a truth value, besides what everybody does."""
 
 
 def _is_app_key(text: str) -> bool:
@@ -54,3 +58,17 @@ class Push(Message):
     data: Mapping = None
     task_id: Text = Field(default=None, alias="taskId")
     result_code: Code = Field(default=None, alias="resultCode")
+
+
+def leak(value: object) -> bool | None:
+    """Whether there is a leak: a truth value in any spelling, or a number but 0; a negative one tells neither."""
+    level = number(value)
+    if level is not None:
+        return None if level < 0 else level > 0
+    return said(value)
+
+
+def said(value: object) -> bool | None:
+    """A truth value in whatever spelling, that of one letter included; None for anything else."""
+    letter = _LETTERS.get(value.strip().lower()) if isinstance(value, str) else None
+    return truth(value) if letter is None else letter

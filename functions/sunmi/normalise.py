@@ -133,7 +133,8 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
 
 def _price_changed(push: Push, receipt: Receipt) -> CloudEvent:
     # "currently unavailable": the payload is documented nowhere and travels as it is.
-    return receipt.event(Notice(**_common(push, receipt), kind=NoticeKind.PRICE_CHANGED))
+    pictures = receipt.pictures(Topic.NOTICE)
+    return receipt.event(Notice(**_common(push, receipt), kind=NoticeKind.PRICE_CHANGED, pictures=pictures))
 
 
 def _receipt(push: Push, receipt: Receipt) -> CloudEvent:

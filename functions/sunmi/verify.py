@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import JsonValue
 
@@ -24,7 +24,12 @@ three in a form. In base64, as Lambda gets it, that is 4 MiB of the 6 that it ta
 _MAX_FIELDS: Final = 64
 _MAX_SITE: Final = 1000
 """Letters. What is longer is no shop, and might not fit into the notice that is to say where it was."""
-_PICTURE: Final = "base64_image"
+_PICTURE: Final = "base64image"
+"""The name of a printer's picture, in lower case and without what is spelt differently."""
+_PICTURES: Final = 8
+"""Pictures of a push that are kept; a receipt has one."""
+_TEXT: Final = 200
+"""Characters of a text that nobody takes for a picture, whatever it is called."""
 
 # Bytes that are no UTF-8 (a name that was cut in the middle of a character) are signed as they are.
 _AS_SIGNED: Final = "surrogateescape"
@@ -93,11 +98,13 @@ def decrypt(_push: Push, verified: Verified) -> JsonValue:
     said |= {name: _clean(value) for name, value in (("event", event), ("timestamp", timestamp)) if value is not None}
     if whole(event) == PRICE_CHANGED:
         # Its payload is documented nowhere: it is the same event whatever it is, so that it stays as the form has it.
-        return said if cut is None else {**said, "payload": _json_or_text(cut)}
+        if cut is not None:
+            said["payload"] = _json_or_text(cut)
+        return _without_pictures(said, verified.images)
     payload = _payload(verified.signed, cut or "")
     if payload is None:
         raise NotReadable("payload is no JSON object")
-    return {**said, "payload": _without_picture(payload, verified.images)}
+    return _without_pictures({**said, "payload": payload}, verified.images)
 
 
 def identity(_payload: JsonValue, _verified: Verified) -> None:
@@ -105,13 +112,19 @@ def identity(_payload: JsonValue, _verified: Verified) -> None:
 
 
 def evidence(_push: Push, verified: Verified) -> bytes:
-    """The signed text, whole, without what is empty in it.
+    """The signed text, whole, without the fields that are empty; the payload as it is.
 
     The text has no quoting, so one signature covers many ways to cut it into fields (`a=1&b=2` may be one field or
     two): however it is cut, it is one push. And it is the same push whether its empty fields are signed or left out.
     """
-    pieces = verified.signed.split("&")
-    return "&".join(piece for piece in pieces if piece.partition("=")[1:] != ("=", "")).encode(errors=_AS_SIGNED)
+    before, payload, after = _split(verified.signed)
+    told = f"{_PAYLOAD}{payload}" if payload else ""
+    return f"{_filled(before)}{told}{_filled(after)}".encode(errors=_AS_SIGNED)
+
+
+def _filled(fields: str) -> str:
+    """The fields in a part of the signed text that have a value."""
+    return "&".join(piece for piece in fields.split("&") if piece.partition("=")[1:] != ("=", ""))
 
 
 def known(verified: Verified) -> Known:
@@ -188,6 +201,7 @@ def _signed_at(signed: str, push: Push, past: int, ahead: int) -> datetime:
 
 _DECISIVE: Final = ("event", "payload", "timestamp")
 _PAYLOAD: Final = "&payload="
+_BEHIND: Final = "&random="
 _BLANKS: Final = re.compile(r"[\ufeff\s]*")
 _END: Final = re.compile(r"[\s\0]*(?=&|\Z)")
 _JSON: Final = json.JSONDecoder(strict=False, parse_constant=str)
@@ -222,13 +236,31 @@ def _payload(signed: str, cut: str) -> dict[str, JsonValue] | None:
         found = _object(cut)
         if found is not None:
             return found
+    end = _end(rest)
+    return None if end is None else _object(rest[:end])
+
+
+def _split(signed: str) -> tuple[str, str, str]:
+    """The signed text before the payload, the payload, and the text behind it, however the form is cut.
+
+    Where it is no JSON, it goes on to the field that SUNMI has behind it.
+    """
+    before, _, rest = signed.partition(_PAYLOAD)
+    end = _end(rest)
+    if end is None:
+        end = max(rest.rfind(_BEHIND), 0)
+    return before, rest[:end], rest[end:]
+
+
+def _end(rest: str) -> int | None:
+    """Where the JSON ends with which a text begins; None where it begins with none."""
     begin = _BLANKS.match(rest)
     try:
         _, end = _JSON.raw_decode(rest, begin.end() if begin else 0)
     except (ValueError, RecursionError):
         return None
     blanks = _END.match(rest, end)
-    return _object(rest[: blanks.end()]) if blanks else None
+    return blanks.end() if blanks else None
 
 
 def _object(text: str) -> dict[str, JsonValue] | None:
@@ -256,9 +288,50 @@ def _clean(text: str) -> str:
     return text.encode(errors=_AS_SIGNED).decode(errors="replace")
 
 
-def _without_picture(payload: dict[str, JsonValue], found: dict[str, Image | None]) -> dict[str, JsonValue]:
-    """The payload without a printer's picture, which is decoded here, once."""
-    text = payload.get(_PICTURE)
-    if text is not None and text != "":
-        found["receipt"] = decode(text) if isinstance(text, str) else None
-    return {name: value for name, value in payload.items() if name != _PICTURE}
+def _without_pictures(value: JsonValue, found: dict[str, Image | None]) -> JsonValue:
+    """The same without the pictures in it, wherever they stand; each is decoded here, once.
+
+    A picture is what has a printer's name for it, in any spelling, and a long text that is one, whatever its name.
+    """
+    cleared: JsonValue = _cleared(value, found)
+    return None if cleared is _IS_PICTURE else cleared
+
+
+_IS_PICTURE: Final = object()
+
+
+def _cleared(value: Any, found: dict[str, Image | None]) -> Any:
+    if isinstance(value, dict):
+        inside = {name: _told(name, inner, found) for name, inner in value.items()}
+        return {name: inner for name, inner in inside.items() if inner is not _IS_PICTURE}
+    if isinstance(value, list):
+        return [inner for inner in (_cleared(inner, found) for inner in value) if inner is not _IS_PICTURE]
+    if not isinstance(value, str) or len(value) <= _TEXT:
+        return value
+    if (picture := decode(value)) and picture.content_type.startswith("image/"):
+        _keep(picture, found)
+        return _IS_PICTURE
+    return _unfolded(value, found)
+
+
+def _told(name: str, value: Any, found: dict[str, Image | None]) -> Any:
+    if name.replace("_", "").replace("-", "").lower() != _PICTURE:
+        return _cleared(value, found)
+    if value is not None and value != "":
+        _keep(decode(value) if isinstance(value, str) else None, found)
+    return _IS_PICTURE
+
+
+def _unfolded(text: str, found: dict[str, Image | None]) -> Any:
+    """The JSON in a text, if there was a picture in it; else the text as it is."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return text
+    inside = _json_or_text(text)
+    cleared = text if inside == text else _cleared(inside, found)
+    return text if cleared == inside else cleared
+
+
+def _keep(picture: Image | None, found: dict[str, Image | None]) -> None:
+    role = "receipt" if not found else f"receipt_{len(found) + 1}"
+    if len(found) < _PICTURES:
+        found[role] = picture

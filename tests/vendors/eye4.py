@@ -1,12 +1,13 @@
 """Eye4 for the suites that hold for all vendors."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import JsonValue
 
@@ -20,11 +21,14 @@ from tests.styles import Write, compact
 from tests.vendors import Delivery, Happening, Pair, with_fields
 
 INSIDE: Final = "payload"
-NOT_ON_THE_WIRE: Final = ("file_name", "file_Type")
-"""These are fields of what Eye4's API answers."""
+NOT_ON_THE_WIRE: Final = ("file_name", "file_Type", "beside")
+"""These are fields of what Eye4's API answers; `beside` is the message, where a field of `payload` may stand."""
 _COVER: Final = "http://alarm-vstc.eye4.cn/alarm_image_20261122.jpg?e=1795000000"
 _OTHER: Final = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
-_NOTHINGS: Final = ("(null)", "nil", "<null>", "N/A", "-", "undefined", "0" * 40, " ")
+_NOTHINGS: Final = (
+    *("(null)", "nil", "<null>", "N/A", "-", "undefined", "0" * 40, " ", -1, "-1", "\\N", "nullptr", "(null)(null)"),
+    *("unknown", "[object Object]", "Optional(nil)", "no"),
+)
 
 type Message = dict[str, Any]
 type Wrap = Callable[[Any], Any]
@@ -40,6 +44,9 @@ _WRAPS: Final[Mapping[str, Wrap]] = {
     "text": _as_text,
     "encoded twice": lambda custom: _as_text(_as_text(custom)),
     "percent-encoded": lambda custom: quote(_as_text(custom)),
+    "as forms encode": lambda custom: quote_plus(_as_text(custom)),
+    "base64": lambda custom: base64.b64encode(_as_text(custom).encode()).decode(),
+    "a form": urlencode,
 }
 _DOORBELL: Final[Message] = {
     "type": "doorbell",
@@ -131,6 +138,10 @@ def _differ(shape: str, name: str, after: float = 0, **fields: Any) -> Pair:
     return _pair(f"{shape}: {name}", push(shape), push(shape, changed), after, SHAPES[shape])
 
 
+def _wrapped(wrap: Wrap) -> Request:
+    return _request(URL, EYE4["guid"], {**_DOORBELL, "payload": wrap(_DOORBELL["payload"])})
+
+
 _ALARMS: Final = [shape for shape in SHAPES if not shape.startswith("resource")]
 _RECORDED: Final = [shape for shape in _ALARMS if shape not in {"door magnet", "low battery"}]
 
@@ -181,6 +192,10 @@ SAME: Final = (
         for retype in styles.RETYPED.values()
     ),
     *(_pair(f"as an object and as {shape}", push("doorbell"), push(shape), 600) for shape in _RECORDED[:4]),
+    *(
+        _pair(f"as an object and with a payload in the encoding: {name}", push("doorbell"), _wrapped(wrap), 600)
+        for name, wrap in _WRAPS.items()
+    ),
     *(
         _pair(f"{shape}: its cover signed anew", push(shape), push(shape, {"payload.cover": f"{_COVER}1"}), 600)
         for shape in _RECORDED

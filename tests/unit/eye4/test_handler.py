@@ -109,16 +109,14 @@ def test_a_resource_message_of_a_recording_that_no_alarm_was_for_is_taken(
     assert f"workshop/{'1' * 40}" in rows(account)
 
 
-def test_the_number_beside_a_fileid_ends_no_wait_but_its_own(
-    eye4: House[Any], account: Aws, states: FakeStates
-) -> None:
+def test_the_name_beside_a_fileid_ends_no_wait_but_its_own(eye4: House[Any], account: Aws, states: FakeStates) -> None:
     _waits(account, "mine")
-    _waits(account, "the number's", "workshop/100047")
+    _waits(account, "the name's", "workshop/film-20261125-7")
     _waits(account, "another's", f"workshop/{'1' * 40}")
 
-    eye4.send(uploaded(d009_id="100047"))
+    eye4.send(uploaded(d009_id="film-20261125-7"))
 
-    assert states.ended == ["mine", "the number's"]
+    assert states.ended == ["mine", "the name's"]
 
 
 def test_a_message_that_names_two_recordings_ends_both_waits(

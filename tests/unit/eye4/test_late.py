@@ -176,7 +176,7 @@ def test_an_alarm_that_comes_after_its_recording_was_told_of_corrects_it(site: S
 
 
 def test_of_the_ids_in_a_message_the_one_in_a_fileids_form_is_resolved(site: Site) -> None:
-    site.house.send(eye4_push({"Key": f"d009%2F{FILEID}_1.h264", "d009_id": "100047", "region": "cn"}))
+    site.house.send(eye4_push({"Key": f"d009%2F{FILEID}_1.h264", "d009_id": "film-20261125-7", "region": "cn"}))
 
     (begun,) = site.begun
     assert begun.recording == RECORDING

@@ -151,12 +151,12 @@ def test_no_name_of_a_customer_makes_one_customers_row_anothers() -> None:
 
 
 def test_a_message_has_a_row_for_each_recording_that_it_may_be_about() -> None:
-    recordings = wire.recording_ids({"Key": f"a_{FILEID}.h264", "d009_id": "100047"})
+    recordings = wire.recording_ids({"Key": f"a_{FILEID}.h264", "d009_id": "film-20261125-7"})
 
     assert [pending.key("workshop", recording) for recording in recordings] == [
         f"workshop/a_{FILEID}.h264",
         RECORDING,
-        "workshop/100047",
+        "workshop/film-20261125-7",
     ]
 
 

@@ -1,9 +1,12 @@
 """Whose an Eye4 push is, by its guid; and when two of them are the same happening."""
 
+import base64
 import hmac
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -276,3 +279,39 @@ def test_garbage_under_a_guid_of_ours_is_kept(house: House[Any], body: bytes) ->
         assert house.send(eye4_push(body, path)).status == 200
 
     assert house.event["data"]["kind"] == "unmapped"
+
+
+# ─── What is in the body ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        {"guid": GUID},
+        {"GUID": GUID, "header": {"guid": GUID}},
+        {"headers": [f"guid: {GUID}"]},
+        {"payload": {"fileid": FILEID, "guid": GUID}},
+        {"payload": json.dumps({"fileid": FILEID, "guid": GUID})},
+        {"payload": quote_plus(json.dumps({"fileid": FILEID, "guid": GUID}))},
+        {"payload": base64.b64encode(json.dumps({"fileid": FILEID, "guid": GUID}).encode()).decode()},
+        {GUID: 1},
+    ],
+)
+def test_a_guid_that_a_body_repeats_is_not_kept(house: House[Any], repeated: dict[str, Any]) -> None:
+    message = json.loads(ring().body) | repeated
+    for body in (message, json.dumps(message), {"firmware": "4.7"} | repeated):
+        assert house.send(eye4_push(body)).status == 200
+
+    kept = json.dumps(house.stored)
+    assert GUID not in kept
+    assert base64.b64encode(GUID.encode())[4:-4].decode() not in kept
+    assert all("eyJ" not in str(event["data"].get("payload")) for event in house.stored)
+    (alarm, *_) = [event["data"] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]
+    assert alarm["recording_id"] == FILEID
+
+
+@pytest.mark.parametrize("encode", [quote, quote_plus, lambda body: quote(quote_plus(body))])
+def test_a_body_that_is_percent_encoded_whole_is_read(house: House[Any], encode: Callable[[str], str]) -> None:
+    assert house.send(eye4_push(encode(json.dumps(json.loads(ring().body))).encode())).status == 200
+
+    assert (house.event["data"]["kind"], house.event["data"]["recording_id"]) == ("motion_or_door", FILEID)

@@ -1,8 +1,9 @@
 """Eye4's messages as they are read: which recording they are about, whatever field the id is in."""
 
+import base64
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pydantic import ValidationError
@@ -40,6 +41,19 @@ NOTHINGS: list[Any] = [
     "00000000-0000-0000-0000-000000000000",
     "%28null%29",
     "%20",
+    -1,
+    "-1",
+    "\\N",
+    "nullptr",
+    "(null)(null)",
+    "unknown",
+    "[object Object]",
+    "Optional(nil)",
+    "no",
+    "None None None None",
+    "0x0000000000000000",
+    "100047",
+    "像" * 40,
 ]
 # As the vendor's page prints it, chapter 4.
 PRINTED = "f 991d 9064ac 71fad6a9fae22d17a4aab9f5b264d"
@@ -111,7 +125,7 @@ def test_ids_that_differ_late_differ() -> None:
 
 @pytest.mark.parametrize("fileid", NOTHINGS)
 def test_a_word_for_nothing_names_no_recording(fileid: Any) -> None:
-    """Reports 19: a nil is registered as the text `(null)`."""
+    """Reports 19: a nil is registered as the text `(null)`; whatever the word, it has not the form of an id."""
     assert _alarm({"fileid": fileid}).fileid is None
 
 
@@ -121,7 +135,7 @@ def test_a_word_for_nothing_in_a_resource_message_names_no_recording_either(noth
     assert wire.recording_ids({"Key": nothing, "key": FILEID, "d009_id": nothing}) == [FILEID]
 
 
-@pytest.mark.parametrize("fileid", ["nilgiri", "nullable-7", "0a", "10", "na1", f"{'0' * 39}1", "像"])
+@pytest.mark.parametrize("fileid", ["nilgiri-20261125", "nullable-0007", "f" * 39 + "1", f"{'0' * 39}1", "1" * 12])
 def test_what_has_a_word_for_nothing_inside_is_a_fileid(fileid: str) -> None:
     assert _alarm({"fileid": fileid}).fileid == fileid
 
@@ -370,3 +384,42 @@ def test_a_secret_does_not_print_its_credentials() -> None:
 
     assert CUSTOMER["api"]["authkey"] not in repr(accounts)
     assert CUSTOMER["guids"][0] not in repr(accounts)
+
+
+# ─── Where it stands, and how that is spelt ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        quote_plus(json.dumps({"fileid": FILEID, "electricity": 87})),
+        quote_plus(quote_plus(json.dumps({"fileid": FILEID, "electricity": 87}))),
+        f"fileid={FILEID}&electricity=87",
+        f"fileId={FILEID}&electricity=87%25",
+        base64.b64encode(json.dumps({"fileid": FILEID, "electricity": 87}).encode()).decode(),
+        {"fileId": FILEID, "Electricity": 87},
+        {"FILE_ID": FILEID, "electricity": "87"},
+        json.dumps({"fileID": FILEID, "ELECTRICITY": 87.0}),
+    ],
+)
+def test_custom_data_is_read_however_it_is_encoded_and_spelt(payload: Any) -> None:
+    alarm = _alarm(payload)
+
+    assert (alarm.fileid, alarm.battery) == (FILEID, 87)
+
+
+def test_what_stands_beside_the_custom_data_is_read_where_that_has_none() -> None:
+    alarm = wire.Alarm.read({"action": "100", "did": "D1", "fileId": FILEID, "electricity": "0", "payload": {}})
+    assert (alarm.fileid, alarm.battery) == (FILEID, 0)
+
+    alarm = wire.Alarm.read({"action": 100, "fileid": OTHER, "payload": {"fileid": FILEID, "electricity": 5}})
+    assert (alarm.fileid, alarm.battery) == (FILEID, 5)
+
+
+@pytest.mark.parametrize("name", ["Action", "ACTION"])
+def test_an_alarm_is_one_in_whatever_case_its_fields_are(name: str) -> None:
+    message: dict[str, Any] = {name: 100, "DID": "D1", "Payload": {"fileid": FILEID}}
+
+    assert wire.is_alarm(message)
+    alarm = wire.Alarm.read(message)
+    assert (alarm.action, alarm.did, alarm.fileid) == ("100", "D1", FILEID)

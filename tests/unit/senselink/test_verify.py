@@ -1,9 +1,11 @@
 """Whose a SenseLink message is, what a connection is signed with, and which happening a message tells of."""
 
+import base64
 import hmac
 import itertools
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import pytest
 
@@ -29,6 +31,7 @@ from tests.builders import (
 )
 from tests.unit.conftest import Output
 
+JPEG: Final = bytes.fromhex("ffd8ffe0") + b"a face" * 2
 SOUTH = {
     "server": "south",
     "tokens": ["south-one-0123456789abcdef", "south-two-0123456789abcdef", "south-three-0123456789abcdef"],
@@ -334,6 +337,31 @@ NO_IDS: list[dict[str, Any]] = [
     {"id": True},
     {"id": []},
     {},
+    {"id": "N/A"},
+    {"id": "<nil>"},
+    {"id": "(nil)"},
+    {"id": "<null>"},
+    {"id": "-"},
+    {"id": "-5"},
+    {"id": "''"},
+    {"id": {}},
+    {"id": "00000000-0000-0000-0000-000000000000"},
+]
+NIL_TRACES: Final[list[Any]] = [
+    "N/A",
+    "<nil>",
+    "(nil)",
+    "<null>",
+    "null",
+    "(null)",
+    "0",
+    0,
+    "-",
+    -1,
+    "''",
+    "",
+    None,
+    {},
 ]
 
 
@@ -412,3 +440,76 @@ def test_camel_case_goes_all_the_way_down() -> None:
         "signTime": [{"userId": 1, "a1b": {"xY": None}}],
         "signTime2": 0,
     }
+
+
+# ─── What stands for nothing ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("nil", NIL_TRACES)
+def test_two_fires_in_one_second_are_two_alarms_whatever_word_stands_for_no_id(
+    senselink: House[Any], nil: object
+) -> None:
+    """A word for nothing that is taken for an id, or for a trace, makes one of them."""
+    for device in ("D1", "D2"):
+        alarm = alarm_record(id=nil, traceId=nil, code=20003, deviceSn=device)
+        assert senselink.send(told(alarm, 30100)).status == 200
+
+    assert sorted(event["data"]["device"] for event in senselink.stored) == ["D1", "D2"]
+    assert all("trace_id" not in event["data"] for event in senselink.stored)
+
+
+@pytest.mark.parametrize("nil", NIL_TRACES)
+def test_a_trace_of_nothing_tells_no_alarm_from_another(nil: object) -> None:
+    def identity(**more: Any) -> list[str]:
+        return _identity({"eventType": 30100, "data": alarm_record(**more)})
+
+    assert identity(traceId=nil) == identity(traceId=None)
+    assert identity(traceId="4e12") != identity(traceId="4000000000000")
+
+
+# ─── Encoded twice, and with pictures in it ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2])
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_body_that_was_encoded_twice_is_read(senselink: House[Any], times: int, bom: bytes) -> None:
+    body = told(access_record()).body.decode()
+    for _ in range(times):
+        body = json.dumps(body)
+    assert senselink.send(told(bom + body.encode())).status == 200
+    assert senselink.send(told(access_record())).status == 200
+
+    assert senselink.event["data"]["person"]["name"] == "Mira Holt"
+
+
+@pytest.mark.parametrize("picture", [base64.b64encode(JPEG * 40).decode(), "x" * 201, "data:image/jpeg;base64,YQ" * 20])
+@pytest.mark.parametrize("encode", [lambda data: data, json.dumps])
+def test_a_picture_in_place_of_its_id_is_not_kept_in_the_event(
+    senselink: House[Any], picture: str, encode: Callable[[Any], Any]
+) -> None:
+    record = access_record(signAvatar=picture, capturePicture=picture, doc_photo=picture, avatar="5d901af6")
+    assert senselink.send(told(encode(record))).status == 200
+    assert senselink.send(told(encode(alarm_record(alarmPhoto=picture)), 30100)).status == 200
+
+    alarm, recognition = (event["data"] for event in sorted(senselink.stored, key=lambda event: event["type"]))
+    assert picture not in json.dumps([recognition, alarm])
+    assert [(one["role"], one["reference"]) for one in recognition["pictures"]] == [
+        ("avatar", "5d901af6"),
+        ("sign_bg_avatar", "5d901af663cdaf0001252bba"),
+    ]
+    assert recognition["person"]["name"] == "Mira Holt"
+    assert alarm["pictures"] == []
+
+
+def test_a_picture_in_a_field_that_nobody_knows_is_not_kept_either(senselink: House[Any]) -> None:
+    picture = base64.b64encode(JPEG * 40).decode()
+    assert senselink.send(told({**access_record(), "thermal": [{"image": picture}, picture]})).status == 200
+
+    assert picture not in json.dumps(senselink.event)
+    assert senselink.event["data"]["payload"]["data"]["thermal"] == [{}]
+
+
+def test_a_long_text_that_is_no_picture_is_kept(senselink: House[Any]) -> None:
+    assert senselink.send(told(alarm_record(description="The door is open. " * 20), 30100)).status == 200
+
+    assert senselink.event["data"]["description"].startswith("The door is open.")

@@ -289,6 +289,75 @@ def test_in_order_each_change_is_told_and_nothing_else(states: list[bool]) -> No
     assert [state for _, state in alarms(house)] == ["raised" if on else "released" for on in changes]
 
 
+# ─── Clocks that are wrong ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def live(house: House[Any], second: int, clock: int | None = None, **data: Any) -> Request:
+    """Sends an upload at a second, with the time of a clock that tells another one."""
+    told = int((AT + second) * 1000) if clock is None else clock
+    push = upload(second, createdTime=told, **data)
+    assert house.send(push, NOW + seconds(second)).status == 200
+    return push
+
+
+@pytest.mark.parametrize("clock", [946_684_805_000, 946_684_805, int((AT - 90_000) * 1000), int((AT + 90_000) * 1000)])
+def test_a_clock_that_fell_back_does_not_end_a_leak_that_goes_on(house: House[Any], clock: int) -> None:
+    """The time of the signature is then the upload's: that is signed as well."""
+    live(house, 0, leak=False)
+    live(house, 10, clock, leak=True)
+    assert alarms(house) == [("10", "raised")]
+
+    live(house, 20, clock + 1, leak=True)
+    live(house, 30, clock + 2, leak=False)
+    live(house, 40, clock + 3, leak=True)
+    assert alarms(house) == [("10", "raised"), ("30", "released"), ("40", "raised")]
+    found = [event["data"]["occurred_at"][:10] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]
+    assert set(found) == {"2026-07-01"}
+
+
+@pytest.mark.parametrize("ahead", [120, 8 * 3600, 23 * 3600])
+def test_a_replay_by_a_clock_that_is_ahead_silences_no_leak_to_come(house: House[Any], ahead: int) -> None:
+    def upload_at(second: int, *, on: bool) -> Request:
+        return live(house, second, int((AT + second + ahead) * 1000), leak=on)
+
+    first = upload_at(0, on=True)
+    for second in (1, *range(2, 22)):
+        upload_at(second, on=False)
+    upload_at(22, on=True)
+    upload_at(23, on=False)
+    assert house.send(first, NOW + seconds(2000)).status == 200
+    assert len(traces(house)) == 2
+
+    upload_at(2001, on=True)
+    upload_at(2002, on=False)
+    assert len(traces(house)) == 3
+
+
+@pytest.mark.parametrize("ahead", [0, 8 * 3600])
+def test_an_upload_that_is_signed_anew_is_known_by_its_mark(house: House[Any], ahead: int) -> None:
+    """Its nonce is then new, and tells nothing of when it was made."""
+    clock = int((AT + ahead) * 1000)
+    live(house, 0, clock, leak=True, msgId=1)
+    for second in range(1, 24):
+        live(house, second, clock + second * 1000, leak=second == 22)
+    live(house, 2000, clock, leak=True, msgId=1)
+    assert len(traces(house)) == 2
+
+    live(house, 2001, clock + 2_001_000, leak=True)
+    assert len(traces(house)) == 3
+
+
+@pytest.mark.parametrize("dry", [1, 2, 11])
+def test_an_alarm_that_comes_late_ended_with_the_first_upload_that_told_of_none(house: House[Any], dry: int) -> None:
+    send(house, upload(1, leak=False), *(upload(20 + n, leak=False) for n in range(dry)), upload(10, leak=True))
+    assert alarms(house) == [("10", "raised"), ("20", "released")]
+
+
+def test_a_dry_upload_that_comes_late_too_is_the_end_of_an_alarm_that_comes_later_still(house: House[Any]) -> None:
+    send(house, upload(30, leak=False), upload(20, leak=False), upload(25, leak=False), upload(10, leak=True))
+    assert alarms(house) == [("10", "raised"), ("20", "released")]
+
+
 # ─── When something fails ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -493,7 +562,16 @@ ROWS: Final = [
         told=False,
         revision=7,
     ),
-    Row(on=False, seen_at=NOW, seen=("c",), episode="e", raised_at=NOW, released_at=NOW, revision=8),
+    Row(
+        on=False,
+        seen_at=NOW,
+        seen=("c",),
+        off=(NOW, NOW + seconds(1)),
+        episode="e",
+        raised_at=NOW,
+        released_at=NOW,
+        revision=8,
+    ),
 ]
 
 

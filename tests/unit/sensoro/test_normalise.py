@@ -7,7 +7,7 @@ import pytest
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.builders import NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
+from tests.builders import AT, NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
 from tests.styles import compact
 from tests.unit.conftest import Output
 
@@ -213,6 +213,7 @@ def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) ->
     ],
 )
 def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, expected: str) -> None:
+    """Reports 15 and 16: in whatever unit, and with six digits of fraction, so that times sort as text."""
     sensoro.send(sensor_push(sensor_body({"temperature": 1}, createdTime=created)))
 
     assert sensoro.event["time"] == sensoro.event["data"]["occurred_at"] == expected
@@ -289,6 +290,21 @@ def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
     assert measurement["id"] != alarm["id"]
 
 
+@pytest.mark.parametrize("value", [2, 0.5, "2", "1.00", "T", "t", "Y", " y "])
+def test_a_leak_is_one_in_whatever_spelling(sensoro: House[Any], value: object) -> None:
+    assert sensoro.send(sensor_push(sensor_body({"leak": value}))).status == 200
+
+    assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
+
+
+@pytest.mark.parametrize("again", ["true", "TRUE", "True", 1, "1", "on", "T", 2])
+def test_a_leak_that_is_spelt_otherwise_when_it_is_sent_again_is_one_upload(sensoro: House[Any], again: object) -> None:
+    for value, late in ((True, 0), (again, 3)):
+        assert sensoro.send(sensor_push(sensor_body({"leak": value}), at=AT + late), NOW + seconds(late)).status == 200
+
+    assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
+
+
 def test_leak_and_smoke_at_once_are_two_alarms(sensoro: House[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"leak": True, "smoke": 1})))
 
@@ -305,6 +321,7 @@ _WORDS: list[Any] = ["normal", "ok", "NaN", "Infinity", "leak", "?"]
 @pytest.mark.parametrize("name", ["leak", "smoke"])
 @pytest.mark.parametrize("value", [*_OFF, *_ODD, *_WORDS])
 def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
+    """Reports 14: neither what is off, nor what nobody can read."""
     assert sensoro.send(sensor_push(sensor_body({name: value}))).status == 200
 
     assert sensoro.event["type"] == "gatehouse.measurement.v1"
@@ -323,7 +340,16 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
         ("smoke", -1, -1),
         ("leak", "normal", None),
         ("leak", -1, None),
-        ("leak", 2, None),
+        ("leak", 2, True),
+        ("leak", "1.00", True),
+        ("leak", "0.5", True),
+        ("leak", "0.00", False),
+        ("leak", "T", True),
+        ("leak", " y ", True),
+        ("leak", "F", False),
+        ("leak", "n", False),
+        ("smoke", "Y", True),
+        ("smoke", "f", False),
         ("leak", {"value": True}, None),
         ("leak", [1], None),
         ("smoke", "normal", None),
@@ -333,6 +359,7 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
 def test_leak_and_smoke_are_a_reading_where_they_can_be_read(
     sensoro: House[Any], name: str, value: object, reading: object
 ) -> None:
+    """Reports 14: what nobody can read is no reading either."""
     sensoro.send(sensor_push(sensor_body({name: value})))
 
     measurement = next(event["data"] for event in sensoro.stored if "measurement" in event["type"])
@@ -399,6 +426,7 @@ def test_another_message_device_time_or_type_is_another_event(sensoro: House[Any
 def test_another_reading_under_the_same_message_id_is_another_event(
     sensoro: House[Any], msg_id: object, *, safe: bool
 ) -> None:
+    """Protocol A4, reports 17: a `msgId` may be 0, or start again."""
     for temperature in (1, 2, 1):
         body = sensor_body({"temperature": temperature}, safe=safe, msgId=msg_id)
         assert sensoro.send(sensor_push(body, safe=safe)).status == 200
@@ -410,6 +438,7 @@ def test_another_reading_under_the_same_message_id_is_another_event(
 def test_the_same_reading_a_week_later_under_the_same_message_id_is_another_event(
     sensoro: House[Any], msg_id: object
 ) -> None:
+    """Protocol A4, reports 17: a `msgId` may be 0, or start again."""
     week = 7 * 86_400
     for late in (0, week):
         body = sensor_body({"leak": False}, msgId=msg_id, createdTime=int((NOW + seconds(late)).timestamp() * 1000))
@@ -420,6 +449,7 @@ def test_the_same_reading_a_week_later_under_the_same_message_id_is_another_even
 
 @pytest.mark.parametrize("safe", [False, True])
 def test_two_tasks_with_one_message_id_are_two(sensoro: House[Any], *, safe: bool) -> None:
+    """Protocol A5: the task tells them apart."""
     for task in (1, 2, 1):
         assert sensoro.send(sensor_push(task_body(safe=safe, taskId=task, msgId=3), safe=safe)).status == 200
 
@@ -428,6 +458,7 @@ def test_two_tasks_with_one_message_id_are_two(sensoro: House[Any], *, safe: boo
 
 
 def test_another_result_of_a_task_is_another_event(sensoro: House[Any]) -> None:
+    """Protocol A5: so does the result."""
     for code in (0, 1):
         sensoro.send(sensor_push(task_body(resultCode=code, msgId=0)))
 
@@ -469,6 +500,7 @@ _NOTHING: dict[str, Any] = {"createdTime": "", "msgId": ""}
 
 @pytest.mark.parametrize("none", [_NOTHING, {"createdTime": None, "msgId": 0}, {"createdTime": 0, "msgId": "0"}])
 def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: House[Any], none: dict[str, Any]) -> None:
+    """Protocol A4: neither tells it from the next."""
     body = sensor_body({"temperature": 1}, **none)
     for late in (0, 3600):
         push = sensor_push(body, at=NOW.timestamp() + late)

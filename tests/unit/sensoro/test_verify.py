@@ -208,12 +208,19 @@ def test_the_secret_of_one_app_does_not_sign_for_another(sensoro: House[Any]) ->
     assert sensoro.send(_with(push, x_access_id=SENSORO_SAFE["app_id"])).reason == "wrong_signature"
 
 
-@pytest.mark.parametrize("app_id", ["654321", "", None, 654321, 123456.5, [], {"a": 1}, "123456 "])
+@pytest.mark.parametrize("app_id", ["654321", True, 654321, 123456.5, [], {"a": 1}, "123456 "])
 def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensoro: House[Any], app_id: object) -> None:
     answer = sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id}))
 
     assert (answer.status, answer.reason) == (401, "unknown_account")
     assert sensoro.is_untouched
+
+
+@pytest.mark.parametrize("app_id", ["", " ", None])
+def test_an_app_id_of_nothing_is_none(sensoro: House[Any], app_id: object) -> None:
+    """The header has one, and it is signed by that app's secret."""
+    assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id})).status == 200
+    assert sensoro.event["data"]["account"] == "123456"
 
 
 def test_an_app_id_that_comes_as_a_number_agrees(sensoro: House[Any]) -> None:
@@ -290,6 +297,7 @@ WIRE = [
 
 @pytest.mark.parametrize("body", WIRE)
 def test_a_signature_over_the_stringified_body_is_accepted(sensoro: House[Any], body: str) -> None:
+    """Reports 10: Python writes 1e-05 where JavaScript writes 0.00001."""
     assert sensoro.send(_signed_over(body.encode(), STRINGIFIED)).status == 200
     assert sensoro.event["data"]["device"] == "设备"
 
@@ -421,6 +429,7 @@ def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_
 
 
 def test_a_retry_that_comes_late_after_our_outage_is_kept_and_called_late(sensoro: House[Any]) -> None:
+    """Protocol B3: a retry may have its first nonce."""
     assert sensoro.send(sensor_push(sensor_body(CLIMATE)), NOW + seconds(6 * 3600)).status == 200
 
     assert (sensoro.event["data"]["arrival"], sensoro.event["data"]["lag_ms"]) == ("late", 6 * 3_600_000)
@@ -660,6 +669,7 @@ def _lines(cipher: str, width: int, end: str) -> str:
     ],
 )
 def test_each_kind_of_base64_is_read(sensoro: House[Any], write: Callable[[str], str], length: int) -> None:
+    """Reports 8: in lines, without padding, of the URL's alphabet."""
     cipher = simulator.seal(compact({"customer": "x" * length}), KEY, APP_ID)
     body = sensor_body({}, safe=True, encryptData=write(cipher))
 
@@ -714,6 +724,7 @@ def test_two_unreadable_pushes_are_two_and_each_is_its_own_retry(sensoro: House[
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("safe", [False, True])
 def test_a_push_signed_as_it_was_written_is_read(sensoro: House[Any], style: str, *, safe: bool) -> None:
+    """Reports 4 and 5: with a byte order mark, or a closing NUL."""
     body = sensor_body({"leak": True}, safe=safe)
 
     assert sensoro.send(sensor_push(STYLES[style](body), safe=safe)).status == 200
@@ -725,6 +736,7 @@ def test_a_push_signed_as_it_was_written_is_read(sensoro: House[Any], style: str
 def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
     sensoro: House[Any], style: str, *, safe: bool
 ) -> None:
+    """Reports 10: JavaScript has its own notation of numbers."""
     body = sensor_body({"leak": True}, safe=safe)
 
     assert sensoro.send(_signed_over(STYLES[style](body), simulator.compact(body), safe=safe)).status == 200
@@ -733,7 +745,7 @@ def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
 
 @pytest.mark.parametrize("safe", [False, True])
 def test_an_alarm_beside_a_nan_is_told(sensoro: House[Any], *, safe: bool) -> None:
-    """The bare word is signed as it is: JSON.stringify never writes it."""
+    """Reports 3: a NaN hides nothing beside it. The bare word is signed as it is: JSON.stringify never writes it."""
     data = {"leak": True, "temperature": float("nan")}
     body = sensor_body({}, safe=safe)
     clear = compact(data)

@@ -176,6 +176,7 @@ def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> Non
 
 @pytest.mark.parametrize("ipc_id", ["928", 928, 928.0, " 928 "])
 def test_one_camera_is_one_device_in_all_its_events(sunmi: House[Any], ipc_id: object) -> None:
+    """Protocol A7: `ipc_id` is what all of them have."""
     sunmi.send(face_push({**MOTION, "ipc_id": ipc_id}, event=1010))
     sunmi.send(face_push({**FACE, "ipc_id": "928"}, event=2001))
 
@@ -352,6 +353,52 @@ def test_the_picture_of_a_receipt_goes_into_the_bucket_and_into_no_event(
     assert sunmi.album.pictures[picture["key"]].data == PICTURE
     assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
     assert "base64" not in json.dumps(sunmi.event)
+
+
+_DEEP: list[Any] = [
+    {**RECEIPT, "data": {"base64_image": IN_BASE64}},
+    {**RECEIPT, "data": [{"receipts": [{"Base64-Image": IN_BASE64}]}]},
+    {**RECEIPT, "base64Image": IN_BASE64},
+    {**RECEIPT, "BASE64_IMAGE": IN_BASE64},
+    {**RECEIPT, "data": json.dumps({"base64_image": IN_BASE64, "more": "m" * 200})},
+    {**RECEIPT, "logo": base64.b64encode(PICTURE + bytes(200)).decode()},
+    {**RECEIPT, "logos": ["data:image/png;base64," + base64.b64encode(PICTURE + bytes(200)).decode()]},
+]
+
+
+@pytest.mark.parametrize("event", [6002, 4100, 9999])
+@pytest.mark.parametrize("payload", _DEEP)
+def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: House[Any], payload: Any, event: int) -> None:
+    assert sunmi.send(face_push(payload, event=event)).status == 200
+
+    assert IN_BASE64[:20] not in json.dumps(sunmi.event)
+    (picture,) = sunmi.event["data"]["pictures"]
+    assert (picture["role"], picture["content_type"]) == ("receipt", "image/png")
+    assert sunmi.album.pictures[picture["key"]].data.startswith(PICTURE)
+
+
+@pytest.mark.parametrize("event", [6002, 4100])
+def test_a_picture_in_a_field_of_the_form_is_in_no_event(sunmi: House[Any], event: int) -> None:
+    assert sunmi.send(face_push(RECEIPT, event=event, base64_image=IN_BASE64)).status == 200
+
+    assert IN_BASE64 not in json.dumps(sunmi.event)
+    assert [one["role"] for one in sunmi.event["data"]["pictures"]] == ["receipt"]
+    assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
+
+
+def test_each_of_two_pictures_is_stored(sunmi: House[Any]) -> None:
+    other = base64.b64encode(PICTURE + b"2").decode()
+    sunmi.send(face_push({**RECEIPT, "base64_image": IN_BASE64, "b": {"base64_image": other}}, event=6002))
+
+    assert sorted(one["role"] for one in sunmi.event["data"]["pictures"]) == ["receipt", "receipt_2"]
+    assert len(sunmi.album.pictures) == 2
+
+
+def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: House[Any]) -> None:
+    text = json.dumps({"items": ["tea"] * 100})
+    sunmi.send(face_push({**RECEIPT, "text": text}, event=6001))
+
+    assert sunmi.event["data"]["payload"]["payload"]["text"] == text
 
 
 @pytest.mark.parametrize("text", ["§ no base64", ["a", "list"], {"a": "b"}, 7, True])

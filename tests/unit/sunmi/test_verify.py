@@ -198,6 +198,7 @@ def test_the_order_of_the_fields_does_not_matter(sunmi: House[Any]) -> None:
 
 
 def test_a_form_that_ends_in_an_ampersand_is_read(sunmi: House[Any]) -> None:
+    """Reports 6: a trailing `&` is legal in a form."""
     push = face_push()
 
     assert sunmi.send(replace(push, body=b"&" + push.body.replace(b"&", b"&&") + b"&")).status == 200
@@ -213,6 +214,7 @@ def test_a_content_type_with_parameters_is_a_form(sunmi: House[Any]) -> None:
 
 
 def test_a_name_without_an_equals_sign_is_an_empty_field(sunmi: House[Any]) -> None:
+    """Reports 6: a name without `=` is legal in a form."""
     fields = {**FIELDS, "shop_id": ""}
     push = sunmi_form(fields, simulator.sign(fields, KEY))
 
@@ -224,6 +226,7 @@ def test_a_name_without_an_equals_sign_is_an_empty_field(sunmi: House[Any]) -> N
     "shop_id", ["M&S-12", "&", "a&b", "R&D=1", "a=b&c=d", "A&timestamp=1", "A&event=2", "A&shop_id=5", "A&payload=5"]
 )
 def test_a_shop_with_an_ampersand_in_its_id_is_a_site(sunmi: House[Any], shop_id: str) -> None:
+    """Reports 7: `&` in a value that is signed right."""
     assert sunmi.send(face_push(shop_id=shop_id)).status == 200
 
     data = sunmi.event["data"]
@@ -231,6 +234,7 @@ def test_a_shop_with_an_ampersand_in_its_id_is_a_site(sunmi: House[Any], shop_id
 
 
 def test_an_unknown_field_may_hold_an_ampersand(sunmi: House[Any]) -> None:
+    """Reports 7: `&` in a value that is signed right."""
     assert sunmi.send(face_push(company_name="Hand & Fuß", z="1&timestamp")).status == 200
     assert sunmi.event["data"]["payload"]["company_name"] == "Hand & Fuß"
 
@@ -506,6 +510,29 @@ def test_a_push_that_differs_in_one_field_is_another_event_and_so_is_a_retry_sig
     sunmi.send(face_push())
 
     assert sunmi.send(face_push(**change)).status == 200
+    assert len(sunmi.stored) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        ('{"ipc_id":"1","name":"a&b=&c"}', '{"ipc_id":"1","name":"a&c"}'),
+        ('{"ipc_id":"1","video_url":"http://x/?a=1&b=&c=2"}', '{"ipc_id":"1","video_url":"http://x/?a=1&c=2"}'),
+        ('{"ipc_id":"1","name":"&random=&"}', '{"ipc_id":"1","name":"&"}'),
+        ("no json&b=&c", "no json&c"),
+    ],
+)
+@pytest.mark.parametrize("event", ["1010", "4100"])
+def test_payloads_that_differ_in_a_piece_without_a_value_are_two_events(
+    sunmi: House[Any], one: str, another: str, event: str
+) -> None:
+    """Only a field of the form may be left out where it is empty; the payload is one value, whatever is in it."""
+    for payload in (one, another, one):
+        fields = {**FIELDS, "event": event, "payload": payload, "sunmi_shop_no": ""}
+        assert sunmi.send(sunmi_form(fields, simulator.sign(fields, KEY))).status == 200
+        fields.pop("sunmi_shop_no")
+        assert sunmi.send(sunmi_form(fields, simulator.sign(fields, KEY))).status == 200
+
     assert len(sunmi.stored) == 2
 
 
