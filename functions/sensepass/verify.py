@@ -61,7 +61,7 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         _check_serial(body, verified)
     if not isinstance(body, dict):
         raise NotReadable("the body is no JSON object")
-    verified.images.update(withhold(body))
+    verified.images.update(withhold(body, [token.get_secret_value() for token in verified.site.tokens]))
     return body
 
 
