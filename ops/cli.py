@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
 from ops import calls, doors, guard, local, pending, simulators
+from ops.shown import printable
 from ops.simulators import Options, Request
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
@@ -60,7 +61,8 @@ def main() -> int:
         else:
             calls.vendors()[arguments.command].run(arguments)
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
-        print(f"gatehouse: {error}", file=sys.stderr)
+        for line in str(error).splitlines() or [type(error).__name__]:
+            print(f"gatehouse: {printable(line)}", file=sys.stderr)
         return 1
     return 0
 
@@ -111,7 +113,8 @@ def _send(http: urllib3.PoolManager, push: Request, ended: threading.Event) -> N
             print(f"a simulated push failed: {type(error).__name__}", file=sys.stderr)
         return
     if answer.status != 200:
-        print(f"a simulated push was answered {answer.status}: {answer.data.decode()}", file=sys.stderr)
+        said = printable(answer.data.decode(errors="replace"))
+        print(f"a simulated push was answered {answer.status}: {said}", file=sys.stderr)
 
 
 def _watch(stack: local.Stack, *, until_seen: bool) -> None:
@@ -119,14 +122,19 @@ def _watch(stack: local.Stack, *, until_seen: bool) -> None:
     seen: Counter[str] = Counter()
     print(f"{'RECEIVED':<14}{'VENDOR':<10}{'DEVICE':<18}{'WHAT':<40}ID", flush=True)
     for event in _received(stack):
-        data = event["data"]
-        topic = event["type"].split(".")[1]
-        device = data.get("device", "")
-        print(f"{topic:<14}{data['vendor']:<10}{device[:17]:<18}{what(data)[:38]:<40}{event['id']}", flush=True)
-        seen[data["vendor"]] += 1
+        print(received(event), flush=True)
+        seen[event["data"]["vendor"]] += 1
         if until_seen and all(seen[vendor] >= _SEEN for vendor in wanted):
             print(f"\n{seen.total()} events of {len(seen)} vendors received, each verified, stored once and announced.")
             return
+
+
+def received(event: Mapping[str, Any]) -> str:
+    """An event in a line."""
+    data = event["data"]
+    topic = event["type"].split(".")[1]
+    device = data.get("device", "")
+    return printable(f"{topic:<14}{data['vendor']:<10}{device[:17]:<18}{what(data)[:38]:<40}{event['id']}")
 
 
 def what(data: Mapping[str, Any]) -> str:

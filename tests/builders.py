@@ -28,6 +28,7 @@ from functions.sunmi import handler as sunmi_handler
 from functions.sunmi import wire as sunmi_wire
 from gatehouse import edge
 from gatehouse.edge import LambdaHandler
+from gatehouse.errors import NOT_AUTHENTIC, Reason
 from gatehouse.events import Notice, NoticeKind, Receipt, Record, Topic
 from gatehouse.gate import Gate, Vendor, Verified
 from gatehouse.rules import Rules
@@ -35,6 +36,7 @@ from gatehouse.settings import Announce
 from ops.simulators import Request, eye4, sensoro, sunmi
 from ops.simulators.sensepass import Firmware, Terminal
 from tests.fakes import FakeAccounts, FakeAlbum, FakeRows, FakeSpill, FakeStates, FakeStore, FakeTopics
+from tests.rejections import rejections
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -60,7 +62,7 @@ SENSORO_SAFE = {
     "app_secret": "ANOTHERAPPSECRET",
     "app_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C",
 }
-SITE = {"site": "north", "tokens": ["north-one", "north-two"]}
+SITE = {"site": "north", "tokens": ["north-one-0123456789abcdef", "north-two-0123456789abcdef"]}
 SERIAL = "PS71HD01MC22C00014"
 SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "RULES_PARAMETER": "rules"}
 EYE4 = {"guid": "f2b6d81c4e5a4f0c9d37e1a85b60c294"}
@@ -75,8 +77,8 @@ FLOW_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
 EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files", "FLOW_ARN": FLOW_ARN}
 SENSELINK: dict[str, Any] = {
     "server": "north",
-    "tokens": ["north-one", "north-two"],
-    "url": "ws://192.0.2.20:9000",
+    "tokens": ["north-one-0123456789abcdef", "north-two-0123456789abcdef"],
+    "url": "wss://192.0.2.20:9000",
     "app_key": "0f3a9c71",
     "app_secret": "the-secret-of-0f3a9c71",
     "time_zone": "+09:00",
@@ -102,12 +104,21 @@ class Answered:
     status: int
     body: Any
     """Read as JSON; None where it is empty."""
+    rejected: Reason | None = None
+    """Why it was rejected, as the operator's log has it; the vendor is not told all of it."""
 
     @property
     def reason(self) -> str | None:
-        """Why it was refused, if it was."""
+        """Why it was refused, if it was; of what is not authentic the reason that the log has."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
-        return error["reason"] if error else None
+        if error is None:
+            return None
+        told = error["reason"]
+        if self.rejected is None:
+            return str(told)
+        # Whatever was wrong, the vendor is told one thing of it.
+        assert told == (self.rejected if self.rejected.may_be_told else NOT_AUTHENTIC)
+        return self.rejected
 
 
 @dataclass
@@ -125,10 +136,11 @@ class House[A: BaseModel]:
     def handle(self, event: dict[str, Any]) -> Answered:
         """Has the handler answer an event of API Gateway."""
         gate = Gate(self.store, self.topics, self.spill, self.announce, self.album)
-        response = self.make(gate, self.accounts)(event, None)
+        with rejections() as rejected:
+            response = self.make(gate, self.accounts)(event, None)
         assert response["headers"] == {"content-type": "application/json"}
         body = response["body"]
-        return Answered(response["statusCode"], json.loads(body) if body else None)
+        return Answered(response["statusCode"], json.loads(body) if body else None, *rejected)
 
     def send(self, request: Request, at: datetime = NOW) -> Answered:
         """Has a push arrive."""
@@ -219,7 +231,7 @@ def sensepass_house(
     return _house(replace(vendor, respond=door.respond), accounts, announce)
 
 
-def terminal(firmware: Firmware = "1.3", token: str = "north-one", serial: str = SERIAL) -> Terminal:
+def terminal(firmware: Firmware = "1.3", token: str = "north-one-0123456789abcdef", serial: str = SERIAL) -> Terminal:
     """A terminal of the site, whose clock stands still."""
     return Terminal(serial, token, URL, firmware, now=lambda: AT)
 
@@ -337,7 +349,7 @@ def alarm_record(**more: Any) -> dict[str, Any]:
     }
 
 
-def told(data: Any, kind: int = 30000, token: str = "north-one", **more: Any) -> Request:
+def told(data: Any, kind: int = 30000, token: str = "north-one-0123456789abcdef", **more: Any) -> Request:
     """A push of SenseLink's event subscription; bytes as they are."""
     message = {"messageId": "M1", "eventType": kind, "sendTime": int(AT * 1000), "data": data, **more}
     body = data if isinstance(data, bytes) else json.dumps(message).encode()

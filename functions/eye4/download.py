@@ -2,7 +2,7 @@
 
 The rules are those of https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html:
 an allow-list of hosts; the name is resolved once, every address of it is looked at, and the connection goes to one
-that was; a redirect is an address like any other.
+that was; a redirect is an address like any other, but that it never leads to an API of our own, nor from https to http.
 """
 
 import hashlib
@@ -138,6 +138,7 @@ class Downloads:
             own: as `Hosts` takes it.
             resolve: the addresses of a host.
         """
+        self.own = own
         self._hosts = Hosts(hosts, own)
         self._limits = limits
         self._resolve = resolve
@@ -150,14 +151,15 @@ class Downloads:
             Refused: its address is not allowed, or it is too large.
             Interrupted: it is not there, or its host does not answer.
         """
+        before = None
         for _ in range(_REDIRECTS + 1):
-            response = self._get(url)
+            response = self._get(url, before)
             try:
                 target = response.get_redirect_location()
                 if not target:
                     yield self._body(response)
                     return
-                url = _joined(url, target)
+                before, url = url, _joined(url, target)
             finally:
                 response.close()
         raise Unreachable
@@ -173,14 +175,22 @@ class Downloads:
             raise Refused(MediaFault.TOO_LARGE)
         return Body(response, self._limits)
 
-    def _get(self, url: str) -> urllib3.BaseHTTPResponse:
+    def _get(self, url: str, before: str | None) -> urllib3.BaseHTTPResponse:
+        """The answer of an address, its head read.
+
+        Args:
+            url: the address.
+            before: the one that redirects to it.
+        """
         try:
             parts = urlsplit(url)
             scheme, host, port = authority(parts)
         except ValueError:
             raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
+        if before is not None and scheme != "https" and urlsplit(before).scheme == "https":
+            raise Refused(MediaFault.HOST_NOT_ALLOWED)
         # To an address that was looked at: a second look-up could give another one.
-        *others, last = self._addresses(scheme, host, port)
+        *others, last = self._addresses(scheme, host, port, redirected=before is not None)
         for address in others:
             try:
                 return _requested(parts, scheme, host, port, address)
@@ -188,10 +198,11 @@ class Downloads:
                 continue
         return _requested(parts, scheme, host, port, last)
 
-    def _addresses(self, scheme: str, host: str, port: int) -> list[str]:
+    def _addresses(self, scheme: str, host: str, port: int, *, redirected: bool) -> list[str]:
         """Where to connect to, at least one."""
         own = self._hosts.is_own(scheme, host, port)
-        if not (own or self._hosts.has(host)):
+        # No answer of anybody's sends us to whatever path of an API that trusts whoever comes from here.
+        if (own and redirected) or not (own or self._hosts.has(host, port)):
             raise Refused(MediaFault.HOST_NOT_ALLOWED)
         try:
             found = self._resolve(host, port)

@@ -25,14 +25,17 @@ class Hosts:
                 that is, since we call it in any case.
         """
         self._names = [name.strip().lower().rstrip(".") for name in names]
+        self.own = own
         self._own = authority(urlsplit(own)) if own else None
 
     def is_own(self, scheme: str, host: str, port: int) -> bool:
         """Whether it is the operator's own API."""
         return (scheme, host, port) == self._own
 
-    def has(self, host: str) -> bool:
-        """Whether a host is on the list."""
+    def has(self, host: str, port: int) -> bool:
+        """Whether a host is on the list, and the port one of the web's: on others, other programs listen."""
+        if port not in PORTS.values():
+            return False
         return any(host.endswith(entry[1:]) if entry.startswith("*.") else host == entry for entry in self._names)
 
     def allow(self, url: str) -> bool:
@@ -41,7 +44,7 @@ class Hosts:
             scheme, host, port = authority(urlsplit(url))
         except ValueError:
             return False
-        return self.is_own(scheme, host, port) or self.has(host)
+        return self.is_own(scheme, host, port) or self.has(host, port)
 
 
 def authority(parts: SplitResult) -> tuple[str, str, int]:

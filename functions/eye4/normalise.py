@@ -10,6 +10,7 @@ from functions.eye4 import wire
 from functions.eye4.hosts import DEFAULT, Hosts
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
+from gatehouse.links import public_link
 from gatehouse.reading import read_time
 
 COVER: Final = "cover"
@@ -43,7 +44,8 @@ def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> li
     alarm = wire.Alarm.read(payload)
     kind, severity = _ACTIONS.get(alarm.action or "", _UNKNOWN)
     cover = alarm.picture
-    awaited = alarm.fileid or (cover and hosts.allow(cover))
+    shown = link(COVER, cover, hosts.own)
+    awaited = alarm.fileid or (shown and hosts.allow(shown.url))
     return [
         receipt.event(
             Alarm(
@@ -53,15 +55,21 @@ def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> li
                 battery=alarm.custom.electricity,
                 media="pending" if awaited else None,
                 recording_id=alarm.fileid,
-                links=(link(COVER, cover),) if cover else (),
+                links=(shown,) if shown else (),
             )
         )
     ]
 
 
-def link(role: str, url: str) -> Link:
-    """An address of Eye4's, with the time until which its signature holds."""
-    return Link(role=role, url=url, expires_at=_expiry(url))
+def link(role: str, url: str | None, own: str) -> Link | None:
+    """An address of Eye4's, with the time until which its signature holds; None if it is none of the web.
+
+    Args:
+        role: of what lies there.
+        url: the address.
+        own: as `public_link` takes it.
+    """
+    return public_link(role, url, _expiry(url), own=own) if url else None
 
 
 def _expiry(url: str) -> datetime | None:

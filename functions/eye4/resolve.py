@@ -100,6 +100,8 @@ _RANKS: Final = {
 """How good news is: worse is not told after better."""
 _PASSING: Final = frozenset({MediaFault.NOT_FOUND, MediaFault.UNREACHABLE, MediaFault.TOO_SLOW})
 """What another attempt, with a new link, may mend."""
+_REFUSED: Final = frozenset({MediaFault.HOST_NOT_ALLOWED, MediaFault.PRIVATE_ADDRESS})
+"""Where we do not go ourselves."""
 
 
 class NotThereYet(GatehouseError):
@@ -290,7 +292,7 @@ class Resolver:
         )
         self._insist(wanted, files, waited, filmless=filmless)
         said = list(files.values())
-        said += [_absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
+        said += [self._absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
         if self._now() - wanted.received_at >= self._patience.keeps:
             said = [_expired(file) for file in said]
             kind = _kind(said) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
@@ -398,11 +400,11 @@ class Resolver:
         for key in sorted(listed, key=row.failed.__contains__):
             copy = row.copies.get(key)
             if copy is not None:
-                files[key] = _available(listed[key], copy)
+                files[key] = self._available(listed[key], copy)
             elif self._monotonic() <= ends_at:
                 files[key] = self._file(wanted, listed[key], key)
             elif key in row.failed:
-                files[key] = _absent(listed[key], MediaFault.TOO_SLOW)
+                files[key] = self._absent(listed[key], MediaFault.TOO_SLOW)
             else:
                 self._pending.tried(wanted.recording, _failed(files))
                 raise MoreToCopy(f"{len(files)} of {len(listed)} files were looked at")
@@ -423,10 +425,10 @@ class Resolver:
             body = self._tried(partial(_bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
         except TimeoutError:
             log.warning("a file was not copied", key=key, fault=MediaFault.TOO_SLOW)
-            return _absent(entry, MediaFault.TOO_SLOW)
+            return self._absent(entry, MediaFault.TOO_SLOW)
         except (Refused, Interrupted) as error:
             log.warning("a file was not copied", key=key, fault=error.fault)
-            return _absent(entry, error.fault)
+            return self._absent(entry, error.fault)
         copy = Picture(
             role=_role(entry),
             bucket=self._bucket.name,
@@ -436,7 +438,18 @@ class Resolver:
             sha256=body.sha256,
         )
         self._pending.copied(wanted.recording, copy)
-        return _available(entry, copy)
+        return self._available(entry, copy)
+
+    def _available(self, entry: Listed, copy: Picture) -> File:
+        return File(role=_role(entry), status=MediaStatus.AVAILABLE, copy=copy, link=self._link(entry))
+
+    def _absent(self, entry: Listed, fault: MediaFault) -> File:
+        # Where we do not go ourselves nobody is sent: whoever follows it may sit in a network of its own.
+        link = None if fault in _REFUSED else self._link(entry)
+        return File(role=_role(entry), status=MediaStatus.MISSING, reason=fault, link=link)
+
+    def _link(self, entry: Listed) -> Link | None:
+        return normalise.link(_role(entry), entry.url, self._downloads.own)
 
     def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta, failed: Collection[str] = ()) -> bool:
         """Whether another attempt may still bring something better. The flow's own count has in it what never ran."""
@@ -511,21 +524,9 @@ def _role(entry: Listed) -> str:
     return entry.kind if entry.kind in _ROLES else "file"
 
 
-def _available(entry: Listed, copy: Picture) -> File:
-    return File(role=_role(entry), status=MediaStatus.AVAILABLE, copy=copy, link=_link(entry))
-
-
-def _absent(entry: Listed, fault: MediaFault) -> File:
-    return File(role=_role(entry), status=MediaStatus.MISSING, reason=fault, link=_link(entry))
-
-
 def _expired(file: File) -> File:
     gone = file.reason is MediaFault.NOT_FOUND
     return file.model_copy(update={"status": MediaStatus.EXPIRED}) if gone else file
-
-
-def _link(entry: Listed) -> Link:
-    return normalise.link(_role(entry), entry.url or "")
 
 
 def _kind(files: Sequence[File]) -> MediaStatus | None:

@@ -3,10 +3,13 @@
 None of them is in the document of the push. They are as the vendor's open API has them, and clients of it use them.
 """
 
+import hashlib
+import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -30,8 +33,16 @@ _KINDS: Final = {"avatar": 1}
 _LISTS: Final = ("list", "record_list", "recordList", "alarm_list", "alarmList")
 """Names of a list, by version; or it is `data` itself."""
 _OK: Final = 200
-_ANSWER: Final = 16 * 1024 * 1024
-"""Bytes."""
+_ANSWER: Final = 2 * 1024 * 1024
+"""Bytes of a list's page: a hundred records, or a thousand alarms."""
+_IMAGE: Final = 4 * 1024 * 1024
+"""Bytes of a picture."""
+_AT_LONGEST: Final = 60.0
+"""Seconds for an answer, however it drips."""
+_PAGES: Final = 5_000
+"""Pages of a list: half a million records. A server that has more goes on for ever."""
+_PASSES: Final = 5
+"""Readings of a list of several pages at most, until there is nothing new in it."""
 _PARTS: Final = 100_000
 """Values in a list: a hundred for each of its rows."""
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=20)
@@ -111,12 +122,43 @@ class Client:
             CallFailed: the server does not answer as it should.
         """
         path = _PICTURE.format(kind=_KINDS.get(role, 2), reference=quote(reference, safe=""))
-        return self._get(path, {})
+        return self._get(path, {}, _IMAGE)
+
+    def clock(self) -> datetime | None:
+        """What the server's clock shows, by its answer to whatever; None if it does not tell."""
+        try:
+            answer = self._http.request("GET", self._url + "/", redirect=False, preload_content=False)
+        except urllib3.exceptions.HTTPError:
+            return None
+        try:
+            return date(answer.headers.get("date"))
+        finally:
+            answer.close()
 
     def _rows(self, path: str, span: Mapping[str, str], size: int) -> Iterator[Row]:
+        """The rows of all pages, each once.
+
+        Pages go by number, and what is taken out of the list meanwhile moves those behind it into pages that were
+        read. So a list of several pages is read until nothing in it is new.
+        """
+        seen: set[bytes] = set()
+        for _ in range(_PASSES):
+            pages, fresh = 0, 0
+            for rows in self._pages(path, span, size):
+                pages += 1
+                for row in rows:
+                    mark = hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()[:16]
+                    if mark not in seen:
+                        seen.add(mark)
+                        fresh += 1
+                        yield row
+            if pages < 2 or not fresh:
+                return
+
+    def _pages(self, path: str, span: Mapping[str, str], size: int) -> Iterator[list[Row]]:
         before: list[Row] = []
-        for page in range(1, 100_000):
-            content = self._get(path, {**span, "page": str(page), "size": str(size)})
+        for page in range(1, _PAGES):
+            content = self._get(path, {**span, "page": str(page), "size": str(size)}, _ANSWER)
             try:
                 found = _listed(read_json(content, parts=_PARTS))
             except ValueError as error:
@@ -125,8 +167,9 @@ class Client:
             # What follows the last page is an empty one, or with some versions the last one again.
             if not found or found == before:
                 return
-            yield from found
+            yield found
             before = found
+        raise CallFailed(f"senselink: {path}: it has no end")
 
     def _wall(self, moment: datetime, outwards: int) -> datetime:
         """What a clock on the server's wall shows at one end of a span.
@@ -150,7 +193,7 @@ class Client:
         there = shown.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
         return there.replace(tzinfo=None) != shown
 
-    def _get(self, path: str, fields: Mapping[str, str]) -> bytes:
+    def _get(self, path: str, fields: Mapping[str, str], most: int) -> bytes:
         timestamp = int(self._now() * 1000)
         signed = {
             "app_key": self._app_key,
@@ -161,7 +204,7 @@ class Client:
         try:
             answer = self._http.request("GET", self._url + path, fields=signed, redirect=False, preload_content=False)
             try:
-                content: bytes = answer.read(_ANSWER + 1)
+                content = _read(answer, most)
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
@@ -169,7 +212,7 @@ class Client:
             raise CallFailed(f"senselink: {_name(path)} did not answer: {type(error).__name__}") from None
         if answer.status == 404:
             raise NoSuchCall(f"senselink: the server has no {_name(path)}")
-        if answer.status != 200 or len(content) > _ANSWER:
+        if answer.status != 200 or len(content) > most:
             raise CallFailed(f"senselink: {_name(path)} answered {answer.status} with {len(content)} bytes")
         return content
 
@@ -184,6 +227,33 @@ def context(server: Server) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=server.ca)
     except (ssl.SSLError, ValueError) as error:
         raise WrongSetting(f"server {server.server}: ca is not a certificate in PEM") from error
+
+
+def date(header: str | None) -> datetime | None:
+    """The time in a `Date` header, in UTC; None if there is none."""
+    try:
+        told = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return told.replace(tzinfo=told.tzinfo or UTC).astimezone(UTC)
+
+
+def _read(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """The content of an answer, and a little more than the most that is taken.
+
+    Raises:
+        CallFailed: it takes too long.
+    """
+    ends_at = time.monotonic() + _AT_LONGEST
+    content = bytearray()
+    while len(content) <= most:
+        piece = answer.read1(65_536)
+        if not piece:
+            break
+        content += piece
+        if time.monotonic() > ends_at:
+            raise CallFailed("senselink: an answer takes too long")
+    return bytes(content)
 
 
 def _name(path: str) -> str:

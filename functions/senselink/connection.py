@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any, Final
 
 import websocket
 
-from functions.senselink.client import context
+from functions.senselink.client import context, date
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
 from gatehouse.errors import GatehouseError, WrongSetting
@@ -16,6 +17,12 @@ TICK: Final = 1.0
 """Seconds after which whoever waits looks up."""
 _CONNECT: Final = 10.0
 """Seconds for a connection to come about."""
+LARGEST: Final = 1024 * 1024
+"""Bytes of a message, in however many frames; a record has some thousand. SNS takes a quarter of it."""
+_CONTROL: Final = 125
+"""Bytes of a control frame at most."""
+_TOO_BIG: Final = 1009
+"""The status with which a connection is closed that brings more: RFC 6455, 7.4.1."""
 _DENIALS: Final = frozenset({401, 403})
 
 
@@ -27,6 +34,59 @@ class Lost(GatehouseError):
     """There is no connection, or no more. The message says why, and has no address, since that is signed."""
 
 
+class TooLarge(Lost):
+    """The server sent more in one message than is read."""
+
+
+class _Frames(websocket._abnf.frame_buffer):  # noqa: SLF001 - the library has no limit and no other place for one
+    """Frames as they come; of one that is too large nothing but its header is read."""
+
+    def recv_length(self) -> None:
+        super().recv_length()
+        if (self.length or 0) > LARGEST:
+            raise TooLarge("a frame is too large")
+
+
+class _Socket(websocket.WebSocket):
+    """The library's socket, which reads bounded frames."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.frame_buffer = _Frames(self._recv, skip_utf8_validation=True)
+
+
+_TEXTS: Final = frozenset({websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY})
+
+
+class _Message:
+    """A message that comes in fragments: put together in one buffer, since many small ones would else cost their
+    square.
+    """
+
+    def __init__(self) -> None:
+        self._content = bytearray()
+        self._has_begun = False
+
+    def add(self, opcode: int, content: bytes, *, is_last: bool) -> bytes | None:
+        """Adds a fragment; returns the message if it was the last one.
+
+        Raises:
+            Lost: it does not belong here.
+            TooLarge: there are too many of them.
+        """
+        if (opcode in _TEXTS) == self._has_begun:
+            raise Lost("a fragment that is none of this message")
+        if len(self._content) + len(content) > LARGEST:
+            raise TooLarge("a message is too large")
+        self._content += content
+        self._has_begun = not is_last
+        if not is_last:
+            return None
+        whole = bytes(self._content)
+        self._content = bytearray()
+        return whole
+
+
 class Connection:
     """An open connection."""
 
@@ -34,6 +94,12 @@ class Connection:
         self._socket = socket
         self._silence = silence
         self._monotonic = monotonic
+        self._message = _Message()
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock, by its answer to the handshake; None if it did not tell."""
+        return date((self._socket.getheaders() or {}).get("date"))
 
     def messages(self) -> Iterator[bytes | None]:
         """What the server sends, each message as it is; None at least every `TICK` while there is none.
@@ -44,21 +110,41 @@ class Connection:
         """
         heard = self._monotonic()
         while True:
-            try:
-                opcode, data = self._socket.recv_data(control_frame=True)
-            except websocket.WebSocketTimeoutException:
-                opcode, data = websocket.ABNF.OPCODE_PONG, b""
-            except (websocket.WebSocketException, OSError) as error:
-                raise Lost(type(error).__name__) from None
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                raise Lost("closed by the server")
-            if opcode in {websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY}:
-                yield bytes(data)
+            message = self._next()
+            if message is not None:
+                yield message
                 heard = self._monotonic()  # after whoever took it: reading nothing is not hearing nothing
                 continue
             yield None
             if self._monotonic() - heard > self._silence:
                 raise Lost("silent")
+
+    def _next(self) -> bytes | None:
+        """The next message; None if what came is none yet, or nothing came."""
+        try:
+            frame = self._socket.recv_frame()  # type: ignore[no-untyped-call]
+            if frame.opcode == websocket.ABNF.OPCODE_PING and len(frame.data) <= _CONTROL:
+                self._socket.pong(frame.data)
+        except websocket.WebSocketTimeoutException:
+            return None
+        except TooLarge:
+            self._refuse()
+            raise
+        except (websocket.WebSocketException, OSError) as error:
+            raise Lost(type(error).__name__) from None
+        if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
+            raise Lost("closed by the server")
+        if frame.opcode not in {*_TEXTS, websocket.ABNF.OPCODE_CONT}:
+            return None
+        try:
+            return self._message.add(frame.opcode, frame.data, is_last=bool(frame.fin))
+        except TooLarge:
+            self._refuse()
+            raise
+
+    def _refuse(self) -> None:
+        with suppress(websocket.WebSocketException, OSError):
+            self._socket.send_close(_TOO_BIG)
 
 
 @contextmanager
@@ -92,6 +178,7 @@ def connected(
             sslopt={"context": context(server)} if server.url.startswith("wss") else {},
             skip_utf8_validation=True,  # what is not text is kept as it is
             enable_multithread=False,
+            class_=_Socket,
             redirect_limit=0,  # what another host says is not the server's word
         )
     except websocket.WebSocketBadStatusException as error:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,10 @@ from gatehouse.telemetry import Gauge, flush, gauges
 
 _STUCK: Final = 60.0
 """Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
+
+
+_NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
+"""Metrics of messages that no event of their own came of; together they are one more, for one alarm."""
 
 
 class Report:
@@ -29,6 +33,12 @@ class Report:
         self.gap_seconds = 0.0
         self.backfilled = 0
         self.denied = 0
+        self.too_large = 0
+        self.given_up: Callable[[], int] = lambda: 0
+        self.cut_short = 0
+        self.begun = 0
+        self.age: Callable[[], float] = lambda: 0.0
+        self._given_up = 0
         self._heard_at = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
@@ -53,8 +63,15 @@ class Report:
             "GapSeconds": Gauge("Seconds", self.gap_seconds),
             "BackfilledRecords": Gauge("Count", self.backfilled),
             "PermissionDenied": Gauge("Count", self.denied),
+            "WatermarkAge": Gauge("Seconds", self.age()),
+            "MessagesTooLarge": Gauge("Count", self.too_large),
+            "MessagesGivenUp": Gauge("Count", (given_up := self.given_up()) - self._given_up),
+            "ListsCutShort": Gauge("Count", self.cut_short),
+            "FirstMarks": Gauge("Count", self.begun),
         }
+        self._given_up = given_up
         self.reconnects = self.backfilled = self.denied = 0
+        self.too_large = self.cut_short = self.begun = 0
         self.gap_seconds = 0.0
         return values
 
@@ -101,10 +118,16 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
 
 
 def write(reports: Sequence[Report]) -> None:
-    """Writes the metrics: each server's by its name, and how many are deaf, for one alarm on all of them."""
+    """Writes the metrics: each server's by its name; and for one alarm on all of them, how many are deaf, and how many
+    messages were not recorded as what they are.
+    """
+    lost = 0.0
     for report in reports:
-        gauges(report.told(), vendor="senselink", server=report.server)
-    gauges({"DeafServers": Gauge("Count", sum(not report.connected for report in reports))}, vendor="senselink")
+        told = report.told()
+        gauges(told, vendor="senselink", server=report.server)
+        lost += sum(told[name].value for name in _NOT_AS_THEY_ARE)
+    deaf = sum(not report.connected for report in reports)
+    gauges({"DeafServers": Gauge("Count", deaf), "MessagesNotRecorded": Gauge("Count", lost)}, vendor="senselink")
     flush()
 
 

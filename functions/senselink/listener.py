@@ -13,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -23,10 +24,10 @@ from pydantic import Field
 
 from functions.senselink import once, wire
 from functions.senselink.client import CallFailed, Client, context
-from functions.senselink.connection import TICK, Connection, Denied, Lost, connected
+from functions.senselink.connection import TICK, Connection, Denied, Lost, TooLarge, connected
 from functions.senselink.health import Report, serve
-from functions.senselink.lists import AlarmsFailed, Lists, time_of
-from functions.senselink.progress import Progress, Watermarks, WatermarksTable
+from functions.senselink.lists import AlarmsFailed, Fetched, Lists, time_of
+from functions.senselink.progress import Lateness, Progress, Watermarks, WatermarksTable, Written
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
@@ -49,6 +50,10 @@ _AWAY: Final = 60.0
 """Seconds at most before the next attempt where there was no connection."""
 _UNWANTED: Final = 300.0
 """Seconds at most where there was one, and it was closed at once."""
+_UNKNOWN_CLOCK: Final = timedelta(days=1)
+"""How far a server's clock that nobody knows may be behind ours."""
+_LOWERED: Final = timedelta(minutes=10)
+"""How much further back than need be is said what is in hand: so not each of many late records has it said again."""
 _PATIENCE: Final = 10
 """Failures of an alarm list after which records are not kept waiting for it any longer."""
 
@@ -66,6 +71,8 @@ class Settings(PictureSettings):
     """Seconds without a message after which a connection is dead, however open it looks."""
     overlap: float = Field(default=300, ge=0, le=86_400)
     """Seconds before the newest known record from which on a gap is fetched."""
+    no_list_seconds: float = Field(default=180, ge=0, le=86_400)
+    """Seconds for which a server has to say that it has no such list, where none was ever seen, to be believed."""
     denied_pause: float = Field(default=300, ge=1, le=86_400)
     """Seconds before the next attempt where a server denies permission."""
     stands: float = Field(default=60, ge=0, le=3600)
@@ -84,6 +91,10 @@ class Settings(PictureSettings):
     """Where `GET /` tells, on this host alone, whether the threads live; 0 for any."""
 
 
+type Entry = tuple[Server, Api | None]
+"""A server's entry in the secret, and its API."""
+
+
 class Listener:
     """Listens to one server."""
 
@@ -96,6 +107,7 @@ class Listener:
         stop: Stop,
         api: Api | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        newest: Callable[[], Entry | None] = lambda: None,
     ) -> None:
         """A listener that does not listen yet.
 
@@ -107,19 +119,31 @@ class Listener:
             stop: when to end.
             api: its record list and pictures, if it has them.
             now: a clock.
+            newest: its entry in the secret, where that is another one by now; asked before each connection.
         """
         self._server = server
+        self._api = api
+        self._newest = newest
+        self._task = uuid.uuid4().hex[:12]
         self._watermarks = watermarks
         self._settings = settings
         self._stop = stop
         self._now = now
-        self._progress = Progress()
-        self._saved: datetime | None = None
+        self._progress: Progress | None = None
+        self._lateness = Lateness({})
+        self._begun = datetime.min.replace(tzinfo=UTC)
+        self._saved = self._begun
+        self._owed: datetime | None = None
+        self._learnt: tuple[object, ...] = ({}, frozenset())
+        self._known_late = timedelta()
+        self._inherited: Mapping[str, str] = {}
         self._saved_at = 0.0
         self._filling = False
         self._filling_lock = threading.Lock()
         self._connected_at = 0.0
         self.report = Report(server.server)
+        self.report.age = self._age
+        self.report.given_up = lambda: self._recorder.given_up
         self._recorder = Recorder(
             server,
             gate,
@@ -129,17 +153,19 @@ class Listener:
             buffer=settings.buffer,
             alive=self.report.tick,
         )
-        self._lists = Lists(server, self._recorder, api, stop, now)
+        self._lists = Lists(server, self._recorder, api, stop, now, settings.no_list_seconds)
 
     # ─── The connection ───────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self) -> None:
         """Listens until it is to stop; then what is in hand is finished, and the watermark written."""
-        self._progress = Progress(self._known())
+        if row := self._known():
+            self._go_on(row)
         pauses = _Pauses(self._settings)
         while not self._stop.said:
             opened_at: float | None = None
             try:
+                self._renew()
                 with connected(self._server, self._settings.silence) as connection:
                     opened_at = time.monotonic()
                     self._listen(connection)
@@ -147,21 +173,33 @@ class Listener:
                 log.error("permission denied", server=self._server.server, why=str(error))
                 self.report.denied += 1
                 pause = self._settings.denied_pause
-            except Lost as error:
-                log.warning("no connection", server=self._server.server, why=str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a server does, it is no reason to end
+                why = str(error) if isinstance(error, Lost) else type(error).__name__
+                log.warning("no connection", server=self._server.server, why=why)
+                self.report.too_large += isinstance(error, TooLarge)
                 pause = pauses.after(None if opened_at is None else time.monotonic() - opened_at)
             else:
                 pause = 0.0
             if self.report.connected:
                 self.report.connected = False
                 self.report.reconnects += not self._stop.said
-                self._progress.disconnected()
+                if self._progress:
+                    self._progress.disconnected()
             self._save(at_once=True)
             self._wait(pause)
         self._drain()
 
-    def _known(self) -> datetime | None:
-        """The watermark; it is waited for, since without it a gap could not be told."""
+    def _renew(self) -> None:
+        """Takes the newest entry of the secret: a secret that was rotated is used from here on."""
+        if (entry := self._newest()) is None:
+            return
+        log.info("another entry in the secret", server=self._server.server)
+        self._server, self._api = entry
+        self._recorder.use(*entry)
+        self._lists.use(*entry)
+
+    def _known(self) -> Written | None:
+        """What is written down of the server; it is waited for, since without it a gap could not be told."""
         while not self._stop.said:
             try:
                 return self._watermarks.read(self._server.server)
@@ -169,6 +207,50 @@ class Listener:
                 log.error("the watermark cannot be read", server=self._server.server, error=str(error))
                 self._wait(5)
         return None
+
+    def _go_on(self, row: Written, *, anew: bool = False) -> Progress:
+        """Begins where somebody left off; anew, where nobody has listened before."""
+        self._begun, self._saved = row.begun, row.mark
+        self._lateness = Lateness(row.late)
+        self._known_late = self._lateness.most(self._now())
+        self._lists.seen = {Kind(kind) for kind in row.lists if kind in wire.RECORDS}
+        self._learnt = self._to_learn()
+        self._inherited = row.owed
+        progress = self._progress = Progress(row.since, anew=anew, floor=self._floor)
+        return progress
+
+    def _first(self, connection: Connection) -> Progress:
+        """Writes the first mark, before anything that a server says is taken; by its own clock.
+
+        Raises:
+            Lost: the task has to stop.
+        """
+        now = self._now()
+        clock = connection.date or (self._api.clock() if self._api else now)
+        first = min(now, now - _UNKNOWN_CLOCK if clock is None else clock)
+        while not self._stop.said:
+            try:
+                row = self._watermarks.begin(self._server.server, first)
+            except Unavailable as error:
+                log.error("the first watermark is not written", server=self._server.server, error=str(error))
+                self._wait(1)
+                continue
+            if row is None:
+                log.warning("nobody has listened to it before", server=self._server.server)
+                self.report.begun += 1
+            return self._go_on(row or Written(first, first), anew=row is None)
+        raise Lost("nobody has listened yet")
+
+    def _floor(self) -> datetime:
+        """From when on what is fetched is ours, and not forgotten: what is older would be recorded once more."""
+        return max(self._begun, self._now() - timedelta(days=self._settings.retention_days))
+
+    def _overlap(self) -> timedelta:
+        """Before the watermark, from when on is fetched: by as much as records come late."""
+        return timedelta(seconds=self._settings.overlap) + self._lateness.most(self._now())
+
+    def _age(self) -> float:
+        return (self._now() - self._saved).total_seconds() if self._progress else 0.0
 
     def _wait(self, seconds: float) -> None:
         ends_at = time.monotonic() + seconds
@@ -181,13 +263,13 @@ class Listener:
             self.report.tick()
             if message is not None:
                 self.report.heard()
-                self._take(message)
+                self._take(connection, message)
             # What the server has sent already is still taken: it will not send it again.
             if self._stop.said and (message is None or self._stop.since > _LAST_WORDS):
                 return
             self._save()
 
-    def _take(self, message: bytes) -> None:
+    def _take(self, connection: Connection, message: bytes) -> None:
         """Does what a message says; whatever is neither a greeting nor a heartbeat is recorded."""
         received_at = self._now()
         try:
@@ -197,33 +279,47 @@ class Listener:
         kind = wire.kind(payload)
         if kind in _REFUSALS:
             raise Denied(f"answered {kind}")
-        self._greet(received_at)
-        if kind not in {Kind.CONNECTED, Kind.HEARTBEAT}:
-            ticket = self._progress.begin(time_of(payload, received_at, self._server))
-            self._recorder.hand(message, received_at, lambda _: self._progress.end(ticket))
-
-    def _greet(self, now: datetime) -> None:
-        """The connection stands: with the first message, be it the greeting or not."""
-        if self.report.connected:
+        progress = self._greet(connection)
+        if kind in {Kind.CONNECTED, Kind.HEARTBEAT}:
             return
+        at = progress.ours(time_of(payload, received_at, self._server))
+        if at is not None:
+            self._lateness.seen(progress.behind(at), received_at)
+        ticket = progress.begin(at)
+        if at is not None and at < self._saved - self._reach and (self._owed is None or at < self._owed):
+            # What nobody would fetch again is written down before it is in hand.
+            self._save(at_once=True)
+        self._recorder.hand(message, received_at, lambda _: progress.end(ticket))
+
+    @property
+    def _reach(self) -> timedelta:
+        """Before the watermark, from when on whoever comes after this task fetches."""
+        return timedelta(seconds=self._settings.overlap) + self._known_late
+
+    def _greet(self, connection: Connection) -> Progress:
+        """The connection stands: with the first message, be it the greeting or not."""
+        progress = self._progress or self._first(connection)
+        if self.report.connected:
+            return progress
         log.info("connected", server=self._server.server)
-        self._progress.connected(now)
         self._connected_at = time.monotonic()
         self.report.connected = True
         with self._filling_lock:
-            if self._filling or self._progress.gap is None:
-                return
+            if self._filling or progress.gap is None:
+                return progress
             self._filling = True
-        threading.Thread(target=self._fill, name=f"{self._server.server}-fill", daemon=True).start()
+        fill = partial(self._fill, progress)
+        threading.Thread(target=fill, name=f"{self._server.server}-fill", daemon=True).start()
+        return progress
 
     # ─── What was missed ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fill(self) -> None:
+    def _fill(self, progress: Progress) -> None:
         """Fetches what was missed, gap by gap, until there is none or no connection."""
         failures = of_alarms = 0
         while True:
             with self._filling_lock:
-                gap = self._progress.gap
+                gap = progress.gap
                 if gap is None or self._stop.said or not self.report.connected:
                     self._filling = False
                     return
@@ -240,7 +336,8 @@ class Listener:
                 continue
             if upto is not None:
                 failures = of_alarms = 0
-                self._progress.filled(number, upto)
+                progress.filled(number, upto)
+                self._settle()
                 self.report.gap_seconds += (until - since).total_seconds()
 
     def _filled(self, since: datetime, until: datetime, *, without_alarms: bool) -> datetime | None:
@@ -251,17 +348,35 @@ class Listener:
         """
         before = self._lists.fetched
         try:
-            overlap = timedelta(seconds=self._settings.overlap)
-            fetched = self._lists.fetch(since - overlap, until, without_alarms=without_alarms)
+            begin = max(since - self._overlap(), self._floor())
+            fetched = self._lists.fetch(begin, until, without_alarms=without_alarms)
         finally:
             self.report.backfilled += self._lists.fetched - before
         if fetched is None:
             return None
+        self._look(since, fetched)
         if not fetched.lacking:
             return fetched.upto
         if not self._stands() or not self._lists.tell(since, until, fetched.lacking):
             return None
         return until if Kind.RECORD in fetched.lacking else fetched.upto
+
+    def _look(self, since: datetime, fetched: Fetched) -> None:
+        """Says that a list may have been cut: the newest record that was known is not in it any more."""
+        if since <= self._floor() or Kind.RECORD in fetched.lacking:
+            return
+        if fetched.oldest is None or fetched.oldest > since:
+            log.warning("the record list begins after what is known", server=self._server.server)
+            self.report.cut_short += 1
+
+    def _settle(self) -> None:
+        """What other tasks had in hand is fetched."""
+        inherited, self._inherited = self._inherited, {}
+        try:
+            self._watermarks.settle(self._server.server, inherited)
+        except Unavailable as error:
+            # It is fetched once more by whoever comes next.
+            log.warning("the watermark is not written", server=self._server.server, error=str(error))
 
     def _stands(self) -> bool:
         """Waits until it is sure that the connection was not closed at once; False if it was."""
@@ -277,18 +392,35 @@ class Listener:
 
     def _save(self, *, at_once: bool = False) -> None:
         """Writes the watermark, if it has moved."""
-        if not at_once and time.monotonic() - self._saved_at < _SAVE:
+        progress = self._progress
+        if progress is None or (not at_once and time.monotonic() - self._saved_at < _SAVE):
             return
         self._saved_at = time.monotonic()
-        mark = self._progress.mark
-        if mark is None or mark == self._saved:
-            return
+        mark = progress.mark
         try:
-            self._watermarks.advance(self._server.server, mark)
+            if (learnt := self._to_learn()) != self._learnt:
+                self._watermarks.learn(self._server.server, self._lateness.days, self._lists.seen)
+                self._learnt, self._known_late = learnt, self._lateness.most(self._now())
+            if mark > self._saved:
+                self._watermarks.advance(self._server.server, mark)
+                self._saved = mark
+            self._owe(mark)
         except Unavailable as error:
             log.warning("the watermark is not written", server=self._server.server, error=str(error))
-        else:
-            self._saved = mark
+
+    def _owe(self, mark: datetime) -> None:
+        """Writes down what is in hand from before all that is fetched again, or that there is nothing of it."""
+        owes = mark < self._saved - self._reach
+        if owes and (self._owed is None or not self._owed <= mark <= self._owed + 6 * _LOWERED):
+            owed = max(mark - _LOWERED, self._floor())
+            self._watermarks.owe(self._server.server, self._task, owed)
+            self._owed = owed
+        elif not owes and self._owed is not None:
+            self._watermarks.owe(self._server.server, self._task, None)
+            self._owed = None
+
+    def _to_learn(self) -> tuple[object, ...]:
+        return self._lateness.days, frozenset(self._lists.seen)
 
     def _drain(self) -> None:
         """Waits for what is in hand, as long as there is time."""
@@ -325,8 +457,53 @@ class _Pauses:
         return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
 
-def listeners(settings: Settings, servers: Sequence[Server], stop: Stop) -> list[Listener]:
+class _Entry:
+    """A server's entry in the secret, as it is now."""
+
+    def __init__(self, server: Server, newest: Callable[[], Sequence[Server]]) -> None:
+        self._server = server
+        self._newest = newest
+
+    def __call__(self) -> Entry | None:
+        """The entry, if it is another one than before; what cannot be used is left."""
+        try:
+            found = next((one for one in self._newest() if one.server == self._server.server), None)
+            if found is None or found == self._server:
+                return None
+            entry = _usable(found), _api(found)
+        except (WrongSetting, Unavailable) as error:
+            log.error("the secret is not usable", server=self._server.server, error=str(error))
+            return None
+        self._server = found
+        return entry
+
+
+def _usable(server: Server) -> Server:
+    """The server, if it has what it takes to connect.
+
+    Raises:
+        WrongSetting: it has not.
+    """
+    if not (server.url and server.app_key and server.app_secret):
+        raise WrongSetting(f"SERVERS: {server.server} needs url, app_key and app_secret in the secret")
+    context(server)
+    return server
+
+
+def _api(server: Server) -> Client | None:
+    return Client(server) if server.api_url else None
+
+
+def listeners(
+    settings: Settings, servers: Sequence[Server], stop: Stop, newest: Callable[[], Sequence[Server]] = lambda: ()
+) -> list[Listener]:
     """A listener for each server that is named, on AWS.
+
+    Args:
+        settings: of the task.
+        servers: that are in the secret.
+        stop: when to end.
+        newest: those that are in the secret by now.
 
     Raises:
         WrongSetting: one is named that is not in the secret, or that has not what it takes to connect.
@@ -338,13 +515,19 @@ def listeners(settings: Settings, servers: Sequence[Server], stop: Stop) -> list
     for name in names:
         if name not in known:
             raise WrongSetting(f"SERVERS: {name} is not in the secret")
-        if not (known[name].url and known[name].app_key and known[name].app_secret):
-            raise WrongSetting(f"SERVERS: {name} needs url, app_key and app_secret in the secret")
-        context(known[name])
+        _usable(known[name])
     gate = edge.gate(settings)
     watermarks = WatermarksTable(lambda: aws.client("dynamodb"), settings.watermarks_table)
     return [
-        Listener(known[name], gate, watermarks, settings, stop, Client(known[name]) if known[name].api_url else None)
+        Listener(
+            known[name],
+            gate,
+            watermarks,
+            settings,
+            stop,
+            _api(known[name]),
+            newest=_Entry(known[name], newest),
+        )
         for name in names
     ]
 
@@ -375,6 +558,7 @@ def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> list[
             stop,
             overlap=timedelta(seconds=settings.overlap),
             grace=timedelta(seconds=settings.grace),
+            retention=timedelta(days=settings.retention_days),
         )
         for server, client in zip(known, clients, strict=True)
     ]
@@ -423,11 +607,19 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     servers = secret.accounts().accounts
     if arguments:
         return partial(once.run, fetchers(settings, servers, stop), stop, settings.once_seconds)
-    return partial(_listen, listeners(settings, servers, stop), settings, stop)
+
+    def newest() -> Sequence[Server]:
+        secret.newer()  # not more often than every ten seconds
+        return secret.accounts().accounts
+
+    return partial(_listen, listeners(settings, servers, stop, newest), settings, stop)
 
 
 def _listen(listening: Sequence[Listener], settings: Settings, stop: Stop) -> int:
-    """Listens to all servers until it is to stop."""
+    """Listens to all servers until it is to stop; returns the exit status.
+
+    A thread that ended before is nobody's to start again but ECS's: the task ends, with what is in hand finished.
+    """
     reports = [listener.report for listener in listening]
     threads = [
         threading.Thread(target=listener.run, name=listener.report.server, daemon=True) for listener in listening
@@ -435,10 +627,16 @@ def _listen(listening: Sequence[Listener], settings: Settings, stop: Stop) -> in
     with serve(settings.health_port, reports, settings.report_seconds):
         for thread in threads:
             thread.start()
+        while not stop.said and all(thread.is_alive() for thread in threads):
+            stop.pause(TICK)
+        was_told = stop.said
+        if not was_told:
+            log.error("a thread has ended", servers=[thread.name for thread in threads if not thread.is_alive()])
+            stop.say()
         for thread in threads:
             while thread.is_alive() and not stop.over:
                 thread.join(TICK)
-    return 0 if stop.said else 1
+    return 0 if was_told else 1
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -36,6 +37,10 @@ _STATES: Final[Mapping[int, Callable[[AlarmRecord, tzinfo], datetime | None]]] =
 """When an alarm came into its state; of 2, "being released", nothing says when that was."""
 
 
+_ABSENT: Final = 5
+"""Times that a list has to be asked for in vain before it counts as none."""
+
+
 class AlarmsFailed(CallFailed):
     """The alarm list does not answer as it should."""
 
@@ -46,6 +51,8 @@ class Fetched:
 
     upto: datetime
     """The time of the newest record, wherever it stood in the list; the span's beginning where there is none."""
+    oldest: datetime | None = None
+    """The time of the oldest record."""
     lacking: tuple[Kind, ...] = ()
     """Whose list the server does not have."""
 
@@ -54,7 +61,13 @@ class Lists:
     """The lists of one server."""
 
     def __init__(
-        self, server: Server, recorder: Recorder, api: Api | None, stop: Stop, now: Callable[[], datetime]
+        self,
+        server: Server,
+        recorder: Recorder,
+        api: Api | None,
+        stop: Stop,
+        now: Callable[[], datetime],
+        patience: float | None = None,
     ) -> None:
         """Nothing is asked yet.
 
@@ -64,7 +77,12 @@ class Lists:
             api: the server's; None where it has none.
             stop: when to end.
             now: a clock.
+            patience: seconds for which a list has to be missing before it counts as none; None where each time counts.
         """
+        self.seen: set[Kind] = set()
+        """Whose list there is: it was seen."""
+        self._patience = patience
+        self._absent: dict[Kind, tuple[float, int]] = {}
         self._server = server
         self._recorder = recorder
         self._api = api
@@ -75,6 +93,10 @@ class Lists:
         self.missed = 0
         """Records among them that nobody had recorded before."""
         self._counting = threading.Lock()
+
+    def use(self, server: Server, api: Api | None) -> None:
+        """Goes on with another entry of the secret for the same server."""
+        self._server, self._api = server, api
 
     def fetch(
         self, since: datetime, until: datetime, *, young: datetime | None = None, without_alarms: bool = False
@@ -95,24 +117,56 @@ class Lists:
             AlarmsFailed: the alarm list does not; the records of the span are recorded.
         """
         lacking = []
-        upto: datetime | None = since
+        upto: tuple[datetime, datetime | None] | None = (since, None)
         try:
             upto = self._records(since, until, young)
+            self._there(Kind.RECORD)
         except NoSuchCall:
+            self._missing(Kind.RECORD)
             lacking.append(Kind.RECORD)
         if upto is None:
             return None
         try:
             if not self._alarms(since, until, young):
                 return None
+            self._there(Kind.ALARM)
         except NoSuchCall:
+            try:
+                self._missing(Kind.ALARM)
+            except CallFailed as error:
+                self._without_alarms(error, bears=without_alarms)
             lacking.append(Kind.ALARM)
         except CallFailed as error:
-            if not without_alarms:
-                raise AlarmsFailed(str(error)) from None
-            log.warning("alarms are not fetched", server=self._server.server, why=str(error))
+            self._without_alarms(error, bears=without_alarms)
             lacking.append(Kind.ALARM)
-        return Fetched(upto, tuple(lacking))
+        return Fetched(*upto, tuple(lacking))
+
+    def _without_alarms(self, error: CallFailed, *, bears: bool) -> None:
+        if not bears:
+            raise AlarmsFailed(str(error)) from None
+        log.warning("alarms are not fetched", server=self._server.server, why=str(error))
+
+    def _there(self, kind: Kind) -> None:
+        self.seen.add(kind)
+        self._absent.pop(kind, None)
+
+    def _missing(self, kind: Kind) -> None:
+        """There is no list, so it seems.
+
+        Raises:
+            CallFailed: there was one, or it was not asked for often and long enough: whoever is in front of a server
+                that starts says the same.
+        """
+        if self._api is None:
+            return
+        if kind in self.seen:
+            raise CallFailed(f"senselink: the server had a {_NAMES[kind]}, and says that it has none")
+        since, times = self._absent.get(kind, (time.monotonic(), 0))
+        self._absent[kind] = since, times + 1
+        if self._patience is None:
+            return
+        if times + 1 < _ABSENT or time.monotonic() - since < self._patience:
+            raise CallFailed(f"senselink: the server has no {_NAMES[kind]} yet")
 
     def tell(self, since: datetime, until: datetime, lacking: Sequence[Kind]) -> bool:
         """Says in the book what nobody can fetch, between when and when; False if the task had to stop before."""
@@ -140,23 +194,27 @@ class Lists:
         )
         return self._recorder.admit(Record.of(receipt.event(notice)))
 
-    def _records(self, since: datetime, until: datetime, young: datetime | None) -> datetime | None:
-        """Records the records; returns the newest one's time, None if the task had to stop."""
+    def _records(
+        self, since: datetime, until: datetime, young: datetime | None
+    ) -> tuple[datetime, datetime | None] | None:
+        """Records the records; returns the times of the newest and the oldest, None if the task had to stop."""
         if self._api is None:
             raise NoSuchCall("no api_url")
         upto = since
+        oldest: datetime | None = None
 
         def old_enough(rows: Iterable[Row]) -> Iterable[Row]:
-            nonlocal upto
+            nonlocal upto, oldest
             for row in rows:
                 at = time_of({"code": int(Kind.RECORD), "data": row}, until, self._server)
                 if at is not None and young is not None and at > young:
                     continue
                 upto = max(upto, at or upto)
+                oldest = min(oldest or at, at) if at else oldest
                 yield row
 
         rows = old_enough(self._api.records(since, until + _AHEAD))
-        return upto if self._hand_all(Kind.RECORD, rows, self._note) else None
+        return (upto, oldest) if self._hand_all(Kind.RECORD, rows, self._note) else None
 
     def _alarms(self, since: datetime, until: datetime, young: datetime | None) -> bool:
         """Records the alarms that came into their state in the span; False if the task had to stop."""

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from functions.senselink import wire
 from functions.senselink.client import CallFailed
 from functions.senselink.connection import TICK
 from functions.senselink.health import tell_of_missed
 from functions.senselink.lists import Lists
-from functions.senselink.progress import Watermarks
+from functions.senselink.progress import Watermarks, Written
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse.telemetry import log
@@ -39,6 +40,7 @@ class Fetcher:
         *,
         overlap: timedelta,
         grace: timedelta,
+        retention: timedelta,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """A fetcher that has not begun.
@@ -52,6 +54,7 @@ class Fetcher:
             overlap: before the watermark, from when on is fetched.
             grace: for as long a record is left to the subscription: what it brings is of now, and what is fetched
                 is not, whoever comes first.
+            retention: for as long it is known what was recorded.
             now: a clock.
         """
         self.name = server.server
@@ -61,6 +64,8 @@ class Fetcher:
         self._lists = Lists(server, recorder, api, stop, now)
         self._overlap = overlap
         self._grace = grace
+        self._retention = retention
+        self._api = api
         self._now = now
 
     @property
@@ -79,16 +84,21 @@ class Fetcher:
 
     def _fetch(self) -> bool:
         now = self._now()
-        mark, overlap = self._watermarks.read(self.name), self._overlap
-        if mark is None:
-            mark, overlap = now - overlap, timedelta()
-            self._watermarks.advance(self.name, mark)
+        row = self._watermarks.read(self.name) or self._first(now)
+        self._lists.seen = {Kind(kind) for kind in row.lists if kind in wire.RECORDS}
+        seen = set(self._lists.seen)
+        floor = max(row.begun, now - self._retention)
+        mark = max(row.since, floor)
         while True:
             # What is over for a day is over by the server's clock as well; of the rest, its newest record tells.
             is_last = now - mark < 2 * _AT_A_TIME
             until = now if is_last else mark + _AT_A_TIME
+            since = max(mark - self._overlap, floor)
             # An alarm list that fails for days must not have all records fetched again and again.
-            fetched = self._lists.fetch(mark - overlap, until, young=now - self._grace, without_alarms=not is_last)
+            fetched = self._lists.fetch(since, until, young=now - self._grace, without_alarms=not is_last)
+            if self._lists.seen != seen:
+                self._watermarks.learn(self.name, row.late, self._lists.seen)
+                seen = set(self._lists.seen)
             if fetched is None:
                 return False
             if Kind.RECORD in fetched.lacking:
@@ -97,7 +107,14 @@ class Fetcher:
             mark = max(mark, fetched.upto if is_last else until)
             self._watermarks.advance(self.name, mark)
             if is_last:
+                self._watermarks.settle(self.name, row.owed)
                 return True
+
+    def _first(self, now: datetime) -> Written:
+        """What is written down the first time: a moment ago, by the server's clock."""
+        clock = self._api.clock()
+        first = min(now, now - _AT_A_TIME if clock is None else clock) - self._overlap
+        return self._watermarks.begin(self.name, first) or Written(first, first)
 
 
 def run(fetchers: Sequence[Fetcher], stop: Stop, seconds: float) -> int:

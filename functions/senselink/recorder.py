@@ -5,10 +5,14 @@ When AWS takes nothing, what is handed over waits, and so does whoever hands it.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
@@ -19,17 +23,26 @@ from functions.senselink import normalise, verify, wire
 from functions.senselink.client import CallFailed, NoSuchCall, Row
 from functions.senselink.connection import TICK
 from functions.senselink.wire import Server
+from gatehouse.errors import NotKept, NotReadable, Rejected, Unavailable
 from gatehouse.events import Arrival, Record
 from gatehouse.gate import Admission, Answer, Gate, Keep, Push, Vendor
 from gatehouse.media import Image, image
 from gatehouse.telemetry import log
 
-_BODY_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes. A message is sent once, so none is refused for its size."""
+_BODY_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes. A message is sent once, so none is refused for its size: no connection and no list brings more."""
+_IN_HAND: Final = 8 * 1024 * 1024
+"""Bytes of a server's messages in hand at most, or a single message."""
+_OWN_FAULTS: Final = 3
+"""Attempts at a message that fails for a reason of its own."""
+_PICTURED: Final = 4
+"""Messages of a server whose pictures are in hand at once."""
 _DRAIN: Final = 14.0
 """Seconds for what is in hand when the task is to stop; all of it has 20."""
 
 type Done = Callable[[Sequence[Admission]], None]
+type _Way = Callable[[list[Admission]], Vendor[wire.Accounts, verify.Verified]]
+"""SenseLink for one attempt at a message, which notes what becomes of its events."""
 
 
 class Api(Protocol):
@@ -43,6 +56,9 @@ class Api(Protocol):
 
     def picture(self, role: str, reference: str) -> bytes:
         """A picture. Raises `NoSuchCall`, `CallFailed`."""
+
+    def clock(self) -> datetime | None:
+        """What the server's clock shows; None if it does not tell."""
 
 
 class Stop:
@@ -77,6 +93,39 @@ class Stop:
         self._said.wait(seconds)
 
 
+class _Room:
+    """The room for messages in hand: so many, and so many bytes; one alone always has room."""
+
+    def __init__(self, messages: int) -> None:
+        self._messages = messages
+        self._taken = self._bytes = 0
+        self._changed = threading.Condition()
+
+    def take(self, size: int, timeout: float) -> bool:
+        """Takes room for a message; False if there was none in time."""
+        with self._changed:
+            has_room = self._changed.wait_for(lambda: self._fits(size), timeout)
+            if has_room:
+                self._taken += 1
+                self._bytes += size
+            return has_room
+
+    def leave(self, size: int) -> None:
+        """Gives the room of a message back."""
+        with self._changed:
+            self._taken -= 1
+            self._bytes -= size
+            self._changed.notify_all()
+
+    def empty(self, timeout: float) -> bool:
+        """Waits until nothing is in hand; False if that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._taken, timeout)
+
+    def _fits(self, size: int) -> bool:
+        return not self._taken or (self._taken < self._messages and self._bytes + size <= _IN_HAND)
+
+
 class Recorder:
     """Records the messages of one server, each however long it takes."""
 
@@ -107,9 +156,16 @@ class Recorder:
         self._stop = stop
         self._api = api
         self._alive = alive
-        self._buffer = buffer
-        self._room = threading.BoundedSemaphore(buffer)
+        self._room = _Room(buffer)
+        self._pictured = threading.BoundedSemaphore(_PICTURED)
+        self.given_up = 0
+        """Messages that could not be recorded as what they are, for a reason of their own."""
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix=f"{server.server}-")
+        self._trusted = _Trusted(wire.Accounts(accounts=(server,)))
+
+    def use(self, server: Server, api: Api | None) -> None:
+        """Goes on with another entry of the secret for the same server."""
+        self._server, self._api = server, api
         self._trusted = _Trusted(wire.Accounts(accounts=(server,)))
 
     def hand(
@@ -126,7 +182,7 @@ class Recorder:
         Returns:
             whether it was recorded, some day; None if the task has no more time for it.
         """
-        while not self._room.acquire(timeout=TICK):
+        while not self._room.take(len(message), TICK):
             self._alive()
             if self._stop.over:
                 return None
@@ -146,33 +202,78 @@ class Recorder:
 
     def drain(self) -> None:
         """Waits for what is in hand, as long as there is time; then it takes nothing more."""
-        free = 0
-        while free < self._buffer and not self._stop.over:
-            free += self._room.acquire(timeout=0.2)
+        while not self._room.empty(0.2) and not self._stop.over:
+            self._alive()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _keep(self, message: bytes, received_at: datetime, done: Done, arrival: Arrival | None) -> bool:
-        """Records a message, however long it takes; False if the task had to stop before."""
+        """Records a message, however long AWS takes; False if the task had to stop before.
+
+        What fails for a reason of its own is kept as what nobody can read, where only the operator looks; what fails
+        as that too is given up. Neither holds a worker.
+        """
         push = Push("GET", (self._server.url or "",), {}, message, received_at)
-        pause = 0.1
+        ways = deque([self._vendor(message, arrival), self._poisoned(message, arrival)])
+        pause, faults = 0.1, 0
         try:
-            while not self._stop.over:
+            while ways and not self._stop.over:
                 became: list[Admission] = []
                 try:
-                    self._gate.receive(push, self._vendor(message, arrival, became), self._trusted)
-                except Exception as error:  # noqa: BLE001 - it will not be sent again, so it is tried again
-                    # A library's exception in the chain may quote the message, so no traceback here.
+                    self._receive(push, ways[0], became)
+                except (Unavailable, NotKept) as error:
+                    # It will not be sent again, so it is tried again.
                     log.error("not recorded yet", server=self._server.server, error=type(error).__name__)
                     time.sleep(pause)
                     pause = min(pause * 2, 5.0)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the message behind it is to be recorded
+                    # A library's exception in the chain may quote the message, so no traceback here.
+                    log.error("a message cannot be recorded", server=self._server.server, error=type(error).__name__)
+                    faults += 1
+                    if isinstance(error, Rejected) or faults >= _OWN_FAULTS:
+                        ways.popleft()
+                        faults = 0
+                        self._give_up(len(ways))
                 else:
                     done(became)
                     return True
-            return False
+            if ways:
+                return False
+            done([])
+            return True
         finally:
-            self._room.release()
+            self._room.leave(len(message))
 
-    def _vendor(
+    def _receive(self, push: Push, way: _Way, became: list[Admission]) -> None:
+        pictures = self._server.pictures and self._api is not None and wire.pictures(push.body)
+        with self._pictured if pictures else nullcontext():
+            self._gate.receive(push, way(became), self._trusted)
+
+    def _give_up(self, ways: int) -> None:
+        if ways:
+            self.given_up += 1
+        else:
+            log.error("a message is given up", server=self._server.server)
+
+    def _poisoned(self, message: bytes, arrival: Arrival | None) -> _Way:
+        """A message that cannot be recorded as what it is: one that nobody can read."""
+
+        def unreadable(_push: Push, _verified: verify.Verified) -> JsonValue:
+            raise NotReadable("it could not be recorded as what it is", message)
+
+        def way(became: list[Admission]) -> Vendor[wire.Accounts, verify.Verified]:
+            return replace(
+                self._vendor(message, arrival)(became),
+                verify=lambda _push, _accounts: verify.Verified(self._server, {}),
+                decrypt=unreadable,
+                body_limit=sys.maxsize,
+            )
+
+        return way
+
+    def _vendor(self, message: bytes, arrival: Arrival | None) -> _Way:
+        return partial(self._as_ours, message, arrival)
+
+    def _as_ours(
         self, message: bytes, arrival: Arrival | None, became: list[Admission]
     ) -> Vendor[wire.Accounts, verify.Verified]:
         """SenseLink as it comes from a server of ours, whose far end is known."""

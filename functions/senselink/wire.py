@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import IntEnum
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, JsonValue, model_validator
 
-from gatehouse.accounts import Credentials, Key
+from gatehouse.accounts import Credentials, Key, Token
 from gatehouse.reading import read_json, read_time, whole
 from gatehouse.wire import Code, DecisiveCode, Message, Number, Text, text
 
@@ -30,7 +30,7 @@ class Server(Credentials):
     """A SenseLink server: the tokens of its subscription, and how the listener reaches it."""
 
     server: str = Field(min_length=1)
-    tokens: tuple[Key, ...] = ()
+    tokens: tuple[Token, ...] = ()
     """Those in the path of its event subscription, each that is live."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
     """The address that the listener connects to: `wss://HOST:9000`."""
@@ -46,6 +46,19 @@ class Server(Credentials):
     """The authority behind its certificate, as PEM, where it is none that everybody knows."""
     pictures: bool = False
     """The listener fetches the pictures that a message names."""
+    insecure: bool = False
+    """`ws://` and `http://` are meant: whoever is in between reads all, and may use a signature again."""
+
+    @model_validator(mode="after")
+    def _is_secure(self) -> Self:
+        plain = [
+            name
+            for name, address in (("url", self.url), ("api_url", self.api_url))
+            if address and not address.startswith(("wss:", "https:"))
+        ]
+        if plain and not self.insecure:
+            raise ValueError(f'{" and ".join(plain)} without TLS: takes "insecure": true')
+        return self
 
     @property
     def zone(self) -> tzinfo:

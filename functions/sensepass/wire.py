@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from gatehouse.accounts import Credentials, Key
+from gatehouse.accounts import Credentials, Token
 from gatehouse.reading import whole
 from gatehouse.wire import (
     UNREADABLE,
@@ -33,7 +33,7 @@ class Account(Credentials):
     """A site or a terminal, with each of its tokens that are live."""
 
     site: str = Field(min_length=1)
-    tokens: tuple[Key, ...] = Field(min_length=1)
+    tokens: tuple[Token, ...] = Field(min_length=1)
     serials: tuple[str, ...] = ()
     """The serial numbers that it may speak for; none named, it may speak for any."""
 

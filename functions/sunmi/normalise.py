@@ -13,7 +13,6 @@ from gatehouse.events import (
     CloudEvent,
     Common,
     Gender,
-    Link,
     Method,
     Notice,
     NoticeKind,
@@ -26,6 +25,7 @@ from gatehouse.events import (
     Severity,
     Topic,
 )
+from gatehouse.links import public_link
 from gatehouse.reading import read_time
 
 _MOTION: Final[dict[int | None, AlarmKind]] = {
@@ -92,8 +92,8 @@ def _motion(push: Push, receipt: Receipt) -> CloudEvent:
     # A camera is its ipc_id, which is in its other events too; better its serial number than an alarm of no device.
     device = motion.ipc_id or motion.sn
     common = _common(push, receipt, device, device_name=motion.name, serial=motion.sn)
-    links = (Link(role="video", url=motion.video_url),) if motion.video_url else ()
-    return receipt.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=links))
+    video = public_link("video", motion.video_url)
+    return receipt.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=(video,) if video else ()))
 
 
 def _face_added(push: Push, receipt: Receipt) -> CloudEvent:

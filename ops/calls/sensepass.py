@@ -5,17 +5,17 @@ import contextlib
 import getpass
 import json
 import os
-import re
 from datetime import datetime
 from typing import Any, Final
 
-import boto3
 import urllib3
 
 from functions.sensepass.client import PAGE, PORT, AskRemotely, Client, NotThere
 from functions.sensepass.door import FETCHED
 from functions.sensepass.wire import Accounts
 from gatehouse.events import Arrival
+from ops import secret
+from ops.shown import masked
 
 PASSWORD: Final = "GATEHOUSE_TERMINAL_PASSWORD"  # noqa: S105 - the name of an environment variable
 _PATH: Final = "/v1/sensepass"
@@ -77,8 +77,7 @@ def _address(arguments: argparse.Namespace) -> str:
     missing = [f"--{name}" for name in ("secret", "site", "api-url") if not getattr(arguments, name.replace("-", "_"))]
     if missing:
         raise RuntimeError(f"{arguments.action} needs {' and '.join(missing)}")
-    document = boto3.client("secretsmanager").get_secret_value(SecretId=arguments.secret)["SecretString"]
-    sites = {account.site: account for account in Accounts.model_validate_json(document).accounts}
+    sites = {account.site: account for account in secret.accounts(arguments.secret, Accounts).accounts}
     if arguments.site not in sites:
         raise RuntimeError(f"the secret has no site {arguments.site}")
     token = sites[arguments.site].tokens[0].get_secret_value()
@@ -103,8 +102,8 @@ def _show(terminal: Client) -> None:
 
 
 def _masked(address: str) -> str:
-    """An address without the token, which is all that authenticates a terminal."""
-    return re.sub(rf"({_PATH}/[^/]{{4}})[^/]+", r"\1…", address)
+    """An address without the token, which is all that authenticates a terminal, or whatever another's address has."""
+    return masked(address, *_PATH.split("/"), "authorize")
 
 
 def _backfill(terminal: Client, address: str, arguments: argparse.Namespace) -> None:

@@ -2,10 +2,9 @@
 
 import argparse
 
-import boto3
-
 from functions.sunmi.client import BASE_URL, Client
 from functions.sunmi.wire import Accounts
+from ops import secret
 
 _EVENTS = (1010, 1100, 2001)  # 4100 is "currently unavailable"
 
@@ -30,8 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     if arguments.action == "add" and not arguments.callback:
         raise RuntimeError("add needs --callback")
-    document = boto3.client("secretsmanager").get_secret_value(SecretId=arguments.secret)["SecretString"]
-    apps = {app.app_id: app for app in Accounts.model_validate_json(document).accounts}
+    apps = {app.app_id: app for app in secret.accounts(arguments.secret, Accounts).accounts}
     if arguments.app_id not in apps:
         raise RuntimeError(f"the secret has no app {arguments.app_id}")
     client = Client(arguments.app_id, apps[arguments.app_id].app_keys[0].get_secret_value(), arguments.base_url)

@@ -131,7 +131,9 @@ def point_to(stack: "Stack", url: str, api_url: str | None) -> None:
     """Says in the vendor's secret where the server is."""
     client = stack.client("secretsmanager")
     document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
-    where = {"url": url, **({"api_url": api_url} if api_url else {})}
+    # The simulated one has no certificate.
+    insecure = not url.startswith("wss://") or not (api_url or "https://").startswith("https://")
+    where = {"url": url, **({"api_url": api_url} if api_url else {}), **({"insecure": True} if insecure else {})}
     document["accounts"] = [
         {**account, **where} if account["server"] == _NAME else account for account in document["accounts"]
     ]
@@ -147,7 +149,7 @@ def _catching_up(stack: "Stack") -> Iterator[None]:
         client = stack.client("secretsmanager")
         document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
         others = [account for account in document["accounts"] if account["server"] != _PUSHING]
-        document["accounts"] = [*others, {"server": _PUSHING, "api_url": server.api_url, **app}]
+        document["accounts"] = [*others, {"server": _PUSHING, "api_url": server.api_url, "insecure": True, **app}]
         client.put_secret_value(SecretId=stack.secrets["senselink"], SecretString=json.dumps(document))
 
         def go_on() -> None:
@@ -482,6 +484,10 @@ class Server:
         """Whether it has lists at all; 404 without."""
         self.has_alarm_list = True
         """Whether it has one of alarms besides."""
+        self.is_hostile = False
+        """Whether a list is 16 MiB of nothing."""
+        self.purges = 0
+        """Records that its own retention deletes with each page that was asked for: the oldest on it."""
         self.repeats_last_page = False
         """Whether the page after the last is the last one again, and not an empty one."""
         self.pause = 0.0
@@ -588,6 +594,14 @@ class Server:
         self.say(broken)
         return broken
 
+    def poison(self) -> None:
+        """A message of nearly a megabyte that means nothing and has more parts than anybody reads."""
+        self.say(json.dumps({"code": 30000, "data": [next(self._numbers), [{}] * 220_000]}))
+
+    def shout(self) -> None:
+        """A frame that is larger than any message."""
+        self.say("x" * 2_000_000)
+
     def say(self, message: str) -> None:
         """Tells whoever is connected just this."""
         with self._lock:
@@ -689,6 +703,10 @@ class Server:
         else:
             found.reverse()
         data = self._paged([row(one, camel=self.camel) for one in found], query, _PAGE)
+        if self.purges:
+            with self._lock:
+                gone = [one["id"] for one in found[: self.purges]]
+                self.records = [one for one in self.records if one["id"] not in gone]
         *outer, name = self.shape.split(".")
         data[name] = data.pop("data")
         return {"code": 200, "message": "OK", "desc": "", "data": {outer[0]: data} if outer else data}
@@ -765,7 +783,9 @@ class _Api(_Handler):
         query = dict(parse_qsl(address.query))
         senselink.asked[address.path] += 1
         time.sleep(senselink.pause)
-        if address.path == "/api/v3/record/list" and senselink.has_list:
+        if address.path.startswith("/api/") and senselink.is_hostile:
+            self._answer(200, b'{"code": 200, "data": {"list": [' + b"{}," * 5_592_405 + b"{}]}}")
+        elif address.path == "/api/v3/record/list" and senselink.has_list:
             self._answer(200, json.dumps(senselink.page(query), ensure_ascii=False).encode())
         elif address.path == "/api/v2/device/alarm/list" and senselink.has_list and senselink.has_alarm_list:
             self._answer(200, json.dumps(senselink.alarm_page(query), ensure_ascii=False).encode())

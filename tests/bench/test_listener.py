@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from functions.senselink.listener import Listener, Settings
+from functions.senselink.progress import Written
 from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server as Entry
 from gatehouse.events import Record, Topic
@@ -83,10 +84,22 @@ class _Aws:
     def publish(self, _record: Record) -> None:
         time.sleep(_CALL)
 
-    def read(self, _server: str) -> datetime | None:
+    def read(self, _server: str) -> Written | None:
+        return None
+
+    def begin(self, _server: str, _first: datetime) -> Written | None:
         return None
 
     def advance(self, _server: str, _mark: datetime) -> None:
+        time.sleep(_CALL)
+
+    def owe(self, _server: str, _task: str, _since: datetime | None) -> None:
+        time.sleep(_CALL)
+
+    def settle(self, _server: str, _owed: Mapping[str, str]) -> None:
+        time.sleep(_CALL)
+
+    def learn(self, _server: str, _late: Mapping[str, float], _lists: Iterable[int]) -> None:
         time.sleep(_CALL)
 
 
@@ -103,7 +116,7 @@ def _listen(url: str) -> Result:
     )
     aws, stop, memory = _Aws(), Stop(), psutil.Process()
     signal.signal(signal.SIGTERM, lambda *_: stop.say())
-    entry = Entry.model_validate({"server": "north", "url": url, **APP})
+    entry = Entry.model_validate({"server": "north", "url": url, "insecure": True, **APP})
     listener = Listener(entry, Gate(aws, aws, FakeSpill(), Announce.INLINE), aws, settings, stop)
     thread = Thread(target=listener.run)
     thread.start()

@@ -13,13 +13,14 @@ import pytest
 from pydantic import BaseModel, JsonValue, SecretStr
 
 from gatehouse import aws, edge
-from gatehouse.errors import Reason
+from gatehouse.errors import NOT_AUTHENTIC, Reason
 from gatehouse.events import CloudEvent, Notice, NoticeKind
 from gatehouse.gate import Gate, Vendor
 from gatehouse.settings import Announce, VendorSettings
 from tests.contract import vendors
 from tests.contract.vendors import Document
 from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.rejections import rejections
 from tests.template.driver import deployed
 from tests.template.stack import ROOT, Stack
 
@@ -299,12 +300,25 @@ def test_a_push_that_is_no_event_of_its_own_is_refused_where_nobody_is_known(ven
 )
 def test_a_push_that_is_not_authentic_is_refused_with_its_reason_and_leaves_nothing(vendor: str, sample: str) -> None:
     on = bench(vendor)
-    answer = on.send(_event(vendor, sample))
+    with rejections() as reasons:
+        answer = on.send(_event(vendor, sample))
+    assert reasons == [_REFUSED[sample]]
     assert answer["statusCode"] == 401
     error = json.loads(answer["body"])["error"]
-    assert error["reason"] == _REFUSED[sample]
+    assert error["reason"] == (_REFUSED[sample] if _REFUSED[sample].may_be_told else NOT_AUTHENTIC)
     assert error["message"]
     assert on.is_untouched()
+
+
+def test_no_answer_tells_a_stranger_which_account_there_is_at_any_vendor() -> None:
+    answers = [
+        bench(vendor).send(_event(vendor, sample))
+        for sample, reason in _REFUSED.items()
+        for vendor in vendors.bound_by(ROOT, sample)
+        if not reason.may_be_told
+    ]
+    assert len(answers) > len(vendors.vendors(ROOT))
+    assert all(answer == answers[0] for answer in answers)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +345,7 @@ def test_garbage_in_place_of_a_body_is_refused_and_leaves_nothing(vendor: str, b
         on = bench(vendor)
         answer = on.send(_with_body(_event(vendor, sample), body))
         assert 400 <= answer["statusCode"] < 500
-        assert json.loads(answer["body"])["error"]["reason"] in set(Reason)
+        assert json.loads(answer["body"])["error"]["reason"] in {*Reason, NOT_AUTHENTIC}
         assert on.is_untouched()
 
 

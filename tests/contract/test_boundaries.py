@@ -54,6 +54,18 @@ def names(text: str) -> list[str]:
     return [vendor for vendor in _VENDORS if re.search(vendor, text, re.IGNORECASE)]
 
 
+def test_a_link_in_an_event_is_made_where_it_is_looked_at() -> None:
+    """Whoever shows events makes links of these: a pushed address becomes one by `gatehouse.links` alone."""
+    makers = {
+        str(path.relative_to(ROOT))
+        for folder in (_LAYER, ROOT / "functions")
+        for path in python(folder)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Link"
+    }
+    assert makers == {"layers/gatehouse/gatehouse/links.py"}
+
+
 def test_the_layer_knows_neither_functions_nor_the_operators_side_nor_tests() -> None:
     assert [found for path in python(_LAYER) for found in foreign(path, "functions", "ops", "tests")] == []
 

@@ -72,7 +72,7 @@ class Refusal:
         """Since when it is shut, by the monotonic clock, once it refused something."""
         self.shut = False
         self.put: list[tuple[str, str]] = []
-        """The puts that succeeded, in their order: the table, and the item as the caller wrote it."""
+        """The puts, and other tables' updates, that succeeded, in their order: the table, and the call as it was."""
         refusal = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,7 +85,8 @@ class Refusal:
                     self._reply(500, b"{}")
                     return
                 answer = urllib3.request("POST", endpoint + self.path, body=body, headers=dict(self.headers))
-                if is_put and answer.status == 200:
+                is_update = self.headers["X-Amz-Target"].endswith(".UpdateItem") and table_of != table
+                if (is_put or is_update) and answer.status == 200:
                     refusal.put.append((table_of, body.decode()))
                 self._reply(answer.status, answer.data)
 

@@ -97,11 +97,11 @@ def test_an_alarm_arrives_in_each_of_its_states(site: Site) -> None:
 
 def test_a_heartbeat_is_answered_and_a_strange_token_is_not(site: Site) -> None:
     terminal = _terminal(site, "1.3")
-    stranger = Terminal(terminal.serial, "no-token-of-ours", site.stack.api_url, "1.3")
+    stranger = Terminal(terminal.serial, "no-token-of-ours-0123456789abcdef", site.stack.api_url, "1.3")
 
     assert site.send(terminal.heartbeat()).status == 200
     assert site.send(stranger.heartbeat()).status == 401
-    assert site.send(stranger.question(STAFF)).json()["error"]["reason"] == "unknown_account"
+    assert site.send(stranger.question(STAFF)).json()["error"]["reason"] == "not_authentic"
 
 
 @pytest.mark.parametrize("service", ["DYNAMODB", "SNS", "S3"])

@@ -76,7 +76,7 @@ def test_a_tampered_push_is_refused_with_a_reason_and_leaves_nothing(site: Site)
     answer = site.send(replace(push, body=push.body.replace(b"2001", b"1010")))
 
     assert answer.status == 401
-    assert answer.json()["error"]["reason"] == "wrong_signature"
+    assert answer.json()["error"]["reason"] == "not_authentic"
     assert site.count_records() == before
 
 

@@ -191,10 +191,11 @@ class Door:
 
 def burst(records: int, terminals: int = TERMINALS) -> Result:
     """Has so many terminals upload so many records all together."""
-    secret = {"accounts": [{"site": "north", "tokens": ["north-one"]}]}
+    secret = {"accounts": [{"site": "north", "tokens": ["north-one-0123456789abcdef"]}]}
     cloud = Cloud(json.dumps(secret))
     doors = [
-        Door(Terminal(f"PS71HD01MC22C{number:05}", "north-one", URL, "1.3"), seed=number) for number in range(terminals)
+        Door(Terminal(f"PS71HD01MC22C{number:05}", "north-one-0123456789abcdef", URL, "1.3"), seed=number)
+        for number in range(terminals)
     ]
     client: Any = aws.client
     for service in ("dynamodb", "sns", "sqs", "s3", "secretsmanager"):

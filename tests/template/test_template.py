@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from gatehouse.events import UNREADABLE
+from gatehouse.events import UNREADABLE, Topic
 from gatehouse.settings import Settings
 from gatehouse.telemetry import Count
 from ops import translate
@@ -354,14 +355,44 @@ def test_what_may_befall_any_vendor_is_heard_of_whoever_it_is(what: Count) -> No
     assert [metric["Dimensions"][0]["Value"] for metric in metrics] == vendors(ROOT)
 
 
-@pytest.mark.parametrize(("accounts", "statements"), [("", 1), ("111111111111,222222222222", 2)])
-def test_other_accounts_may_subscribe_only_if_they_are_named(accounts: str, statements: int) -> None:
-    for policy in Stack({"SubscriberAccounts": accounts}).of_type("AWS::SNS::TopicPolicy").values():
-        found = policy["PolicyDocument"]["Statement"]
-        assert len(found) == statements
-        if accounts:
-            assert found[1]["Principal"] == {"AWS": accounts.split(",")}
-            assert found[1]["Action"] == ["sns:Subscribe", "sns:GetTopicAttributes"]
+def _allowed(stack: Stack) -> dict[str, list[Document]]:
+    """What each topic allows whom, by the topic's logical id."""
+    found: dict[str, list[Document]] = {}
+    for policy in stack.of_type("AWS::SNS::TopicPolicy").values():
+        (topic,) = policy["Topics"]
+        statements = policy["PolicyDocument"]["Statement"]
+        assert {statement["Resource"] for statement in statements} == {topic}
+        found[stack.logical_id(topic)] = [one for one in statements if one["Effect"] == "Allow"]
+    return found
+
+
+def test_no_other_account_may_subscribe_unless_it_is_named() -> None:
+    assert _allowed(Stack()) == {f"{topic.capitalize()}Topic": [] for topic in Topic}
+
+
+@pytest.mark.parametrize("topic", Topic)
+def test_an_account_may_subscribe_to_the_topic_it_is_named_for_and_within_aws_alone(topic: Topic) -> None:
+    # S11: whoever was named for one had all of them, by any protocol, in anybody's mailbox.
+    named = f"{topic.capitalize()}Topic"
+    allowed = _allowed(Stack({f"{topic.capitalize()}Subscribers": "111111111111,222222222222"}))
+
+    assert [name for name, statements in allowed.items() if statements] == [named]
+    subscribe, look = allowed[named]
+    assert subscribe["Principal"] == look["Principal"] == {"AWS": ["111111111111", "222222222222"]}
+    assert (subscribe["Action"], look["Action"]) == ("sns:Subscribe", "sns:GetTopicAttributes")
+    assert subscribe["Condition"] == {"StringEquals": {"sns:Protocol": ["sqs", "lambda", "firehose"]}}
+
+
+@pytest.mark.parametrize("topic", Topic)
+def test_a_subscriber_is_an_account_by_its_twelve_digits(topic: Topic) -> None:
+    parameter = _PARAMETERS[f"{topic.capitalize()}Subscribers"]
+
+    # CloudFormation holds each element against it:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+    assert parameter["Type"] == "CommaDelimitedList"
+    assert re.fullmatch(parameter["AllowedPattern"], "111111111111")
+    for anybody in ("*", "11111111111", "1111111111111", "11111111111x", "arn:aws:iam::111111111111:root", "111 "):
+        assert not re.search(parameter["AllowedPattern"], anybody), anybody
 
 
 # ─── The rest ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -395,6 +426,24 @@ def test_access_logs_hold_no_path_since_a_path_may_hold_a_token() -> None:
         logged = set(re.findall(r"\$context\.([A-Za-z.]+)", api["Properties"]["AccessLogSettings"]["Format"]))
         assert "routeKey" in logged
         assert logged.isdisjoint({"path", "customDomain.basePathMatched", "identity.sourceIp"})
+
+
+def test_access_logs_hold_nothing_that_a_caller_could_put_a_quote_into() -> None:
+    # S21: the gateway puts a value between our quotes as it is.
+    out_of_reach = {
+        "requestId",
+        "requestTime",
+        "routeKey",
+        "status",
+        "responseLatency",
+        "responseLength",
+        "integration.integrationStatus",
+        "error.responseType",
+    }
+    for api in (entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::HttpApi"):
+        written = api["Properties"]["AccessLogSettings"]["Format"]
+        assert set(re.findall(r"\$context\.([A-Za-z.]+)", written)) <= out_of_reach
+        assert len(json.loads(re.sub(r"\$context\.[A-Za-z.]+", "-", written))) == len(out_of_reach)
 
 
 def test_sams_settings_can_be_read_and_allow_the_roles_that_the_template_makes() -> None:

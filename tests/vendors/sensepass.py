@@ -221,7 +221,10 @@ def _same() -> list[Pair]:
     uuids = ["V1.2.1 record", "V1.3 record"]
     headers = {"headers.user-agent": "SensePass/2", "headers.timestamp": int(AT) + 900}
     other_token = {
-        shape: replace(push(shape), url=push(shape).url.replace("north-one", "north-two")) for shape in SHAPES
+        shape: replace(
+            push(shape), url=push(shape).url.replace("north-one-0123456789abcdef", "north-two-0123456789abcdef")
+        )
+        for shape in SHAPES
     }
     day = 86_400
     return [

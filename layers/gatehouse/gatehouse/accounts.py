@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,23 @@ def _filled(key: SecretStr) -> SecretStr:
 
 type Key = Annotated[SecretStr, AfterValidator(_filled)]
 """A credential that the vendor gave: without the blanks and line ends that came with it when it was copied."""
+
+_SHORTEST: Final = 20
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _unguessable(token: SecretStr) -> SecretStr:
+    bare = token.get_secret_value()
+    if len(bare) < _SHORTEST:
+        # Nothing locks a path, and at the rate that the API takes a short one is found.
+        raise ValueError(f"is shorter than {_SHORTEST} characters")
+    if not _TOKEN.fullmatch(bare):
+        raise ValueError("has other characters than letters, digits, - and _")
+    return token
+
+
+type Token = Annotated[Key, AfterValidator(_unguessable)]
+"""A credential that we made ourselves, `secrets.token_urlsafe(24)`, for the path that a vendor is given."""
 
 
 def holder[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:

@@ -13,7 +13,7 @@ from gatehouse.events import Arrival, CloudEvent, Notice, NoticeKind, Receipt
 
 _SEEN: Final = 3
 """Pushes that it takes: one may have been on its way for long."""
-_ALIKE: Final = timedelta(minutes=2)
+_ALIKE: Final = timedelta(seconds=30)
 """How far the offsets of one clock lie apart; what waited in a cache lies apart as it happened."""
 _BEHIND: Final = timedelta(minutes=5)
 _AHEAD: Final = timedelta(minutes=1)
@@ -45,8 +45,9 @@ class Clocks:
     def wrong(self, events: Sequence[CloudEvent], receipt: Receipt) -> CloudEvent | None:
         """The notice that a device's clock is wrong, if these events of a push show it."""
         data = next((event.data for event in events if event.data.device and event.data.lag_ms), None)
-        # What was fetched from a list, or waited in the device, came late for another reason than a clock.
-        if data is None or data.arrival not in {Arrival.LIVE, Arrival.LATE}:
+        # What was fetched from a list came late for another reason than a clock. What waited in a device did so for
+        # as many times as there are records: only a clock gives them one.
+        if data is None or data.arrival is Arrival.BACKFILL:
             return None
         device, day = data.device or "", data.received_at.date()
         offset = self._offset((data.vendor, data.account, device), data.lag_ms, day)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from gatehouse import aws
 from gatehouse.accounts import Secret
-from gatehouse.errors import GatehouseError, Reason, Rejected
+from gatehouse.errors import NOT_AUTHENTIC, GatehouseError, Reason, Rejected
 from gatehouse.events import Arrival
 from gatehouse.gate import BODY_LIMIT, Accounts, Answer, Gate, Push, Vendor, Verified
 from gatehouse.media import MediaBucket
@@ -123,7 +123,7 @@ def handler[A: BaseModel, V: Verified](
             # The reason and our own sentence, which holds numbers at most; nothing of the push.
             log.warning("rejected", vendor=vendor.name, reason=error.reason, detail=str(error))
             count(Count.REJECTED, vendor.name, reason=error.reason)
-            return _refusal(error.reason.status, error.reason, str(error))
+            return _told(error)
         except GatehouseError as error:
             # A library's exception in the chain may quote the push, so no traceback here.
             log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
@@ -200,6 +200,16 @@ def _response(answer: Answer) -> dict[str, Any]:
         "headers": {"content-type": answer.content_type},
         "body": answer.body,
     }
+
+
+_NOT_AUTHENTIC = "the push is not authentic; the receiver's log says why"
+"""All that is told of it, letter by letter the same: whoever tries learns neither who is known nor what was wrong."""
+
+
+def _told(error: Rejected) -> dict[str, Any]:
+    if error.reason.may_be_told:
+        return _refusal(error.reason.status, error.reason, str(error))
+    return _refusal(401, NOT_AUTHENTIC, _NOT_AUTHENTIC)
 
 
 def _refusal(status: int, reason: str, message: str) -> dict[str, Any]:

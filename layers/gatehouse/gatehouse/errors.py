@@ -11,14 +11,19 @@ GatehouseError
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class GatehouseError(Exception):
     """The root of all errors that Gatehouse raises on purpose."""
 
 
+NOT_AUTHENTIC: Final = "not_authentic"
+"""The `reason` of an answer to whoever has not shown a credential, whatever was wrong."""
+
+
 class Reason(StrEnum):
-    """Why a push was rejected: the `reason` of the answer, the metric and the log line."""
+    """Why a push was rejected: the `reason` of the metric and the log line, and of the answer where it may be told."""
 
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
@@ -37,12 +42,24 @@ class Reason(StrEnum):
         return _STATUS.get(self, 401)
 
     @property
+    def may_be_told(self) -> bool:
+        """Whether the answer says it: not to somebody who has not shown any credential, who would learn which exist."""
+        return self not in _UNPROVEN
+
+    @property
     def may_be_an_old_secret(self) -> bool:
         """Whether credentials rotated a moment ago would explain it."""
         return self in _CREDENTIALS
 
 
 _STATUS = {Reason.MALFORMED: 400, Reason.UNDECRYPTABLE: 400, Reason.TOO_LARGE: 413}
+_UNPROVEN = {
+    Reason.UNKNOWN_ACCOUNT,
+    Reason.UNKNOWN_DEVICE,
+    Reason.MISSING_SIGNATURE,
+    Reason.WRONG_SIGNATURE,
+    Reason.PLAIN_REFUSED,
+}
 _CREDENTIALS = {
     Reason.UNKNOWN_ACCOUNT,
     Reason.UNKNOWN_DEVICE,
@@ -55,8 +72,8 @@ _CREDENTIALS = {
 class Rejected(GatehouseError):
     """The push was turned away.
 
-    The message goes to the sender and into the log, so it says what to do and holds nothing of the push
-    but numbers.
+    The message goes into the log, and to a sender who may be told the reason, so it says what to do and holds nothing
+    of the push but numbers.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:

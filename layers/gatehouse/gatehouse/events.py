@@ -24,6 +24,7 @@ https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 ID_RULE = 1
 """By which rule ids are made: an item of the events table carries it, so that another rule can be told from this one
 (docs/decisions/0010-how-ids-may-change.md)."""
+_AHEAD = timedelta(minutes=10)
 LIVE = timedelta(seconds=60)
 """As long a happening counts as one of now, where no setting says otherwise."""
 
@@ -44,7 +45,8 @@ class Arrival(StrEnum):
     LIVE = "live"
     """It happened a moment ago."""
     LATE = "late"
-    """It came on its usual way, longer after it happened than `LiveSeconds`."""
+    """It came on its usual way, longer after it happened than `LiveSeconds`; or nobody knows when, since the device's
+    clock is ahead by more than ten minutes."""
     CACHED = "cached"
     """The device kept it while we were away, and sent it later."""
     BACKFILL = "backfill"
@@ -613,7 +615,8 @@ class Receipt:
             site=site,
             occurred_at=occurred_at or self.received_at,
             received_at=self.received_at,
-            arrival=self._arrival or (late if lag > self._live else Arrival.LIVE),
+            # Ahead of us by more than clocks are: nobody knows when that was.
+            arrival=self._arrival or (late if lag > self._live or lag < -_AHEAD else Arrival.LIVE),
             lag_ms=round(lag / timedelta(milliseconds=1)),
             payload=self.payload,
         )
@@ -800,7 +803,7 @@ class Record:
             value = value.get(name) if isinstance(value, dict) else None
         if value is None or value == "unknown":
             return None
-        if path == "occurred_at":
+        if path.endswith("_at"):
             # To the second, since one channel may have no more; when it came is not when it happened.
             return None if value == self._data["received_at"] else str(value)[:_SECONDS]
         if isinstance(value, str):

@@ -229,8 +229,12 @@ class Gate:
             understood = vendor if normalise is None else replace(vendor, normalise=normalise)
             if known is not None:
                 understood = replace(understood, known=lambda _: known)
-            records, uploads = self._meaning(push, understood, opened)
-            return (self if deadline is None else self._within(deadline))._admit_all(records, uploads)  # noqa: SLF001
+            meant = self._meaning(push, understood, opened)
+            gate = self if deadline is None else self._within(deadline)
+            became = gate._admit_all(meant.records, meant.uploads)  # noqa: SLF001 - it is a gate
+            if set(became) - {Admission.DUPLICATE}:
+                gate._look_at_the_clock(meant)  # noqa: SLF001 - as above
+            return became
 
         if vendor.respond is not None:
             return vendor.respond(push, opened.verified, opened.payload, keep)
@@ -275,6 +279,11 @@ class Gate:
         try:
             self._stored(upload)
         except Unavailable as error:
+            if not upload.may_spill:
+                # It may wait nowhere; its event says where it would lie, and is what the vendor is answered for.
+                log.error("what could not be read, or was too large, is lost", key=upload.key, error=str(error))
+                count(Count.NOT_KEPT, vendor)
+                return
             try:
                 self._spill.send_picture(upload)
             except NotKept:
@@ -347,9 +356,17 @@ class Gate:
         count(Count.CONFLICT, record.vendor)
         return Admission.CONFLICT, second
 
-    def _meaning[A: BaseModel, V: Verified](
-        self, push: Push, vendor: Vendor[A, V], opened: _Opened[V]
-    ) -> tuple[list[Record], list[Upload]]:
+    def _look_at_the_clock(self, meant: _Meaning) -> None:
+        """Tells of a device whose clock is wrong: of what came anew, since a repetition is late for another reason."""
+        wrong = self._clocks.wrong(meant.events, meant.receipt)
+        if wrong is None:
+            return
+        try:
+            self.admit(Record.of(wrong))
+        except NotKept as error:
+            log.warning("not told that a clock is wrong", error=str(error))
+
+    def _meaning[A: BaseModel, V: Verified](self, push: Push, vendor: Vendor[A, V], opened: _Opened[V]) -> _Meaning:
         """What the push means; a push that cannot be understood is one `unmapped` notice.
 
         From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
@@ -359,23 +376,34 @@ class Gate:
             if opened.unreadable is not None:
                 raise opened.unreadable  # noqa: TRY301 - one place decides what is kept how
             identity = vendor.identity(opened.payload, opened.verified)
-            mapped = self._receipt(push, vendor, opened, identity)
-            events = vendor.normalise(opened.payload, mapped)
-            records = [_fitting(event, mapped, vendor.deciding) for event in events]
-            if wrong := self._clocks.wrong(events, mapped):
-                records.append(Record.of(wrong))
+            receipt = self._receipt(push, vendor, opened, identity)
+            meant = _Meaning(receipt, vendor.normalise(opened.payload, receipt))
+            for event in meant.events:
+                meant.records += [record] if (record := _fitting(event, receipt, vendor.deciding)) else []
         except Exception as error:  # noqa: BLE001 - see above
             why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
         else:
-            return records, list(mapped.uploads.values())
-        log.warning("unmapped", vendor=vendor.name, why=why)
-        count(Count.UNMAPPED, vendor.name)
-        unmapped = self._receipt(push, vendor, opened, identity)
-        known = vendor.known(opened.verified)
+            if len(meant.records) < len(meant.events):
+                # The others are kept all the same: a leak is told, however much its sensor measured.
+                meant.records.append(self._unmapped(vendor, opened, receipt, "larger than SNS takes", None))
+            return meant
+        receipt = self._receipt(push, vendor, opened, identity)
+        body = None
         if opened.unreadable is not None:
             body = push.body if opened.unreadable.content is None else opened.unreadable.content
-            return [Record.of(unmapped.unmapped(why, body, known))], list(unmapped.uploads.values())
-        return [_fitting(unmapped.unmapped(why, known=known), unmapped)], list(unmapped.uploads.values())
+        return _Meaning(receipt, records=[self._unmapped(vendor, opened, receipt, why, body)])
+
+    def _unmapped[A: BaseModel, V: Verified](
+        self, vendor: Vendor[A, V], opened: _Opened[V], receipt: Receipt, why: str, body: bytes | None
+    ) -> Record:
+        """The notice of a push, or of a part of it, that is not understood."""
+        log.warning("unmapped", vendor=vendor.name, why=why)
+        count(Count.UNMAPPED, vendor.name)
+        notice = receipt.unmapped(why, body, vendor.known(opened.verified))
+        record = Record.of(notice) if body is not None else _fitting(notice, receipt)
+        if record is None:
+            raise NotKept("no form of the push fits into an event")
+        return record
 
     def _receipt[A: BaseModel, V: Verified](
         self, push: Push, vendor: Vendor[A, V], opened: _Opened[V], identity: Sequence[str] | None
@@ -420,6 +448,20 @@ class Gate:
             log.warning("published, but not marked so", event_id=record.id, error=str(error))
 
 
+@dataclass(slots=True)
+class _Meaning:
+    """What a push means, and the records and pictures that are to be kept of it."""
+
+    receipt: Receipt
+    events: list[CloudEvent] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def uploads(self) -> list[Upload]:
+        """The pictures that the records refer to, and what is too large for them or could not be read."""
+        return list(self.receipt.uploads.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened[V: Verified]:
     """A push that was verified, and what it holds."""
@@ -449,18 +491,20 @@ def _opened[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], account
         return _Opened(verified, unreadable=error)
 
 
-def _fitting(event: CloudEvent, receipt: Receipt, deciding: Sequence[str] = ()) -> Record:
+def _fitting(event: CloudEvent, receipt: Receipt, deciding: Sequence[str] = ()) -> Record | None:
     """The record of an event; where it is larger than SNS takes, without its payload, which then lies in the bucket.
 
-    Raises:
-        NotUnderstood: it is larger without its payload too.
+    None where it is too large without its payload too.
     """
     payload = receipt.written_payload
     if len(payload) <= MAX_EVENT_BYTES:
         record = Record.of(event, deciding, payload)
         if record.size <= MAX_EVENT_BYTES:
             return record
+    before = set(receipt.uploads)
     lean = Record.of(receipt.lean(event, payload.encode()), deciding)
-    if lean.size > MAX_EVENT_BYTES:
-        raise NotUnderstood("larger than SNS takes")
-    return lean
+    if lean.size <= MAX_EVENT_BYTES:
+        return lean
+    for key in set(receipt.uploads) - before:
+        del receipt.uploads[key]
+    return None

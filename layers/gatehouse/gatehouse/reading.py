@@ -26,9 +26,12 @@ _DEPTH: Final = 200
 """Levels of nesting; a document of a device has five."""
 _TOO_LARGE: Final = re.compile(rb"[0-9]{300}|[eE]\+?[0-9]{3}")
 """What a number beyond a double has in it; nearly nothing else has."""
+# Strings first, so that nothing inside of one is taken for a word; then what C, Python and JavaScript write for it.
+_NO_NUMBER: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"|([+-]?(?:nan(?:\(\w{0,20}\))?|inf(?:inity)?|1\.#\w{1,9}))(?![\w.])', re.IGNORECASE | re.DOTALL
+)
 _LONE: Final = re.compile(r"[\ud800-\udfff]")
 _BOM: Final = b"\xef\xbb\xbf"
-_NOT_NUMBERS: Final = frozenset({"nan", "infinity", "-infinity", "inf", "-inf"})
 
 # ─── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -38,8 +41,8 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
 
     Taken besides what RFC 8259 allows: a byte order mark before it and zeros behind it (C's strings end in one), raw
     control characters in strings, half a surrogate pair and half a UTF-8 sequence at the end of a string (a name that
-    was cut), which become U+FFFD, and NaN, infinities and numbers beyond a double. These become their own words, as
-    text: no number, but not nothing either.
+    was cut), which become U+FFFD, and NaN, infinities (as C, Python or JavaScript write them) and numbers beyond a
+    double. These become their own words, as text: no number, but not nothing either.
 
     Args:
         content: the text.
@@ -59,12 +62,18 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
             pass
         else:
             return value
-    text = body.removeprefix(_BOM).rstrip(b"\0 \t\r\n").decode("utf-8", _CUT)
+    while body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    text = _NO_NUMBER.sub(_quoted, body.rstrip(b"\0 \t\r\n").decode("utf-8", _CUT))
     try:
-        found = json.loads(text, strict=False, parse_constant=str, parse_float=_finite)
+        found = json.loads(text, strict=False, parse_float=_finite)
         return _scrubbed(found, 0)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _quoted(token: re.Match[str]) -> str:
+    return token[0] if token[1] is None else f'"{token[1]}"'
 
 
 def _finite(digits: str) -> float | str:
@@ -135,6 +144,7 @@ def _unquoted(text: bytes, errors: str) -> str:
     return unquote_to_bytes(text.replace(b"+", b" ")).decode(errors=errors)
 
 
+_BROKEN: Final = re.compile(r"[\r\n\t]")
 _STANDARD: Final = str.maketrans("-_", "+/")
 
 
@@ -144,7 +154,11 @@ def read_base64(text: str) -> bytes | None:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    bare = "".join(text.split()).rstrip("=").translate(_STANDARD)
+    text = text.lstrip("\ufeff").rstrip("\0")
+    # A form may have made blanks of its plus signs; it is then as long as before.
+    plus = text.replace(" ", "+")
+    blanks = plus if len(plus) % 4 == 0 and not _BROKEN.search(text) else text
+    bare = "".join(blanks.split()).rstrip("=").translate(_STANDARD)
     if not bare.isascii():
         return None
     try:
@@ -179,14 +193,21 @@ def inflate(content: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _inflated(content: bytes, limit: int, bits: int) -> bytes:
-    engine = zlib.decompressobj(bits)
-    try:
-        found = engine.decompress(content, limit + 1)
-    except zlib.error:
-        return content
-    if len(found) > limit:
-        raise TooLarge
-    return found if engine.eof else content
+    found, rest = b"", content
+    while rest:
+        # A file of gzip may have several members, one behind the other (RFC 1952 §2.2).
+        engine = zlib.decompressobj(bits)
+        try:
+            found += engine.decompress(rest, limit + 1 - len(found))
+        except zlib.error:
+            # Zeros behind it are padding; anything else says that it is not what it is said to be.
+            return found if found and not rest.strip(b"\0") else content
+        if len(found) > limit:
+            raise TooLarge
+        if not engine.eof:
+            return content
+        rest = engine.unused_data
+    return found
 
 
 # ─── Numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -230,10 +251,10 @@ def _number_in(text: str) -> float | int | None:
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _PER_SECOND: Final = (1, 1_000, 1_000_000, 1_000_000_000)
-_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})[T ]?(\d{2})(\d{2})(\d{2})(.*)", re.DOTALL)
+_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})[T ]?(\d{2})(\d{2})(\d{2})[.,]?(\d{0,9})(\D.*)?", re.DOTALL)
 _ODD: Final = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?[T ]+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:[.,](\d{1,9}))?"
-    r"\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?",
+    r"\s*(Z|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d{2})?|UTC|GMT)?",
     re.IGNORECASE,
 )
 
@@ -254,7 +275,7 @@ def read_time(value: object, zone: tzinfo | None = None) -> datetime | None:
             if _EARLIEST.timestamp() <= count / per_second < _LATEST.timestamp():
                 return _since_epoch(count, per_second)
         digits = str(whole(count))
-        return _dated(_COMPACT.fullmatch(digits), zone) if len(digits) == 14 else None
+        return _dated(_COMPACT.fullmatch(digits), zone) if len(digits) in {14, 17} else None
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -276,8 +297,15 @@ def _dated(match: re.Match[str] | None, zone: tzinfo | None) -> datetime | None:
     text = f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{'59' if leap else second or '00'}"
     if fraction:
         text += f".{fraction[:6]:0<6}"
-    offset = offset.strip().upper()
-    return _iso(text + ("Z" if offset in {"Z", "UTC", "GMT"} else offset), zone)
+    return _iso(text + _offset(offset.strip().upper()), zone)
+
+
+def _offset(text: str) -> str:
+    """`GMT+9` as ISO 8601 has it."""
+    text = text.removeprefix("UTC").removeprefix("GMT") or ("Z" if text else "")
+    if text[:1] not in {"+", "-"} or len(text) > 3:
+        return text
+    return f"{text[0]}{text[1:]:0>2}:00"
 
 
 def _iso(text: str, zone: tzinfo | None) -> datetime | None:
@@ -300,8 +328,17 @@ def _iso(text: str, zone: tzinfo | None) -> datetime | None:
 
 
 def _mailed(text: str) -> datetime | None:
-    """As mail and HTTP write it: `Wed, 01 Jul 2026 12:00:00 GMT`."""
+    """As mail and HTTP write it, `Wed, 01 Jul 2026 12:00:00 GMT`, or Java: `Jul 1, 2026 8:59:58 PM`."""
     if len(text) > 40 or "," not in text:
+        return None
+    if text[-2:].upper() in {"AM", "PM"}:
+        # Its own blank before them is a narrow one that does not break.
+        plain = " ".join(text.replace("\u202f", " ").split())
+        for form in ("%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%d %b %Y, %I:%M:%S %p"):
+            try:
+                return datetime.strptime(plain, form)  # noqa: DTZ007 - the zone comes after
+            except ValueError:
+                continue
         return None
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly anybody writes it so
 
@@ -313,4 +350,49 @@ def _mailed(text: str) -> datetime | None:
 
 def is_no_number(value: object) -> bool:
     """Whether it is the word for what is no number, as `read_json` leaves NaN and infinities."""
-    return isinstance(value, str) and value.strip().lower() in _NOT_NUMBERS
+    found = _NO_NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    return found is not None and found[1] is not None
+
+
+_NOTHING: Final = frozenset(
+    [
+        "",
+        "empty",
+        "false",
+        "n",
+        "na",
+        "nan",
+        "nil",
+        "no",
+        "noid",
+        "none",
+        "notavailable",
+        "notset",
+        "null",
+        "nullptr",
+        "objectobject",
+        "optionalnil",
+        "true",
+        "undefined",
+        "unknown",
+        "void",
+    ]
+)
+_LETTERS: Final = re.compile(r"[^0-9a-z]+")
+
+
+def is_nothing(value: object) -> bool:
+    """Whether it is what some language writes for nothing, where an id should be: it tells no two things apart.
+
+    None, empty, zeros (a nil UUID), a negative number, `(null)`, `<nil>`, `N/A`, `undefined` and the like.
+    """
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        return True
+    if (count := number(value)) is not None:
+        return count <= 0
+    text = str(value).strip()
+    word = _LETTERS.sub("", text.lower())
+    if not text.isascii():  # letters of another alphabet
+        return False
+    half = word[: len(word) // 2]
+    return word in _NOTHING or (half * 2 == word and half in _NOTHING) or set(word) == {"0"}

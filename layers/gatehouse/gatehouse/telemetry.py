@@ -1,5 +1,6 @@
 """What an operator sees: a JSON line a happening, a metric a count. Nothing of a push ever goes in here."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
@@ -32,6 +33,9 @@ class Count(StrEnum):
 
 # Only what is named by hand goes into a line: no event, no exception text of a library.
 log = Logger(service="gatehouse")
+# Lambda prints whatever libraries warn of. They quote addresses, which are keys: to a recording, to an app's lists.
+for _library in ("botocore", "s3transfer", "urllib3", "websocket"):
+    logging.getLogger(_library).setLevel(logging.ERROR)
 
 type _Dimensions = tuple[tuple[str, str], ...]
 _counts: Counter[tuple[_Dimensions, Count]] = Counter()

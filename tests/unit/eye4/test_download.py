@@ -4,6 +4,7 @@ taken, never half of one. Real sockets; where a test is about an address, every 
 
 import gzip
 import hashlib
+import logging
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -188,6 +189,10 @@ def _read(downloads: Downloads, url: str) -> bytes:
         "http://./",
         "http://[::1",
         "http://a.eye4.cn:99999/",
+        # where other programs listen than the web's
+        "http://a.eye4.cn:8080/x",
+        "http://a.eye4.cn:22/x",
+        "https://a.eye4.cn:6379/x",
         "http://a.eye4.cn:x/",
         "",
         " ",
@@ -209,7 +214,8 @@ def test_an_address_that_is_not_allowed_is_refused_and_neither_looked_up_nor_cal
         ("http://b.a.eye4.cn/x", "b.a.eye4.cn"),
         ("https://alarm-vstc.eye4.cn/x", "alarm-vstc.eye4.cn"),
         ("http://files.example.com/x", "files.example.com"),
-        ("http://a.eye4.cn:8080/x", "a.eye4.cn"),
+        ("http://a.eye4.cn:80/x", "a.eye4.cn"),
+        ("https://a.eye4.cn:443/x", "a.eye4.cn"),
         ("http://a.eye4.\tcn/x", "a.eye4.cn"),  # as https://url.spec.whatwg.org/#url-parsing has it
     ],
 )
@@ -261,7 +267,10 @@ def test_a_name_that_really_is_of_an_internal_address_is_refused_although_it_is_
     """With the system's own resolver."""
     files.answers["/x"] = said(b"credentials")
 
-    assert _fault(Downloads([host], LIMITS), f"http://{host}:{files.port}/x") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    downloads = Downloads([host], LIMITS)
+
+    assert _fault(downloads, f"http://{host}/x") == (Refused, MediaFault.PRIVATE_ADDRESS)
+    assert _fault(downloads, f"http://{host}:{files.port}/x") == (Refused, MediaFault.HOST_NOT_ALLOWED)
     assert (dialled, files.seen) == ([], [])
 
 
@@ -346,12 +355,57 @@ def _redirect(target: str, status: int = 302) -> bytes:
     return said(status=status, location=target)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_followed(files: Web, status: int) -> None:
-    files.answers |= {"/a": _redirect("/b?e=2", status), "/b": said(b"file")}
+@pytest.fixture
+def public(files: Web, monkeypatch: pytest.MonkeyPatch) -> Downloads:
+    """Downloads for which the server stands on the web, at port 80 of every allowed name."""
+    genuine = urllib3.util.connection.create_connection
 
-    assert _read(_own(files), f"{files.url}/a?e=1") == b"file"
+    def connect(address: tuple[str, int], *more: Any, **others: Any) -> Any:
+        assert address == (PUBLIC, 80)
+        return genuine(("127.0.0.1", files.port), *more, **others)
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    return Downloads(HOSTS, LIMITS, own=f"http://127.0.0.1:{files.port}", resolve=_to(PUBLIC))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("target", ["/b?e=2", "http://b.eye4.cn/b?e=2", "//b.eye4.cn:80/b?e=2"])
+def test_a_redirect_is_followed(files: Web, public: Downloads, status: int, target: str) -> None:
+    files.answers |= {"/a": _redirect(target, status), "/b": said(b"file")}
+
+    assert _read(public, "http://a.eye4.cn/a?e=1") == b"file"
     assert [asked.target for asked in files.seen] == ["/a?e=1", "/b?e=2"]
+
+
+def test_a_redirect_never_reaches_an_api_of_our_own(files: Web, public: Downloads) -> None:
+    # S19: GET /admin?delete=1 was called, as whoever stands behind that API's door.
+    files.answers |= {"/a": _redirect(f"{files.url}/admin?delete=1"), "/admin": said(b"deleted")}
+
+    assert _fault(public, "http://a.eye4.cn/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert [asked.target for asked in files.seen] == ["/a"]
+
+
+def test_a_redirect_does_not_lead_from_an_api_of_our_own_to_another_path_of_it(files: Web) -> None:
+    files.answers |= {"/a": _redirect("/admin?delete=1"), "/admin": said(b"deleted")}
+
+    assert _fault(_own(files), f"{files.url}/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert [asked.target for asked in files.seen] == ["/a"]
+
+
+def test_a_redirect_never_reaches_an_api_of_our_own_that_is_on_the_list_too(files: Web) -> None:
+    files.answers |= {"/a": _redirect(f"http://files.eye4.cn:{files.port}/admin"), "/admin": said(b"deleted")}
+    downloads = _own(files, "files.eye4.cn", resolve=_to("127.0.0.1"))
+
+    assert _fault(downloads, f"http://files.eye4.cn:{files.port}/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert [asked.target for asked in files.seen] == ["/a"]
+
+
+@pytest.mark.parametrize("port", [22, 8080, 8443, 9001])
+def test_a_redirect_goes_to_no_other_port_of_an_allowed_host(files: Web, public: Downloads, port: int) -> None:
+    files.answers["/a"] = _redirect(f"http://a.eye4.cn:{port}/b")
+
+    assert _fault(public, "http://a.eye4.cn/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
+    assert len(files.seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -382,7 +436,7 @@ def test_a_redirect_to_an_address_that_is_not_allowed_is_refused(files: Web, dia
 def test_a_redirect_to_an_allowed_name_of_an_internal_address_is_refused(
     files: Web, dialled: list[str], address: str
 ) -> None:
-    files.answers["/a"] = _redirect(f"http://a.eye4.cn:{files.port}/b")
+    files.answers["/a"] = _redirect("http://a.eye4.cn/b")
     known = {"127.0.0.1": "127.0.0.1", "a.eye4.cn": address}
 
     downloads = _own(files, resolve=lambda host, _port: [known[host]])
@@ -392,10 +446,10 @@ def test_a_redirect_to_an_allowed_name_of_an_internal_address_is_refused(
     assert len(files.seen) == 1
 
 
-def test_redirects_in_a_circle_have_an_end(files: Web) -> None:
+def test_redirects_in_a_circle_have_an_end(files: Web, public: Downloads) -> None:
     files.answers["/a"] = _redirect("/a")
 
-    assert _fault(_own(files), f"{files.url}/a") == (Interrupted, MediaFault.UNREACHABLE)
+    assert _fault(public, "http://a.eye4.cn/a") == (Interrupted, MediaFault.UNREACHABLE)
     assert len(files.seen) == 4
 
 
@@ -478,6 +532,17 @@ def test_a_host_that_is_not_there_is_not_there_this_time() -> None:
         Interrupted,
         MediaFault.UNREACHABLE,
     )
+
+
+def test_a_malformed_header_puts_no_key_into_the_log(files: Web, caplog: pytest.LogCaptureFixture) -> None:
+    """S9: urllib3 warns of it with the whole address, and Lambda has a handler on the root that prints it."""
+    head = b"HTTP/1.1 200 x\r\nno header at all\r\nlocation: http://a.eye4.cn/?sig=KEY\r\nconnection: close\r\n\r\nfile"
+    files.answers["/f.mp4"] = head
+    with caplog.at_level(logging.DEBUG):
+        assert _read(_own(files), f"{files.url}/f.mp4?e=1&token=KEY") == b"file"
+
+    assert len(files.seen) == 1
+    assert caplog.text == ""
 
 
 # ─── How much ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -605,6 +670,25 @@ def test_a_certificate_is_of_the_name_although_the_address_is_called(trusted: Pa
         assert _read(*_secure(files, "files.eye4.cn")) == b"file"
 
     assert dialled == ["127.0.0.1"]
+
+
+def test_a_redirect_never_leads_from_https_to_http(trusted: Path, dialled: list[str]) -> None:
+    with web(trusted) as files:
+        files.answers["/a"] = _redirect("http://a.eye4.cn/b")
+        assert _fault(*_secure(files, "files.eye4.cn")) == (Refused, MediaFault.HOST_NOT_ALLOWED)
+
+    assert dialled == ["127.0.0.1"]
+
+
+def test_a_redirect_from_https_to_https_is_followed(trusted: Path, dialled: list[str]) -> None:
+    known = {"files.eye4.cn": "127.0.0.1", "a.eye4.cn": PUBLIC}
+    with web(trusted) as files:
+        files.answers["/a"] = _redirect("https://a.eye4.cn/b")
+        own = f"https://files.eye4.cn:{files.port}"
+        downloads = Downloads(HOSTS, LIMITS, own=own, resolve=lambda host, _port: [known[host]])
+        assert _fault(downloads, f"{own}/a") == (Interrupted, MediaFault.UNREACHABLE)
+
+    assert dialled == ["127.0.0.1", PUBLIC]
 
 
 @pytest.mark.parametrize("host", ["other.eye4.cn", "files.eye4.cn.evil.com", "127.0.0.1"])

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from functions.eye4.hosts import Hosts
+from functions.eye4.normalise import normalise
+from gatehouse.events import Alarm, Receipt
 from tests import styles
-from tests.builders import FILEID, House, eye4_house, eye4_push, ring
+from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
 
 COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
 
@@ -197,7 +200,7 @@ def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) 
         ("e=", None),
         ("e=soon", None),
         ("e=99999999999999999999", None),
-        ("e=" + "9" * 5000, None),
+        ("e=" + "9" * 4000, None),
         ("E=1793703600", None),
         ("", None),
     ],
@@ -210,9 +213,23 @@ def test_a_link_expires_when_its_address_says_so(house: House[Any], query: str, 
 
 @pytest.mark.parametrize("cover", ["http://[::1", "no address", "javascript:alert(1)", "http://169.254.169.254/?e=1"])
 def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(house: House[Any], cover: str) -> None:
-    (link,) = _data(house, _alarm({"cover": cover, "fileid": FILEID}))["links"]
+    data = _data(house, _alarm({"cover": cover, "fileid": FILEID}))
 
-    assert link["url"] == cover
+    # S15: and nobody who shows events gets it as a link.
+    assert data["links"] == []
+    assert data["payload"]["payload"]["cover"] == cover
+
+
+def test_a_cover_at_an_api_that_the_operator_set_is_a_link_wherever_that_is() -> None:
+    def links(own: str) -> list[str]:
+        payload = _alarm({"cover": "http://127.0.0.1:9000/1.jpg?e=1793703600"})
+        receipt = Receipt(vendor="eye4", account="A1", identity=["1"], received_at=NOW, payload=payload)
+        (event,) = normalise(payload, receipt, Hosts(["*.eye4.cn"], own))
+        assert isinstance(event.data, Alarm)
+        return [link.url for link in event.data.links]
+
+    assert links("http://127.0.0.1:9000") == ["http://127.0.0.1:9000/1.jpg?e=1793703600"]
+    assert links("http://127.0.0.1:9001") == links("") == []
 
 
 @pytest.mark.parametrize("cover", [None, "", " ", [], {}, False])

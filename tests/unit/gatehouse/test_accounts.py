@@ -1,6 +1,7 @@
 """A vendor's secret: read once, refreshed when that may help, and used on while it cannot be read."""
 
 import json
+import secrets
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from functions.senselink import wire as senselink
+from functions.sensepass import wire as sensepass
 from functions.sunmi.wire import Accounts
-from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret
+from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret, usable
 from gatehouse.errors import Unavailable, WrongSetting
 from gatehouse.telemetry import Count
 from tests.aws import Aws, calls
@@ -327,6 +330,59 @@ def test_a_key_is_taken_without_the_blanks_around_it(kept: Kept) -> None:
     kept.put({"accounts": [{"app_id": "1", "app_keys": [" marker-1\n"]}]})
 
     assert _keys(kept.secret.accounts()) == ["marker-1"]
+
+
+LONG = "marker-0123456789abcdef-0123456789"
+
+
+@pytest.mark.parametrize("model", [sensepass.Accounts, senselink.Accounts])
+@pytest.mark.parametrize(
+    ("token", "fault"),
+    [
+        ("1", "is shorter than 20 characters"),
+        (f" {'a' * 19}\n", "is shorter than 20 characters"),
+        ("", "is empty"),
+        (" \t", "is empty"),
+        ("marker/0123456789abcdef", "has other characters"),
+        ("marker 0123456789abcdef", "has other characters"),
+        ("märker-0123456789abcdef", "has other characters"),
+        ("marker-0123456789abcdef%2e", "has other characters"),
+    ],
+)
+def test_a_token_of_ours_that_may_be_guessed_or_fits_no_path_is_refused_by_name(
+    model: type[sensepass.Accounts | senselink.Accounts], token: str, fault: str
+) -> None:
+    # S13: "1" was one, and opened doors. The account beside it is as good as ever.
+    name = next(iter(_entry(model)))
+    accounts, faults = usable(json.dumps({"accounts": [_entry(model, LONG), {name: "2", "tokens": [token]}]}), model)
+
+    assert [getattr(account, name) for account in accounts.accounts] == ["1"]
+    assert any(told.startswith("accounts.1.tokens.0: ") and fault in told for told in faults)
+    assert "marker" not in "".join(faults)
+
+
+@pytest.mark.parametrize("model", [sensepass.Accounts, senselink.Accounts])
+def test_a_token_of_ours_that_two_have_is_refused_by_name(
+    model: type[sensepass.Accounts | senselink.Accounts],
+) -> None:
+    name = next(iter(_entry(model)))
+    document = {"accounts": [_entry(model, LONG), {name: "2", "tokens": ["b" * 20, f"{LONG}\n"]}]}
+    accounts, faults = usable(json.dumps(document), model)
+
+    assert [getattr(account, name) for account in accounts.accounts] == ["1"]
+    assert faults == ["accounts.1: its tokens stands in accounts.0 as well"]
+
+
+@pytest.mark.parametrize("token", ["a" * 20, "-_" * 10, f"\n {LONG} ", secrets.token_urlsafe(24)])
+def test_a_token_as_the_readmes_make_it_is_taken_without_the_blanks_around_it(token: str) -> None:
+    accounts, faults = usable(json.dumps({"accounts": [{"site": "1", "tokens": [token]}]}), sensepass.Accounts)
+
+    assert faults == []
+    assert [one.get_secret_value() for one in accounts.accounts[0].tokens] == [token.strip()]
+
+
+def _entry(model: type[sensepass.Accounts | senselink.Accounts], token: str = "") -> dict[str, Any]:
+    return {"site" if model is sensepass.Accounts else "server": "1", "tokens": [token]}
 
 
 def test_where_no_account_is_usable_nothing_is(kept: Kept) -> None:

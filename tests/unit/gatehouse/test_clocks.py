@@ -98,12 +98,15 @@ def test_another_offset_is_said_on_the_same_day() -> None:
     assert _last([-3_600] * 3, clocks)
 
 
-@pytest.mark.parametrize("arrival", [Arrival.BACKFILL, Arrival.CACHED])
-def test_what_came_late_for_another_reason_tells_nothing_of_a_clock(arrival: Arrival) -> None:
+def test_what_was_fetched_tells_nothing_of_a_clock() -> None:
     clocks = Clocks()
-    if arrival is Arrival.CACHED:
-        assert not any(_seen(clocks, 28_800, late=arrival) for _ in range(5))
-    assert not any(_seen(clocks, 28_800, arrival=arrival) for _ in range(5))
+    assert not any(_seen(clocks, 28_800, arrival=Arrival.BACKFILL) for _ in range(5))
+
+
+def test_what_waited_in_a_device_tells_of_its_clock_only_if_it_always_waited_as_long() -> None:
+    clocks = Clocks()
+    assert not any(_seen(clocks, 28_800 - 600 * number, late=Arrival.CACHED) for number in range(9))
+    assert any(_seen(clocks, 28_800, late=Arrival.CACHED) for _ in range(3))
 
 
 def test_a_push_that_tells_no_device_or_no_time_tells_nothing() -> None:

@@ -14,7 +14,15 @@ from functions.sensoro import handler as sensoro_handler
 from functions.sunmi import handler as sunmi_handler
 from gatehouse import edge
 from gatehouse.accounts import Secret
-from gatehouse.errors import GatehouseError, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
+from gatehouse.errors import (
+    NOT_AUTHENTIC,
+    GatehouseError,
+    NotUnderstood,
+    Reason,
+    Rejected,
+    Unavailable,
+    WrongSetting,
+)
 from gatehouse.gate import Gate, Push, Vendor
 from gatehouse.settings import Announce
 from gatehouse.spill import SpillQueue
@@ -204,12 +212,32 @@ def test_a_rejection_is_answered_in_json_with_its_reason_and_counted(reason: Rea
     answer = house.handle(_event())
 
     assert 400 <= answer.status < 500
-    assert answer.body == {"error": {"reason": reason, "message": "acme: sorry, 412 s"}}
+    if reason.may_be_told:
+        assert answer.body == {"error": {"reason": reason, "message": "acme: sorry, 412 s"}}
     assert house.is_untouched
     (line,) = output.logged
     assert (line["level"], line["message"], line["reason"]) == ("WARNING", "rejected", reason)
     (metric,) = (line for line in output.lines if "_aws" in line)
     assert (metric["vendor"], metric["reason"], metric["Rejected"]) == ("acme", reason, [1.0])
+
+
+def test_whoever_shows_no_credential_gets_one_answer_letter_by_letter_whatever_was_wrong() -> None:
+    # S14: who is known to us is no answer to a stranger.
+    def answer(reason: Reason) -> dict[str, Any]:
+        def refuse(_push: Push, _accounts: Nobody) -> Known:
+            raise Rejected(reason, f"acme: {reason}")
+
+        house = _house(verify=refuse)
+        gate = Gate(house.store, house.topics, house.spill, Announce.INLINE)
+        return house.make(gate, house.accounts)(_event(), None)
+
+    untold = [answer(reason) for reason in Reason if not reason.may_be_told]
+
+    assert len(untold) == 5
+    assert [given for given in untold if given != untold[0]] == []
+    assert untold[0]["statusCode"] == 401
+    assert json.loads(untold[0]["body"])["error"]["reason"] == NOT_AUTHENTIC
+    assert {reason for reason in Reason if reason.status == 401 and reason.may_be_told} == {Reason.STALE, Reason.FUTURE}
 
 
 @pytest.mark.parametrize("error", [Unavailable("GetSecretValue"), WrongSetting("secret: accounts")])

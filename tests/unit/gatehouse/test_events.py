@@ -272,6 +272,8 @@ def _late(seconds: float, arrival: Arrival | None = None, late: Arrival = Arriva
         (_late(60), "live", 60_000),
         (_late(60.001), "late", 60_001),
         (_late(-5), "live", -5_000),
+        (_late(-600), "live", -600_000),
+        (_late(-601), "late", -601_000),
         (_late(86_400, late=Arrival.CACHED), "cached", 86_400_000),
         (_late(1, late=Arrival.CACHED), "live", 1_000),
         (_late(1, Arrival.BACKFILL), "backfill", 1_000),

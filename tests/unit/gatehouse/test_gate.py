@@ -24,12 +24,14 @@ from ops.simulators import Request
 from ops.simulators import sunmi as simulator
 from ops.simulators.sensepass import picture
 from tests.builders import (
+    AT,
     FACE,
     NOW,
     SENSORO,
     SUNMI,
     URL,
     House,
+    api_event,
     face_push,
     seconds,
     sensepass_house,
@@ -313,13 +315,14 @@ def test_a_body_that_cannot_be_read_lies_where_no_subscriber_looks(
 
 
 def test_a_body_that_cannot_be_read_waits_in_no_queue(output: Output) -> None:
-    """The vendor's own retry brings it; the notice is there meanwhile, and is one."""
+    """Its notice is kept and answered for: a refusal can end a subscription for good. A repetition brings the body."""
     house = sensoro_house()
     push = sensor_push(b"no json")
     house.album.down = True
-    assert house.send(push).status == 503
+    assert house.send(push).status == 200
     assert not house.spill.pictures
     assert output.counted[Count.NOT_KEPT] == 1
+    assert len(house.published) == 1
     house.album.down = False
     assert house.send(push).status == 200
 
@@ -494,6 +497,34 @@ def test_a_payload_that_is_larger_than_sns_takes_lies_beside_its_event(sensoro: 
     kept = sensoro.album.pictures[data["body"]["key"]].data
     assert json.loads(kept)["notDocumented"] == extra
     assert sensoro.topics.messages[0].size <= MAX_EVENT_BYTES
+
+
+def test_of_a_push_whose_measurement_is_too_large_the_alarm_is_told_all_the_same(sensoro: House[Any]) -> None:
+    data = {"leak": True, "customer": "x" * 260_000}
+
+    assert sensoro.send(sensor_push(sensor_body(data))).status == 200
+    kinds = sorted(event["data"]["kind"] for event in sensoro.stored)
+    assert kinds == ["leak", "unmapped"]
+    assert len(sensoro.published) == 2
+    assert all(record.size <= MAX_EVENT_BYTES for record in sensoro.topics.messages)
+
+
+def test_a_replay_tells_nothing_of_a_clock() -> None:
+    """It is a repetition, and late for that reason alone."""
+    store, topics = FakeStore(), FakeTopics()
+    gate = Gate(store, topics, FakeSpill(), Announce.INLINE, FakeAlbum())
+    house = sensoro_house()
+    handler = house.make(gate, house.accounts)
+    push = sensor_push(sensor_body({"temperature": 1}))
+    for late in (0, 82_800, 82_801, 82_802):
+        assert handler(api_event(push, NOW + seconds(late)), None)["statusCode"] == 200
+    assert len(store.records) == 1
+
+    for number in range(3):  # three that are new tell it
+        body = sensor_body({"temperature": number + 2}, msgId=100 + number, createdTime=int(AT * 1000) - 28_800_000)
+        handler(api_event(sensor_push(body), NOW), None)
+    kinds = [json.loads(record.body)["data"]["kind"] for record in store.records.values() if "notice" in record.type]
+    assert kinds == ["clock"]
 
 
 def test_an_event_that_is_too_large_without_its_payload_is_an_unmapped_notice_that_fits(sensoro: House[Any]) -> None:

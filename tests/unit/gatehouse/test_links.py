@@ -42,6 +42,11 @@ def test_an_address_of_the_web_is_a_link(url: str) -> None:
         "http://[::1]/",
         "http://[::ffff:10.0.0.1]/",
         "http://[fe80::1%25eth0]/",
+        "http://[64:ff9b::a00:1]/",
+        "http://[2002:a00:1::1]/",
+        "http://[2001:0:a00:1::1]/",
+        "http://224.0.0.1/",
+        "http://[ff0e::1]/",
         "http://0x7f.1/",
         "http://2130706433/",
         "http://0177.0.0.1/",
@@ -50,6 +55,8 @@ def test_an_address_of_the_web_is_a_link(url: str) -> None:
         "http://camera.local/",
         "http://vault.internal/",
         "http://db.corp/",
+        "http://LOCALHOST.LOCALDOMAIN/",
+        "http://vault.private/",
         "https://user:pass@example.com/",
         "https://example.com@10.0.0.1/",
         "https://example.com\\@10.0.0.1/",
@@ -67,6 +74,42 @@ def test_an_address_of_the_web_is_a_link(url: str) -> None:
 )
 def test_what_leads_elsewhere_is_none(url: str | None) -> None:
     assert public_link("video", url) is None
+
+
+OWN = "http://127.0.0.1:9000/api"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000/a?e=1", "HTTP://127.0.0.1:9000/", "http://127.0.0.1:9000"])
+def test_what_lies_at_an_api_that_the_operator_set_is_a_link(url: str) -> None:
+    link = public_link("video", url, own=OWN)
+
+    assert link is not None
+    assert link.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a",
+        "http://127.0.0.1:9001/a",
+        "https://127.0.0.1:9000/a",
+        "http://localhost:9000/a",
+        "http://127.1:9000/a",
+        "http://user@127.0.0.1:9000/a",
+        "http://127.0.0.1:9000@10.0.0.1/a",
+        "http://127.0.0.1:9000\\@10.0.0.1/a",
+        "http://127.0.0.1:9000/\n",
+        "javascript://127.0.0.1:9000/%0aalert(1)",
+        "http://169.254.169.254/",
+    ],
+)
+def test_what_lies_beside_it_is_none(url: str) -> None:
+    assert public_link("video", url, own=OWN) is None
+
+
+def test_an_own_api_that_is_no_address_makes_nothing_a_link() -> None:
+    assert public_link("video", "javascript:alert(1)", own="javascript:alert(1)") is None
+    assert public_link("video", "http:///a", own="http:///b") is None
 
 
 def test_a_documentation_address_is_not_public() -> None:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatehouse.reading import TooLarge, inflate, is_no_number, number, read_base64, read_form, read_json, read_time
+from gatehouse.reading import (
+    TooLarge,
+    inflate,
+    is_no_number,
+    is_nothing,
+    number,
+    read_base64,
+    read_form,
+    read_json,
+    read_time,
+)
 from tests import styles
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -44,6 +54,10 @@ def test_text_is_read_as_bytes_are(value: Any, indent: int | None) -> None:
     ("content", "value"),
     [
         ('{"a":NaN}', {"a": "NaN"}),
+        ("[nan,-nan,inf,-INF,+Infinity,-NaN]", ["nan", "-nan", "inf", "-INF", "+Infinity", "-NaN"]),
+        ("[1.#QNAN,-1.#IND,nan(ind),nan(0x7),1.5]", ["1.#QNAN", "-1.#IND", "nan(ind)", "nan(0x7)", 1.5]),
+        ('{"nan":"a nan, inf and \\"NaN\\" in it","b":NaN}', {"nan": 'a nan, inf and "NaN" in it', "b": "NaN"}),
+        ("nan", "nan"),
         ("[Infinity,-Infinity,1]", ["Infinity", "-Infinity", 1]),
         ("1e999", "1e999"),
         ('{"a":[-1e999,1e400]}', {"a": ["-1e999", "1e400"]}),
@@ -85,6 +99,7 @@ def test_a_character_that_was_cut_is_one_that_nobody_knows(content: bytes | str,
         (b'{"a":1}\0\0\0', {"a": 1}),
         (b'{"a":1}\r\n\0 \n', {"a": 1}),
         ("\ufeff{}", {}),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", {}),
         (b"\xef\xbb\xbf\r\n{}", {}),
         (b'{"a":1,"a":2}', {"a": 2}),
     ],
@@ -109,7 +124,8 @@ def test_what_a_strict_parser_throws_away_is_read(content: bytes | str, value: A
         "{a:1}",
         "[1,]",
         '{"a":',
-        "nan",
+        "nano",
+        "infinite",
         b'"\xff"x"',
         '{"name":"张三"}'.encode("gb18030"),
         b'\0{"a":1}',
@@ -177,6 +193,8 @@ def test_base64_is_read_however_it_is_written(data: bytes, width: int) -> None:
         "\r\n".join(lines),
         "\n".join(lines) + "\n",
         f" {text} ",
+        f"\ufeff{text}\0",
+        text.replace("+", " ") if " " not in text.replace("+", " ").strip("= ") or "+" in text.strip("+") else text,
     ):
         assert read_base64(written) == data
 
@@ -209,6 +227,16 @@ def _bare(data: bytes) -> bytes:
 )
 def test_a_body_is_read_in_its_encoding_or_as_it_is(encoding: str, content: bytes) -> None:
     assert inflate(content, encoding, 100) == b"body"
+
+
+def test_a_file_of_several_members_is_read_whole() -> None:
+    """RFC 1952 §2.2: they stand one behind the other, and may have zeros behind them."""
+    members = gzip.compress(b"bo") + gzip.compress(b"") + gzip.compress(b"dy")
+
+    assert inflate(members, "gzip", 100) == b"body"
+    assert inflate(members + b"\0" * 8, "gzip", 100) == b"body"
+    with pytest.raises(TooLarge):
+        inflate(gzip.compress(b"0" * 60) * 2, "gzip", 100)
 
 
 def test_a_body_that_breaks_off_is_left_as_it_is() -> None:
@@ -248,6 +276,9 @@ def test_what_is_larger_than_the_limit_is_not_unpacked(encoding: str) -> None:
         "20260701T120000Z",
         "Wed, 01 Jul 2026 12:00:00 GMT",
         " 2026-07-01T12:00Z ",
+        "2026-07-01 21:00:00 GMT+9",
+        "2026-07-01 20:00:00 UTC+08:00",
+        "20260701120000000Z",
     ],
 )
 def test_a_time_is_read_however_it_is_written(value: Any) -> None:
@@ -265,6 +296,10 @@ def test_a_time_is_read_however_it_is_written(value: Any) -> None:
         "2026.07.01 20:00:00.000",
         "20260701 200000",
         "2026年07月01日 20:00:00",
+        "Jul 1, 2026 8:00:00 PM",
+        "Jul 1, 2026, 8:00:00\u202fPM",
+        "20260701200000000",
+        20260701200000000,
     ],
 )
 def test_a_time_without_a_zone_is_of_the_zone_that_is_known(value: Any) -> None:
@@ -304,6 +339,8 @@ def test_fractions_are_kept_to_the_microsecond() -> None:
         "99999999999999",
         "1970-01-01 00:00:00Z",
         "a, b",
+        "Jul 1, 2026 13:00:00 PM",
+        "Foo 1, 2026 8:00:00 PM",
     ],
     ids=repr,
 )
@@ -318,3 +355,49 @@ def test_no_value_is_an_error(value: Any, zone: tzinfo | None) -> None:
 
     assert found is None or found.utcoffset() == timedelta()
     assert number(value) is None or not is_no_number(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", " ", "-", "--", 0, "0", 0.0, -1, "-1", "00000000-0000-0000-0000-000000000000", "{}", "[]"),
+        *(
+            "null",
+            "(null)",
+            "<null>",
+            "NULL",
+            "(null)(null)",
+            "nil",
+            "<nil>",
+            "(nil)",
+            "None",
+            "n/a",
+            "N/A",
+            "undefined",
+        ),
+        *(
+            "NaN",
+            "nullptr",
+            "Optional(nil)",
+            "[object Object]",
+            "unknown",
+            "no",
+            "\\N",
+            True,
+            False,
+            [],
+            {},
+            float("nan"),
+        ),
+    ],
+    ids=repr,
+)
+def test_what_some_language_writes_for_nothing_is_nothing(value: Any) -> None:
+    assert is_nothing(value)
+
+
+@pytest.mark.parametrize(
+    "value", [1, "1", "A1", "f991d9064ac71fad6a9fae22d17a4aab9f5b264d", "nilson", "设备", "0a", "none1"]
+)
+def test_an_id_is_not_nothing(value: Any) -> None:
+    assert not is_nothing(value)

@@ -1,7 +1,10 @@
 """What an operator sees: log lines as JSON, metrics in the embedded metric format, each with its own dimensions."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import pytest
 
 from gatehouse.telemetry import Count, Gauge, count, flush, gauges, log
 from tests.unit.conftest import Output
@@ -102,3 +105,14 @@ def test_a_log_line_is_json_with_what_is_named_by_hand(output: Output) -> None:
         "stale",
         "gatehouse",
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["urllib3.connectionpool", "urllib3.util.retry", "botocore.endpoint", "s3transfer.tasks", "websocket"]
+)
+def test_a_library_warns_nobody_since_it_would_quote_an_address(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    # S9: Lambda's handler on the root prints what anybody warns of.
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger(name).warning("Failed to parse headers (url=http://files.example.com/?token=KEY)")
+
+    assert caplog.text == ""

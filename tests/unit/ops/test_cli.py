@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ops.cli import what
+from ops.cli import received, what
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,22 @@ from ops.cli import what
 )  # fmt: skip
 def test_an_event_in_a_few_words(data: dict[str, Any], words: str) -> None:
     assert what(data) == words
+
+
+def test_what_a_device_calls_itself_and_its_readings_does_not_reach_the_terminal_as_an_order() -> None:
+    # S18: a title, a cleared screen, whatever a device's name or a reading's name says.
+    event = {
+        "id": "sensoro-1",
+        "type": "gatehouse.measurement.v1",
+        "data": {
+            "vendor": "sensoro",
+            "device": "\x1b]0;owned\x07",
+            "readings": {"\x1b[2J": {"value": "\r\n\x9b"}},
+        },
+    }
+
+    line = received(event)
+
+    assert line.isprintable()
+    assert "]0;owned" in line
+    assert "[2J" in line

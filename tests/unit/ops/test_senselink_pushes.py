@@ -8,7 +8,7 @@ from ops.simulators import senselink
 from tests.builders import NOW, senselink_house
 
 _ROUND = 12
-_APPS = {"senselink": {"token": "north-one", "app_key": "k", "app_secret": "s"}}
+_APPS = {"senselink": {"token": "north-one-0123456789abcdef", "app_key": "k", "app_secret": "s"}}
 
 
 def _bodies() -> list[dict[str, Any]]:

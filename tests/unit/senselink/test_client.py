@@ -26,7 +26,7 @@ RECORDS = [{"id": number, "sign_time": 1_782_950_000 + number} for number in ran
 
 def _server(there: Place, scheme: str = "http", **more: Any) -> Server:
     found = {"server": "north", "api_url": f"{scheme}://127.0.0.1:{there.port}", "app_key": "app", "app_secret": SECRET}
-    return Server.model_validate({**found, **more})
+    return Server.model_validate({**found, "insecure": scheme == "http", **more})
 
 
 def _listed(client: Client) -> list[Any]:
@@ -90,7 +90,7 @@ def test_an_address_may_have_a_path_and_a_slash() -> None:
 def test_the_list_is_found_wherever_a_version_has_it(wrap: Callable[[list[Any]], Any]) -> None:
     with api(_pages(RECORDS, wrap)) as there:
         assert _listed(Client(_server(there))) == RECORDS
-    assert len(there.paths) == 4
+    assert len(there.paths) == 2 * 4  # a list of several pages is read again, until nothing in it is new
 
 
 @pytest.mark.parametrize("count", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE])
@@ -105,7 +105,66 @@ def test_a_server_that_gives_the_last_page_again_and_again_is_at_its_end() -> No
 
     with api(answer) as there:
         assert _listed(Client(_server(there))) == RECORDS
-    assert len(there.paths) == 4
+    assert len(there.paths) == 2 * 4  # a list of several pages is read again, until nothing in it is new
+
+
+def test_r09_what_the_servers_own_retention_moves_into_a_page_that_was_read_is_found_all_the_same() -> None:
+    """After the first page five old records go: 101 to 105 are on none of the pages that come."""
+    there_is = list(RECORDS)
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        found = page(asked, there_is)
+        if asked.fields["page"] == "1" and len(there_is) == len(RECORDS):
+            del there_is[:5]
+        return 200, json.dumps({"data": {"list": found}}).encode()
+
+    with api(answer) as there:
+        found = _listed(Client(_server(there)))
+    assert sorted(record["id"] for record in found) == [record["id"] for record in RECORDS]
+
+
+def test_s7_a_list_that_has_no_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAGES", 5)
+    with (
+        api(lambda asked: (200, json.dumps({"data": {"list": [{"id": asked.fields["page"]}]}}).encode())) as there,
+        pytest.raises(CallFailed, match="no end"),
+    ):
+        _listed(Client(_server(there)))
+
+
+@pytest.mark.parametrize("size", [16 * 1024 * 1024, 2 * 1024 * 1024 + 2])
+def test_s7_a_list_of_too_many_bytes_is_a_failed_call(size: int) -> None:
+    hostile = b'{"data": {"list": [' + b"{}," * (size // 3) + b"{}]}}"
+    with api(lambda _asked: (200, hostile)) as there, pytest.raises(CallFailed, match="answered 200 with"):
+        _listed(Client(_server(there)))
+
+
+def test_s7_an_answer_that_drips_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AT_LONGEST", 0.0)
+    with api(lambda _asked: (200, b"[]" * 1000)) as there, pytest.raises(CallFailed, match="too long"):
+        _listed(Client(_server(there)))
+
+
+@pytest.mark.parametrize(
+    ("told", "shows"),
+    [
+        ("Wed, 01 Jul 2026 11:30:00 GMT", datetime(2026, 7, 1, 11, 30, tzinfo=UTC)),
+        ("Wed, 01 Jul 2026 20:30:00 +0900", datetime(2026, 7, 1, 11, 30, tzinfo=UTC)),
+        ("yesterday", None),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_servers_clock_is_read_from_its_date(told: str | None, shows: datetime | None) -> None:
+    assert module.date(told) == shows
+
+
+def test_a_server_without_a_date_or_that_is_away_shows_no_clock() -> None:
+    with api(_says([])) as there:
+        client = Client(_server(there))
+        assert client.clock() is None
+    assert client.clock() is None
+    assert [SECRET in path or "sign" in path for path in there.paths] == [False]
 
 
 def test_a_page_with_fewer_records_than_it_may_have_is_not_the_end() -> None:
@@ -214,7 +273,7 @@ def test_the_alarms_are_found_wherever_a_version_has_them(wrap: Callable[[list[A
     rows = [{"id": number, "status": 1} for number in range(ALARM_PAGE + 3)]
     with api(_pages(rows, wrap)) as there:
         assert list(Client(_server(there)).alarms(SINCE, UNTIL)) == rows
-    assert len(there.paths) == 3
+    assert len(there.paths) == 2 * 3
 
 
 # ─── Where the clocks are changed ─────────────────────────────────────────────────────────────────────────────────────
@@ -354,7 +413,7 @@ def test_a_server_that_is_not_there_is_a_failed_call() -> None:
 
 
 def test_an_answer_larger_than_is_read_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ANSWER", 1000)
+    monkeypatch.setattr(module, "_IMAGE", 1000)
     with api(lambda _asked: (200, b"x" * 1001)) as there, pytest.raises(CallFailed, match="1001 bytes"):
         Client(_server(there)).picture("avatar", "P1")
 

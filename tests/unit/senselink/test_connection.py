@@ -2,7 +2,9 @@
 
 import hashlib
 import socket
+import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.senselink.connection import Denied, Lost, connected
+from functions.senselink.connection import LARGEST, Denied, Lost, TooLarge, connected
 from functions.senselink.wire import Server
 from gatehouse.errors import WrongSetting
 from tests.unit.senselink.server import (
@@ -32,7 +34,9 @@ SECRET = "the-secret-of-the-app"
 
 def _server(there: Place, scheme: str = "ws", **more: Any) -> Server:
     url = f"{scheme}://127.0.0.1:{there.port}"
-    return Server.model_validate({"server": "north", "url": url, "app_key": "app", "app_secret": SECRET, **more})
+    return Server.model_validate(
+        {"server": "north", "url": url, "app_key": "app", "app_secret": SECRET, "insecure": scheme == "ws", **more}
+    )
 
 
 def _heard(messages: Iterator[bytes | None], count: int) -> list[bytes]:
@@ -241,6 +245,96 @@ def test_a_connection_that_ends_is_lost_at_once(script: Any) -> None:
     with sockets(script) as there, connected(_server(there), 60) as connection, pytest.raises(Lost) as caught:
         list(connection.messages())
     assert "silent" not in str(caught.value)
+
+
+# ─── What is too much ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _endless(peer: Peer) -> None:
+    peer.raw(frame(b"x", last=False))
+    while True:
+        peer.raw(frame(b"x" * 60_000, 0, last=False))
+
+
+def _huge(peer: Peer) -> None:
+    peer.raw(b"\x81\x7f" + (300 * 1024 * 1024).to_bytes(8))
+    while True:
+        peer.raw(b"x" * 60_000)
+
+
+def _a_byte_too_many(peer: Peer) -> None:
+    peer.raw(frame(b"x" * (LARGEST + 1)))
+    peer.until_gone()
+
+
+@pytest.mark.parametrize("script", [_huge, _endless, _a_byte_too_many])
+def test_s7_a_message_that_is_too_large_ends_the_connection_and_is_not_held(script: Any) -> None:
+    tracemalloc.start()
+    try:
+        with sockets(script) as there, connected(_server(there), 60) as connection:
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            with pytest.raises(TooLarge):
+                list(connection.messages())
+            assert tracemalloc.get_traced_memory()[1] - before < 8 * LARGEST
+    finally:
+        tracemalloc.stop()
+
+
+def test_s7_whoever_sends_too_much_is_told_so() -> None:
+    told = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.raw(b"\x81\x7f" + (300 * 1024 * 1024).to_bytes(8))
+        head = peer.socket.recv(100)
+        mask, content = head[2:6], head[6:]
+        if bytes(byte ^ mask[place % 4] for place, byte in enumerate(content))[:2] == (1009).to_bytes(2):
+            told.set()
+
+    with sockets(script) as there, connected(_server(there), 5) as connection:
+        with pytest.raises(TooLarge):
+            list(connection.messages())
+        assert told.wait(5)
+
+
+def test_a_message_as_large_as_may_be_is_read_whole_and_in_many_fragments() -> None:
+    def script(peer: Peer) -> None:
+        peer.raw(frame(b"x" * LARGEST))
+        peer.raw(frame(b"", last=False))
+        for _ in range(LARGEST // 64):
+            peer.raw(frame(b"y" * 64, 0, last=False))
+        peer.raw(frame(b"", 0))
+        peer.until_gone()
+
+    with sockets(script) as there, connected(_server(there), 60) as connection:
+        whole, pieces = _heard(connection.messages(), 2)
+    assert (len(whole), len(pieces)) == (LARGEST, LARGEST)
+
+
+def test_s7_fragments_without_end_and_content_are_silence() -> None:
+    def script(peer: Peer) -> None:
+        peer.raw(frame(b"", last=False))
+        while True:
+            peer.raw(frame(b"", 0, last=False))
+
+    with sockets(script) as there, connected(_server(there), 0.3) as connection, pytest.raises(Lost, match="silent"):
+        list(connection.messages())
+
+
+@pytest.mark.parametrize(
+    "frames", [frame(b"x", 0), frame(b"x", last=False) + frame(b"x"), frame(b"x") + frame(b"x", 0)]
+)
+def test_a_fragment_that_is_none_of_a_message_ends_the_connection(frames: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.raw(frames)
+        peer.until_gone()
+
+    with (
+        sockets(script) as there,
+        connected(_server(there), 60) as connection,
+        pytest.raises(Lost, match="fragment"),
+    ):
+        list(connection.messages())
 
 
 # ─── Who is trusted ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -75,9 +75,11 @@ def test_an_alarms_times_are_in_its_servers_zone(zone: str, occurred: str) -> No
 
 
 def test_the_zone_is_that_of_the_server_whose_token_it_is() -> None:
-    house = senselink_house({"accounts": [SENSELINK, {"server": "utc", "tokens": ["t"], "time_zone": "+00:00"}]})
+    house = senselink_house(
+        {"accounts": [SENSELINK, {"server": "utc", "tokens": ["utc-one-0123456789abcdef"], "time_zone": "+00:00"}]}
+    )
 
-    house.send(told(alarm_record(), 30100, token="t"))
+    house.send(told(alarm_record(), 30100, token="utc-one-0123456789abcdef"))
 
     assert house.event["time"].startswith("2026-07-01T20:59:58")
 

@@ -97,6 +97,8 @@ def test_each_server_has_its_own_metrics_and_the_deaf_are_counted_together(clock
     north, south = Report("north"), Report("south")
     north.connected = True
     north.reconnects, north.backfilled, north.gap_seconds = 2, 7, 31.5
+    north.too_large = north.cut_short = north.begun = 1
+    north.age, north.given_up = lambda: 40.0, lambda: 2
     south.denied = 1
     clock.now += 12
     north.heard()
@@ -114,6 +116,11 @@ def test_each_server_has_its_own_metrics_and_the_deaf_are_counted_together(clock
             "GapSeconds": [31.5],
             "BackfilledRecords": [7.0],
             "PermissionDenied": [0.0],
+            "WatermarkAge": [40.0],
+            "MessagesTooLarge": [1.0],
+            "MessagesGivenUp": [2.0],
+            "ListsCutShort": [1.0],
+            "FirstMarks": [1.0],
         },
         {
             "vendor": "senselink",
@@ -124,8 +131,13 @@ def test_each_server_has_its_own_metrics_and_the_deaf_are_counted_together(clock
             "GapSeconds": [0.0],
             "BackfilledRecords": [0.0],
             "PermissionDenied": [1.0],
+            "WatermarkAge": [0.0],
+            "MessagesTooLarge": [0.0],
+            "MessagesGivenUp": [0.0],
+            "ListsCutShort": [0.0],
+            "FirstMarks": [0.0],
         },
-        {"vendor": "senselink", "DeafServers": [1.0]},
+        {"vendor": "senselink", "DeafServers": [1.0], "MessagesNotRecorded": [3.0]},
     ]
 
 
@@ -151,7 +163,7 @@ def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
 
     write(reports)
 
-    assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0]}
+    assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0], "MessagesNotRecorded": [0.0]}
 
 
 def test_the_metrics_are_written_again_and_again(output: Output) -> None:

@@ -18,6 +18,7 @@ from functions.senselink import listener as module
 from functions.senselink import recorder, wire
 from functions.senselink.client import CallFailed, NoSuchCall, Row
 from functions.senselink.listener import Listener, Settings, fetchers, listeners, main
+from functions.senselink.progress import Written
 from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server
 from gatehouse import aws
@@ -51,24 +52,69 @@ class Marks:
     """The watermarks in memory."""
 
     marks: dict[str, datetime] = field(default_factory=dict)
+    begun: dict[str, datetime] = field(default_factory=dict)
+    """The first ones; long before the others, where it is not said."""
+    owed: dict[str, dict[str, str]] = field(default_factory=dict)
+    late: dict[str, dict[str, float]] = field(default_factory=dict)
+    lists: dict[str, set[int]] = field(default_factory=dict)
     down: bool = False
     """Whether it tells nothing."""
     refuses: bool = False
     """Whether it takes nothing."""
     reads: int = 0
     refused: int = 0
+    said: list[datetime | None] = field(default_factory=list)
+    """What was said to be in hand."""
 
-    def read(self, server: str) -> datetime | None:
+    def read(self, server: str) -> Written | None:
         self.reads += 1
         if self.down:
             raise Unavailable("fake")
-        return self.marks.get(server)
+        if server not in self.marks:
+            return None
+        return Written(
+            self.marks[server],
+            self.begun.get(server, NOW - timedelta(days=30)),
+            dict(self.owed.get(server, {})),
+            dict(self.late.get(server, {})),
+            frozenset(self.lists.get(server, ())),
+        )
+
+    def begin(self, server: str, first: datetime) -> Written | None:
+        self._taken()
+        if server in self.marks:
+            return self.read(server)
+        self.marks[server] = self.begun[server] = first
+        return None
 
     def advance(self, server: str, mark: datetime) -> None:
+        self._taken()
+        self.marks[server] = max(mark, self.marks.get(server, mark))
+
+    def owe(self, server: str, task: str, since: datetime | None) -> None:
+        self._taken()
+        self.said.append(since)
+        owed = self.owed.setdefault(server, {})
+        if since is None:
+            owed.pop(f"owed_{task}", None)
+        else:
+            owed[f"owed_{task}"] = f"{since.isoformat(timespec='microseconds')} {len(self.said)}"
+
+    def settle(self, server: str, owed: Mapping[str, str]) -> None:
+        self._taken()
+        there = self.owed.get(server, {})
+        for name in [name for name, text in owed.items() if there.get(name) == text]:
+            del there[name]
+
+    def learn(self, server: str, late: Mapping[str, float], lists: Iterable[int]) -> None:
+        self._taken()
+        self.late[server] = dict(late)
+        self.lists.setdefault(server, set()).update(lists)
+
+    def _taken(self) -> None:
         if self.refuses:
             self.refused += 1
             raise Unavailable("fake")
-        self.marks[server] = max(mark, self.marks.get(server, mark))
 
     @property
     def north(self) -> datetime | None:
@@ -85,6 +131,11 @@ class Calls:
     """The same of the alarm list."""
     alarms_asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    shows: datetime | None = NOW
+    """What its clock shows."""
+
+    def clock(self) -> datetime | None:
+        return self.shows
 
     def records(self, since: datetime, until: datetime) -> Iterable[Row]:
         self.asked.append((since, until))
@@ -139,9 +190,13 @@ class House:
 
     def listener(self, port: int, secret: Mapping[str, Any] | None = None, **settings: object) -> Listener:
         """A listener to a server on this machine."""
-        server = Server.model_validate({**SENSELINK, "url": f"ws://127.0.0.1:{port}", **(secret or {})})
+        server = Server.model_validate(
+            {**SENSELINK, "url": f"ws://127.0.0.1:{port}", "insecure": True, **(secret or {})}
+        )
         gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.album)
-        told = Settings.read({**LISTENS, **{name.upper(): str(value) for name, value in settings.items()}})
+        told = Settings.read(
+            {**LISTENS, "NO_LIST_SECONDS": "0", **{name.upper(): str(value) for name, value in settings.items()}}
+        )
         return Listener(server, gate, self.marks, told, self.stop, self.calls, now=lambda: NOW)
 
     @contextmanager
@@ -683,12 +738,26 @@ def test_the_watermark_is_waited_for(house: House, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_watermark_that_cannot_be_written_is_written_later(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(600)
+    house.calls = Calls()
     house.marks.refuses = True
-    with house.listening(_says()) as running:
-        wait_until(lambda: running.listener.report.connected and house.marks.refused >= 2)
-        assert house.marks.north is None
+    with house.listening(_says(_heard(1, -60))) as running:
+        wait_until(lambda: running.listener.report.connected and house.marks.refused >= 2 and house.events)
+        assert house.marks.north == NOW - seconds(600)
         house.marks.refuses = False
-        wait_until(lambda: house.marks.north == NOW)
+        wait_until(lambda: house.marks.north == NOW - seconds(60))
+
+
+def test_r13_before_the_first_watermark_is_written_nothing_is_taken(house: House) -> None:
+    house.marks.refuses = True
+    with house.listening(_says(_heard(1, -60))) as running:
+        wait_until(lambda: house.marks.refused >= 2)
+        assert not running.listener.report.connected
+        assert house.store.seen == []
+        house.marks.refuses = False
+        wait_until(lambda: house.events)
+
+    assert house.marks.begun["north"] == NOW
 
 
 # ─── When AWS takes nothing, and when it is to end ────────────────────────────────────────────────────────────────────
@@ -878,7 +947,7 @@ def test_once_is_for_servers_that_have_lists_and_no_listener() -> None:
         {**alone, "server": "east"},
         {**alone, "server": "west", "app_secret": None},
         {**alone, "server": "south"},
-        {"server": "far", "tokens": ["t"]},
+        {"server": "far", "tokens": ["far-one-0123456789abcdef"]},
     ]
     known = [Server.model_validate(entry) for entry in entries]
 

@@ -41,7 +41,15 @@ class Site:
         gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, FakeAlbum())
         recorder = Recorder(server, gate, self.stop, self.calls, workers=4, buffer=self.buffer)
         return Fetcher(
-            server, self.marks, recorder, self.calls, self.stop, overlap=OVERLAP, grace=GRACE, now=lambda: self.now
+            server,
+            self.marks,
+            recorder,
+            self.calls,
+            self.stop,
+            overlap=OVERLAP,
+            grace=GRACE,
+            retention=timedelta(days=90),
+            now=lambda: self.now,
         )
 
     def run(self, *, seconds: float = 20) -> int:

@@ -29,7 +29,10 @@ from tests.builders import (
 )
 from tests.unit.conftest import Output
 
-SOUTH = {"server": "south", "tokens": ["south-one", "south-two", "south-three"]}
+SOUTH = {
+    "server": "south",
+    "tokens": ["south-one-0123456789abcdef", "south-two-0123456789abcdef", "south-three-0123456789abcdef"],
+}
 
 
 def _snake(record: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +69,18 @@ def test_a_token_that_no_server_has_is_refused(senselink: House[Any], output: Ou
     assert output.counted == {Count.REJECTED: 1}
 
 
-@pytest.mark.parametrize("token", ["", "north", "north-one ", "NORTH-ONE", "north-one%00", "\ud800", "x" * 10_000])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "north",
+        "north-one-0123456789abcdef ",
+        "NORTH-ONE-0123456789ABCDEF",
+        "north-one-0123456789abcdef%00",
+        "\ud800",
+        "x" * 10_000,
+    ],
+)
 def test_what_is_nearly_a_token_is_refused(senselink: House[Any], token: str) -> None:
     assert senselink.send(told(access_record(), token=token)).status == 401
     assert senselink.is_untouched
@@ -86,7 +100,12 @@ def test_a_server_without_tokens_takes_no_push() -> None:
 
 @pytest.mark.parametrize(
     ("token", "server"),
-    [("north-one", "north"), ("north-two", "north"), ("south-one", "south"), ("south-three", "south")],
+    [
+        ("north-one-0123456789abcdef", "north"),
+        ("north-two-0123456789abcdef", "north"),
+        ("south-one-0123456789abcdef", "south"),
+        ("south-three-0123456789abcdef", "south"),
+    ],
 )
 def test_each_live_token_says_which_server_it_is(token: str, server: str) -> None:
     house = senselink_house({"accounts": [SENSELINK, SOUTH]})
@@ -99,19 +118,23 @@ def test_each_live_token_says_which_server_it_is(token: str, server: str) -> Non
 def test_the_same_record_of_two_servers_is_two_happenings() -> None:
     house = senselink_house({"accounts": [SENSELINK, SOUTH]})
 
-    house.send(told(access_record(), token="north-one"))
-    house.send(told(access_record(), token="south-one"))
+    house.send(told(access_record(), token="north-one-0123456789abcdef"))
+    house.send(told(access_record(), token="south-one-0123456789abcdef"))
 
     assert len(house.stored) == 2
 
 
 def test_a_token_that_was_made_a_moment_ago_is_accepted(senselink: House[Any]) -> None:
-    senselink.accounts.rotated = Accounts.model_validate({"accounts": [{"server": "north", "tokens": ["new"]}]})
+    senselink.accounts.rotated = Accounts.model_validate(
+        {"accounts": [{"server": "north", "tokens": ["newer-one-0123456789abcdef"]}]}
+    )
 
-    assert senselink.send(told(access_record(), token="new")).status == 200
+    assert senselink.send(told(access_record(), token="newer-one-0123456789abcdef")).status == 200
 
 
-@pytest.mark.parametrize("token", ["north-one", "north-two", "south-three", "nobody"])
+@pytest.mark.parametrize(
+    "token", ["north-one-0123456789abcdef", "north-two-0123456789abcdef", "south-three-0123456789abcdef", "nobody"]
+)
 def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     house = senselink_house({"accounts": [SENSELINK, SOUTH]})
     compared: list[tuple[int, int]] = []
@@ -213,7 +236,9 @@ def test_a_record_by_all_ways_is_one_event() -> None:
     house = senselink_house()
 
     house.send(told(access_record()))
-    house.send(told(access_record(), token="north-two", messageId="M2", sendTime=5), at=NOW + seconds(3600))
+    house.send(
+        told(access_record(), token="north-two-0123456789abcdef", messageId="M2", sendTime=5), at=NOW + seconds(3600)
+    )
     house.send(told(json.dumps({"code": 30000, "data": _snake(access_record())}).encode()))
     house.send(told(json.dumps({"code": 30000, "data": senselink.row(access_record())}).encode()))
     house.send(told(senselink.older(access_record())))

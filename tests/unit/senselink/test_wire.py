@@ -336,11 +336,18 @@ def test_a_zone_is_known_where_the_machine_knows_none() -> None:
         {"time_zone": "+9:00"},
         {"tokens": "one"},
         {"tokens": [""]},
-        {"tokens": ["north-one", "  "]},
+        {"tokens": ["1"]},
+        {"tokens": ["nineteen-characters"]},
+        {"tokens": ["letters and blanks 0123456789"]},
+        {"tokens": ["a/path/of-more-than-20-characters"]},
+        {"tokens": ["north-one-0123456789abcdef", "  "]},
         {"app_secret": ""},
         {"app_secret": " "},
         {"app_key": " "},
         {"password": "x"},
+        {"url": "ws://192.0.2.1:9000"},
+        {"api_url": "http://192.0.2.1"},
+        {"url": "wss://192.0.2.1:9000", "api_url": "http://192.0.2.1"},
     ],
 )
 def test_a_wrong_entry_of_the_secret_is_refused_without_being_quoted(wrong: dict[str, Any]) -> None:
@@ -363,3 +370,11 @@ def test_the_secret_of_the_samples_is_one_and_shows_no_credential() -> None:
     for server in accounts.accounts:
         credentials = [*server.tokens, *([server.app_secret] if server.app_secret else [])]
         assert not any(credential.get_secret_value() in repr(accounts) for credential in credentials)
+
+
+def test_s22_an_address_without_tls_has_to_be_meant() -> None:
+    plain = {"server": "north", "url": "ws://192.0.2.1:9000", "api_url": "http://192.0.2.1"}
+    with pytest.raises(ValidationError, match='url and api_url without TLS: takes "insecure": true'):
+        Accounts.model_validate({"accounts": [plain]})
+
+    assert Accounts.model_validate({"accounts": [{**plain, "insecure": True}]}).accounts[0].url == plain["url"]

@@ -25,7 +25,7 @@ from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, identity, r
 
 _TOKEN = "the-newest-token-of-the-site"
 _SERIAL = "PSC7MC22F00001"
-_SECRET = '{"accounts": [{"site": "workshop", "tokens": ["the-newest-token-of-the-site", "an-older-one"]}]}'
+_SECRET = '{"accounts": [{"site": "workshop", "tokens": ["the-newest-token-of-the-site", "an-older-one-of-the-site"]}]}'
 _RANGE = ("--from", "2026-07-01T14:00:00+02:00", "--to", "2026-07-01T13:00:00+00:00")
 
 
@@ -102,6 +102,30 @@ def test_subscribing_points_events_and_questions_at_the_sites_newest_token(place
     assert place.device.functions == {**FUNCTIONS, **asking}
 
 
+def test_another_sites_bad_token_is_told_of_and_keeps_nobody_from_calling(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(_SECRET)
+    document["accounts"].append({"site": "harbour", "tokens": ["MARKER"]})
+    boto3.client("secretsmanager").put_secret_value(SecretId="sensepass", SecretString=json.dumps(document))
+
+    place.call("subscribe")
+
+    told = capsys.readouterr().err
+    assert "accounts.1.tokens.0" in told
+    assert "shorter than 20 characters" in told
+    assert "MARKER" not in told
+
+
+def test_a_secret_of_which_nothing_can_be_used_is_an_error_that_names_the_field(place: Place) -> None:
+    document = {"accounts": [{"site": "workshop", "tokens": ["MARKER"]}]}
+    boto3.client("secretsmanager").put_secret_value(SecretId="sensepass", SecretString=json.dumps(document))
+
+    with pytest.raises(RuntimeError, match=r"accounts\.0\.tokens\.0") as caught:
+        place.call("subscribe")
+    assert "MARKER" not in str(caught.value)
+
+
 def test_a_terminal_of_the_first_generation_is_told_of_events_alone(place: Place) -> None:
     place.call("subscribe", "--ask", "nobody")
 
@@ -138,6 +162,21 @@ def test_what_is_shown_names_the_addresses_and_not_the_token(place: Place, capsy
     assert _TOKEN not in shown
 
 
+def test_what_is_shown_of_somebody_elses_address_has_no_credential_and_no_order(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # S18: a terminal that was pointed elsewhere shows that place's secret, or moves the operator's cursor.
+    place.device.event_dest = "https://other.example.com/hook?token=OTHERSECRET\x1b[2J"
+    place.device.functions = {**FUNCTIONS, "remote_authentication_address": "https://u:OTHERSECRET@b.example.com/\x07"}
+
+    place.call("show")
+
+    shown = capsys.readouterr().out
+    assert "other.example.com" in shown
+    assert "OTHERSECRET" not in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
 def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.device.records = [_record(place, number) for number in range(5)]
     known = place.device.records[2]
@@ -157,7 +196,7 @@ def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys:
 def test_records_that_are_not_taken_are_told_of(place: Place) -> None:
     place.device.records = [_record(place, 0), {**_record(place, 1), "timestamp": 5}]
     place.house.accounts.known = Accounts.model_validate(
-        {"accounts": [{"site": "workshop", "tokens": ["another-token"]}]}
+        {"accounts": [{"site": "workshop", "tokens": ["another-token-than-the-terminals"]}]}
     )
 
     with pytest.raises(RuntimeError, match="1 records were not taken"):

@@ -10,7 +10,7 @@ from functions.sensepass.client import AskRemotely, CallFailed, Client, NotThere
 from ops.simulators.sensepass import STAFF, Terminal
 from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, Identity, identity, running, said
 
-_AUTHORIZE = "https://elsewhere.example.com/v1/sensepass/t0ken/authorize"
+_AUTHORIZE = "https://elsewhere.example.com/v1/sensepass/north-one-0123456789abcdef/authorize"
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +126,13 @@ def test_a_login_holds_as_long_as_is_asked_for(device: Device, own: Identity) ->
 def test_the_destination_of_events_is_set_and_read_back(device: Device, client: Client) -> None:
     assert client.event_destination() == ""
 
-    client.set_event_destination("https://push.example.com/v1/sensepass/t0ken")
+    client.set_event_destination("https://push.example.com/v1/sensepass/north-one-0123456789abcdef")
 
-    assert device.calls[-1][2] == {"event_dest": "https://push.example.com/v1/sensepass/t0ken", "enabled": True}
-    assert client.event_destination() == "https://push.example.com/v1/sensepass/t0ken"
+    assert device.calls[-1][2] == {
+        "event_dest": "https://push.example.com/v1/sensepass/north-one-0123456789abcdef",
+        "enabled": True,
+    }
+    assert client.event_destination() == "https://push.example.com/v1/sensepass/north-one-0123456789abcdef"
 
 
 def test_an_address_of_1024_bytes_is_taken_and_one_of_more_is_not_sent(device: Device, client: Client) -> None:
@@ -175,7 +178,7 @@ def test_a_terminal_without_functions_cannot_ask(device: Device, client: Client)
 
 
 def _records(count: int) -> list[dict[str, Any]]:
-    terminal = Terminal("PSC7MC22F00001", "t0ken", "https://push.example.com", "1.2.1")
+    terminal = Terminal("PSC7MC22F00001", "north-one-0123456789abcdef", "https://push.example.com", "1.2.1")
     return [terminal.record(STAFF, at=1000 + number, image=b"\xff\xd8\xff") for number in range(count)]
 
 

@@ -29,7 +29,7 @@ from tests.builders import (
 from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 
-TOKEN = "MARKER-token"
+TOKEN = "MARKER-token-0123456789abcdef"
 PICTURE = b"\xff\xd8\xff\xe0" + b"MARKER-picture" * 50
 MARKED = {
     "name": "MARKER-name",

@@ -14,7 +14,13 @@ _TAKEN = (200, b'{"code": 200}')
 
 
 def _terminal(firmware: Firmware = "1.3") -> Terminal:
-    return Terminal("PSC7MC22F00001", "t0ken", "https://push.example.com", firmware, now=lambda: 1_782_907_200.0)
+    return Terminal(
+        "PSC7MC22F00001",
+        "north-one-0123456789abcdef",
+        "https://push.example.com",
+        firmware,
+        now=lambda: 1_782_907_200.0,
+    )
 
 
 def _down(_: Request) -> tuple[int, bytes]:

@@ -42,7 +42,18 @@ def test_a_token_that_no_site_has_is_refused(sensepass: House[Any], output: Outp
     assert output.counted == {Count.REJECTED: 1}
 
 
-@pytest.mark.parametrize("token", ["", "north", "north-one ", "NORTH-ONE", "north-one%00", "\ud800", "x" * 10_000])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "north",
+        "north-one-0123456789abcdef ",
+        "NORTH-ONE-0123456789ABCDEF",
+        "north-one-0123456789abcdef%00",
+        "\ud800",
+        "x" * 10_000,
+    ],
+)
 def test_what_is_nearly_a_token_is_refused(sensepass: House[Any], token: str) -> None:
     assert sensepass.send(terminal(token=token).upload()).status == 401
     assert sensepass.is_untouched
@@ -68,23 +79,25 @@ def test_each_live_token_of_a_site_is_accepted(sensepass: House[Any], token: str
 
 
 def test_the_token_says_which_site_it_is() -> None:
-    house = sensepass_house({"accounts": [SITE, {"site": "south", "tokens": ["south-one"]}]})
+    house = sensepass_house({"accounts": [SITE, {"site": "south", "tokens": ["south-one-0123456789abcdef"]}]})
 
-    house.send(terminal(token="south-one").upload())
+    house.send(terminal(token="south-one-0123456789abcdef").upload())
 
     assert (house.event["data"]["account"], house.event["data"]["site"]) == ("south", "south")
 
 
 def test_a_token_that_was_made_a_moment_ago_is_accepted(sensepass: House[Any]) -> None:
-    sensepass.accounts.rotated = Accounts.model_validate({"accounts": [{"site": "north", "tokens": ["new"]}]})
+    sensepass.accounts.rotated = Accounts.model_validate(
+        {"accounts": [{"site": "north", "tokens": ["newer-one-0123456789abcdef"]}]}
+    )
 
-    assert sensepass.send(terminal(token="new").upload()).status == 200
+    assert sensepass.send(terminal(token="newer-one-0123456789abcdef").upload()).status == 200
 
 
 def test_the_token_is_in_no_event(sensepass: House[Any]) -> None:
     sensepass.send(terminal().upload())
 
-    assert "north-one" not in json.dumps(sensepass.event)
+    assert "north-one-0123456789abcdef" not in json.dumps(sensepass.event)
 
 
 def test_a_token_may_speak_for_the_serial_numbers_it_is_for_and_no_other() -> None:

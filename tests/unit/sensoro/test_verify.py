@@ -16,6 +16,7 @@ from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
 from tests.builders import (
+    AT,
     NOW,
     SENSORO,
     SENSORO_SAFE,
@@ -135,13 +136,13 @@ def test_a_body_that_was_changed_is_refused(sensoro: House[Any]) -> None:
     assert sensoro.is_untouched
 
 
-def test_a_push_for_another_address_is_refused(sensoro: House[Any]) -> None:
+def test_a_push_for_another_address_is_refused(sensoro: House[Any], output: Output) -> None:
     push = sensor_push(sensor_body(CLIMATE))
 
     answer = sensoro.send(Request(url=push.url + "?a=1", body=push.body, headers=push.headers))
 
     assert answer.reason == "wrong_signature"
-    assert "PublicBaseUrl" in answer.body["error"]["message"]
+    assert "PublicBaseUrl" in output.logged[0]["detail"]
 
 
 def test_another_method_is_refused(sensoro: House[Any]) -> None:
@@ -308,6 +309,26 @@ def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: b
         assert sensoro.send(_signed_over(body, signed)).status == 200
 
     assert len(sensoro.stored) == len(sensoro.published) == 1
+
+
+def test_however_a_signed_push_is_cut_into_address_and_body_it_is_one_event_and_one_notice(
+    sensoro: House[Any], output: Output
+) -> None:
+    """Security S16: the signature is over both, joined. What may come of it is one notice that nobody understood."""
+    push = sensor_push(STRINGIFIED)
+    nonce, joined = str(int(AT * 1000)), b"to=a&b=" + STRINGIFIED
+    signed = simulator.sign(SENSORO["app_secret"], nonce, "POST", f"{push.url}?", joined)
+    for cut in range(len(joined)):
+        try:
+            url = f"{push.url}?{joined[:cut].decode()}"
+        except UnicodeDecodeError:
+            continue
+        sensoro.send(_with(Request(url=url, body=joined[cut:], headers=push.headers), x_access_signature=signed))
+
+    kinds = [event["data"].get("kind") for event in sensoro.stored]
+    assert kinds.count("unmapped") == 1
+    assert len(kinds) == 2
+    assert output.counted[Count.DUPLICATE] > 50
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])

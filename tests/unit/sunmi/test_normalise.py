@@ -144,6 +144,27 @@ def test_motion_type(sunmi: House[Any], motion_type: object, kind: str) -> None:
     assert (event["data"]["kind"], event["data"]["severity"], event["data"]["state"]) == (kind, "low", "raised")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(document.cookie)",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/1.mp4",
+        "http://localhost:8080/",
+        "https://videos.example.com@10.0.0.1/",
+        "file:///etc/passwd",
+        "no address",
+    ],
+)
+def test_a_video_that_leads_elsewhere_is_no_link(sunmi: House[Any], url: str) -> None:
+    # S15: a script's address reached the topic, and so whoever shows events.
+    sunmi.send(face_push({**MOTION, "video_url": url}, event=1010))
+
+    data = sunmi.event["data"]
+    assert data["links"] == []
+    assert data["payload"]["payload"]["video_url"] == url
+
+
 def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> None:
     sunmi.send(face_push(MOTION, event=1010))
 

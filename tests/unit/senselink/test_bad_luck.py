@@ -1,0 +1,465 @@
+"""The listener under bad luck: schedules and servers by which it once lost records, doubled them, or went deaf.
+
+Each test is named after its finding; its docstring is the schedule.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.senselink import listener as module
+from functions.senselink import recorder
+from functions.senselink.client import CallFailed, NoSuchCall
+from functions.senselink.listener import Settings, listeners
+from functions.senselink.recorder import Recorder, Stop
+from functions.senselink.wire import Server
+from gatehouse.errors import Unavailable, WrongSetting
+from gatehouse.events import Record
+from gatehouse.gate import Gate
+from gatehouse.reading import read_json
+from gatehouse.settings import Announce
+from tests.builders import AT, NOW, SENSELINK, access_record, seconds
+from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.unit.conftest import Output
+from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets, wait_until
+from tests.unit.senselink.test_listener import (
+    LISTENS,
+    Calls,
+    House,
+    Watched,
+    _heard,
+    _record,
+    _says,
+    _says_and_goes,
+    house,
+    pauses,
+)
+
+__all__ = ["house", "pauses"]
+
+
+def _ids(place: House) -> list[int]:
+    return sorted(payload["data"]["id"] for payload in place.payloads if isinstance(payload.get("data"), dict))
+
+
+def _since(place: House) -> list[datetime]:
+    assert place.calls is not None
+    return [since for since, _ in place.calls.asked]
+
+
+def _next(place: House) -> House:
+    """The house with another task: what is written down is there, and nothing else."""
+    return House(store=place.store, album=place.album, marks=place.marks, calls=place.calls)
+
+
+# ─── The watermark ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("late", [7200, 3 * 86_400])
+def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    """Record 1 (now) is recorded, the mark saved → a terminal that was offline brings record 2, hours or days old →
+    AWS takes nothing, the task is to stop, its time is over → the next task fetches.
+    """
+    monkeypatch.setattr(recorder, "_DRAIN", 0.3)
+    house.marks.marks["north"] = NOW - seconds(600)
+    rows = [_record(1), _record(2, -late)]
+    house.calls = Calls([rows[:1], lambda: _listed(house, rows)])
+    house.store.holds = '"id":2,'
+    house.store.open.clear()
+
+    def script(peer: Peer) -> None:
+        peer.say(GREETING, _heard(1))
+        wait_until(lambda: house.marks.north == NOW)
+        peer.say(_heard(2, -late))
+        peer.until_gone()
+
+    with house.listening(script, overlap=300) as running:
+        wait_until(lambda: len(house.store.seen) >= 2 and house.marks.north == NOW)
+        house.stop.say()
+        running.thread.join(10)
+        assert not running.thread.is_alive()
+        assert _ids(house) == [1]
+
+        again = House(marks=house.marks, calls=house.calls)
+        with again.listening(_says(), overlap=300):
+            wait_until(lambda: 2 in _ids(again))
+            wait_until(lambda: not any(house.marks.owed.values()))
+
+
+def _listed(place: House, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that a server lists that goes by their times."""
+    return [row for row in rows if row["signTime"] >= _time(_since(place)[-1])]
+
+
+def _time(moment: datetime) -> float:
+    return AT + (moment - NOW).total_seconds()
+
+
+def test_r01_what_is_in_hand_from_before_the_mark_is_written_down_before_the_work_and_taken_away(
+    house: House,
+) -> None:
+    house.marks.marks["north"] = NOW
+    house.marks.late["north"] = {"2026-07-01": 86_400}
+    house.calls = Calls()
+    house.store.holds = '"id":2,'
+    house.store.open.clear()
+    with house.listening(_says(_heard(2, -2 * 86_400)), overlap=300):
+        wait_until(lambda: house.store.seen)
+        assert house.marks.said[0] is not None
+        assert house.marks.said[0] <= NOW - seconds(2 * 86_400)
+        house.store.open.set()
+        wait_until(lambda: house.marks.said[-1] is None)
+
+    assert house.marks.north == NOW
+    assert len(house.marks.said) == 2
+
+
+def test_r02_the_first_watermark_is_by_the_servers_clock(house: House) -> None:
+    """The server is 30 minutes behind; the first connection, a record (11:30), a drop, a record (11:32)."""
+    behind = 1800
+    missed = _record(2, 120 - behind)
+    house.calls = Calls([[missed]], shows=NOW - seconds(behind))
+    with house.listening(_says_and_goes(_heard(1, -behind)), _says(), overlap=0):
+        wait_until(lambda: _ids(house) == [1, 2])
+
+    assert house.marks.begun["north"] == NOW - seconds(behind)
+
+
+@pytest.mark.parametrize(("shows", "first"), [(None, timedelta(days=1)), (NOW + seconds(900), timedelta())])
+def test_r02_a_servers_clock_that_nobody_knows_is_at_most_a_day_behind_and_one_ahead_is_ours(
+    house: House, shows: datetime | None, first: timedelta
+) -> None:
+    house.calls = Calls(shows=shows)
+    with house.listening(_says(_heard(1))):
+        wait_until(lambda: house.events)
+
+    assert house.marks.begun["north"] == NOW - first
+
+
+def test_r03_one_404_does_not_give_a_gap_up(house: House) -> None:
+    """The server restarts: its WebSocket is there, and whoever is in front of its API answers 404 for a moment."""
+    house.marks.marks["north"] = NOW - seconds(7200)
+    house.calls = Calls([NoSuchCall("404")] * 3 + [[_record(1, -7000), _record(2, -60)]])
+    with house.listening(_says(), no_list_seconds=0):
+        wait_until(lambda: _ids(house) == [1, 2])
+
+    assert [event["data"]["kind"] for event in house.events if event["data"].get("kind") == "gap"] == []
+
+
+def test_r03_a_list_that_is_never_there_is_none_after_some_tries_and_minutes(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(7200)
+    house.calls = Calls([NoSuchCall("404")])
+    with house.listening(_says(), no_list_seconds=1):
+        wait_until(lambda: house.marks.north == NOW)
+        assert len(house.calls.asked) >= 5
+
+    assert [event["data"]["kind"] for event in house.events] == ["gap"]
+
+
+def test_r03_a_list_that_was_ever_seen_is_never_none(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(7200)
+    house.calls = Calls([[_record(1, -7000)], NoSuchCall("404")])
+    with house.listening(_says()):
+        wait_until(lambda: _ids(house) == [1])
+        wait_until(lambda: house.marks.lists.get("north") == {30000, 30100})
+
+    again = _next(house)
+    with again.listening(_says()):
+        wait_until(lambda: len(house.calls.asked) > 12 if house.calls else None)
+        assert house.marks.north == NOW - seconds(7000)
+    assert _ids(again) == [1]
+
+
+def test_r04_a_terminal_whose_clock_is_slow_is_fetched_from_as_early_as_it_is_late(house: House) -> None:
+    """A is right, B is 10 minutes slow; both are heard; a gap of a minute; B's record in it has a time 10 min back."""
+    house.marks.marks["north"] = NOW - seconds(3600)
+    rows = [_record(1, -60), _record(2, -660), _record(3, -20), _record(4, -610)]
+
+    house.calls = Calls([[], lambda: _listed(house, rows)])
+
+    def hears(peer: Peer) -> None:
+        peer.say(GREETING, _heard(1, -60), _heard(2, -660), _heard(3, -20))
+        wait_until(lambda: house.marks.north == NOW - seconds(20))
+
+    with house.listening(hears, _says(), overlap=300):
+        wait_until(lambda: _ids(house) == [1, 2, 3, 4])
+
+    assert max(house.marks.late["north"].values()) == 600
+
+
+@pytest.mark.parametrize("sign_time", [0, "2000-01-01 00:00:12", 946_684_800])
+def test_r05_a_clock_at_zero_does_not_have_an_archive_fetched(house: House, sign_time: object) -> None:
+    """A record with time 0 is in hand when the connection drops; the server has an archive."""
+    begun = NOW - timedelta(days=2)
+    house.marks.marks["north"], house.marks.begun["north"] = NOW - seconds(60), begun
+    house.calls = Calls([[]])
+    house.store.holds = '"id":7,'
+    house.store.open.clear()
+    zero = {"code": 30000, "data": access_record(id=7, signTime=sign_time)}
+    with house.listening(_says_and_goes(_heard(1), zero), _says(), overlap=300):
+        wait_until(lambda: len(_since(house)) >= 2)
+        house.store.open.set()
+        wait_until(lambda: 7 in _ids(house))
+
+    assert min(_since(house)) >= begun
+
+
+def test_r06_a_time_before_all_times_does_not_stop_the_filling_of_gaps(house: House) -> None:
+    """A signTime of -62135596800, Go's zero, is in hand when the connection drops."""
+    house.marks.marks["north"] = NOW - seconds(60)
+    house.calls = Calls([[], [_record(2, -10)]])
+    house.store.holds = '"id":7,'
+    house.store.open.clear()
+    zero = {"code": 30000, "data": access_record(id=7, signTime=-62_135_596_800)}
+    with house.listening(_says_and_goes(_heard(1, -30), zero), _says(), overlap=300):
+        wait_until(lambda: 2 in _ids(house))
+        house.store.open.set()
+        wait_until(lambda: 7 in _ids(house))
+
+
+def test_r07_what_is_no_longer_remembered_is_not_fetched_again(house: House) -> None:
+    """Quiet for longer than records are kept: the newest has expired, and a reconnect would fetch it as new."""
+    house.marks.marks["north"] = NOW - timedelta(days=4)
+    house.calls = Calls([[]])
+    with house.listening(_says(), retention_days=3, overlap=300):
+        wait_until(lambda: house.calls is not None and house.calls.alarms_asked)
+
+    assert _since(house) == [NOW - timedelta(days=3)]
+
+
+def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(house: House) -> None:
+    """Both read "none"; A hears record 1, and drops; record 2; B's first message comes now; A is replaced."""
+    house.calls = Calls([[_record(1, -100), _record(2, -50)]], shows=NOW - seconds(200))
+    with sockets(_says()) as there:
+        other = house.listener(there.port)
+        assert other._known() is None  # noqa: SLF001 - the schedule
+        first = _next(house)
+        with first.listening(_says(_heard(1, -100))):
+            wait_until(lambda: _ids(first) == [1])
+        assert house.marks.north == NOW - seconds(100)
+        other._known = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
+        thread = threading.Thread(target=other.run, daemon=True)
+        thread.start()
+        wait_until(lambda: _ids(house) == [1, 2])
+        house.stop.say()
+        thread.join(20)
+    assert house.marks.begun["north"] == NOW - seconds(200)
+
+
+def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: House, output: Output) -> None:
+    """A server that gets another name in the secret has no watermark, and its gap is told by nobody."""
+    with house.listening(_says(_heard(1))) as running:
+        wait_until(lambda: house.events)
+        assert running.listener.report.begun == 1
+
+    assert "nobody has listened to it before" in [line["message"] for line in output.logged]
+
+
+@pytest.mark.parametrize(("listed", "times"), [([], 1), ([-30], 1), ([-60], 0), ([-90, -30], 0)])
+def test_r09_that_a_list_begins_after_what_is_known_is_said_and_counted(
+    house: House, listed: Sequence[int], times: int
+) -> None:
+    """The server was set up anew, or its own retention has deleted what is to be fetched."""
+    house.marks.marks["north"] = NOW - seconds(60)
+    house.calls = Calls([[_record(number, second) for number, second in enumerate(listed, 1)]])
+    with house.listening(_says()) as running:
+        wait_until(lambda: running.listener.report.gap_seconds)
+        assert running.listener.report.cut_short == times
+
+
+def test_how_old_the_watermark_is_is_told(house: House) -> None:
+    house.marks.marks["north"] = NOW - seconds(90)
+    house.calls = Calls([CallFailed("no")])
+    with house.listening(_says()) as running:
+        wait_until(lambda: house.calls is not None and house.calls.asked)
+        assert running.listener.report.age() == 90
+
+
+# ─── Poison ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Poisoned(FakeStore):
+    """A book in which whatever holds a word breaks, for no reason of AWS's."""
+
+    def __init__(self, word: str, *, breaks_on_all: bool = False) -> None:
+        super().__init__()
+        self._word = word
+        self._breaks_on_all = breaks_on_all
+
+    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
+        if self._word in record.body or (self._breaks_on_all and "unmapped" in record.body):
+            raise TypeError("MARKER")
+        return super().record(record, announce)
+
+
+def _recorder(store: FakeStore, album: FakeAlbum, stop: Stop) -> Recorder:
+    gate = Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, album)
+    return Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
+
+
+def _message(number: int, **more: Any) -> bytes:
+    return json.dumps({"code": 30000, "data": access_record(id=number, **more)}).encode()
+
+
+def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhere() -> None:
+    """Two workers, two messages larger than is taken: the record behind them was never stored."""
+    store, album, stop = FakeStore(), FakeAlbum(), Stop()
+    hands = _recorder(store, album, stop)
+    poison = b"x" * (recorder._BODY_LIMIT + 1)  # noqa: SLF001
+    handed = [hands.hand(message, NOW, lambda _: None) for message in (poison, poison + b"y", _message(3))]
+
+    assert [one and one.result(20) for one in handed] == [True] * 3
+    assert hands.given_up == 2
+    assert len(store.records) == 3
+    kept = [upload for upload in album.pictures.values() if len(upload.data) > recorder._BODY_LIMIT]  # noqa: SLF001
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize("breaks_on_all", [False, True])
+def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(output: Output, breaks_on_all: bool) -> None:
+    store, album, stop = _Poisoned("Poison", breaks_on_all=breaks_on_all), FakeAlbum(), Stop()
+    hands = _recorder(store, album, stop)
+    done: list[int] = []
+    bad = _message(1, name="Poison")
+    handed = [
+        hands.hand(message, NOW, lambda _, number=number: done.append(number))  # type: ignore[misc]
+        for number, message in enumerate([bad, bad, _message(2)])
+    ]
+
+    assert [one and one.result(20) for one in handed] == [True] * 3
+    assert sorted(done) == [0, 1, 2]
+    assert hands.given_up == 2
+    assert len(store.records) == (1 if breaks_on_all else 2)
+    assert "MARKER" not in str(output.logged)
+    assert ("a message is given up" in [line["message"] for line in output.logged]) == breaks_on_all
+
+
+def test_what_aws_does_not_take_is_tried_for_as_long_as_it_takes() -> None:
+    store, album, stop = FakeStore(), FakeAlbum(), Stop()
+    spill = FakeSpill()
+    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, album)
+    hands = Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
+    store.down = spill.down = True
+    handed = hands.hand(_message(1), NOW, lambda _: None)
+    time.sleep(1.0)
+    store.down = spill.down = False
+
+    assert handed is not None
+    assert handed.result(20)
+    assert hands.given_up == 0
+    assert len(store.records) == 1
+
+
+def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_IN_HAND", 10_000)
+    monkeypatch.setattr(recorder, "_DRAIN", 0.1)
+    store, stop = Watched(), Stop()
+    store.open.clear()
+    store.holds = '"id":1,'
+    hands = _recorder(store, FakeAlbum(), stop)
+    large = _message(1, remark="r" * 6_000)
+    assert hands.hand(large, NOW, lambda _: None)
+    stop.say()
+    assert hands.hand(large, NOW, lambda _: None) is None  # there is room for one
+    store.open.set()
+
+
+def test_s7_a_frame_that_is_too_large_is_counted_and_the_record_behind_it_is_heard_again(house: House) -> None:
+    def hostile(peer: Peer) -> None:
+        peer.say(GREETING)
+        peer.raw(frame(b"x" * 2_000_000))
+        peer.until_gone()
+
+    with house.listening(hostile, _says(_heard(1))) as running:
+        wait_until(lambda: _ids(house) == [1])
+        assert running.listener.report.too_large == 1
+
+
+# ─── The task, and the secret ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> None:
+    with sockets(_says()) as there:
+        lives, dies = house.listener(there.port), house.listener(there.port)
+        dies.run = lambda: None  # type: ignore[method-assign]
+        stop = house.stop
+        told = Settings.read({**LISTENS, "HEALTH_PORT": "0"})
+
+        assert module._listen([lives, dies], told, stop) == 1  # noqa: SLF001
+
+    assert stop.said
+    assert "a thread has ended" in [line["message"] for line in output.logged]
+
+
+def test_a_task_that_is_told_to_end_ends_well(house: House) -> None:
+    with sockets(_says()) as there:
+        threading.Timer(0.3, house.stop.say).start()
+        told = Settings.read({**LISTENS, "HEALTH_PORT": "0"})
+
+        assert module._listen([house.listener(there.port)], told, house.stop) == 0  # noqa: SLF001
+
+
+def test_whatever_a_server_does_is_no_reason_to_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read_json
+    broken: list[int] = []
+
+    def breaks(message: bytes) -> Any:
+        if not broken:
+            broken.append(1)
+            raise RuntimeError("MARKER")
+        return whole(message)
+
+    monkeypatch.setattr(module, "read_json", breaks)
+    with house.listening(_says(_heard(1))) as running:
+        wait_until(lambda: _ids(house) == [1])
+        assert running.thread.is_alive()
+
+
+def test_a_secret_that_was_rotated_is_used_at_the_next_connection(house: House) -> None:
+    with sockets(lambda peer: peer.say(DENIED), _says(_heard(1))) as there:
+        listener = house.listener(there.port, denied_pause=1)
+        rotated = {**SENSELINK, "app_key": "rotated", "url": f"ws://127.0.0.1:{there.port}", "insecure": True}
+        answers: list[Any] = [None, (Server.model_validate(rotated), None)]
+        listener._newest = lambda: answers.pop(0) if answers else None  # noqa: SLF001
+        thread = threading.Thread(target=listener.run, daemon=True)
+        thread.start()
+        wait_until(lambda: _ids(house) == [1])
+        house.stop.say()
+        thread.join(20)
+
+    assert [path.split("/")[3] for path in there.paths] == [SENSELINK["app_key"], "rotated"]
+
+
+def test_the_newest_entry_is_taken_where_it_can_be_used_and_only_where_it_is_another_one() -> None:
+    old = Server.model_validate(SENSELINK)
+    newest: list[Any] = [
+        [old],
+        Unavailable("fake"),
+        WrongSetting("fake"),
+        [],
+        [Server.model_validate({**SENSELINK, "ca": "none"})],
+        [Server.model_validate({**SENSELINK, "app_key": "other", "api_url": "https://192.0.2.20"})],
+        [Server.model_validate({**SENSELINK, "app_key": "other", "api_url": "https://192.0.2.20"})],
+    ]
+
+    def now() -> Sequence[Server]:
+        found = newest.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
+
+    (listener,) = listeners(Settings.read(LISTENS), [old], Stop(), now)
+    entries = [listener._newest() for _ in range(len(newest))]  # noqa: SLF001
+
+    assert [entry and (entry[0].app_key, entry[1] is not None) for entry in entries] == [
+        *[None] * 5,
+        ("other", True),
+        None,
+    ]
