@@ -533,6 +533,53 @@ def test_a_record_is_known_by_its_uuid(sensepass: House[Any]) -> None:
     assert len(ids) == 2
 
 
+_NO_IDS: list[Any] = [
+    "N/A",
+    "n/a",
+    "<nil>",
+    "(nil)",
+    "<null>",
+    "(null)",
+    "nan",
+    "NaN",
+    "undefined",
+    "unknown",
+    -1,
+    "-1",
+    0,
+    "0",
+    False,
+    "",
+    "-",
+    " ",
+    None,
+    {},
+    [],
+    "{00000000-0000-0000-0000-000000000000}",
+]
+
+
+@pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
+def test_two_records_whose_uuid_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+    """Review 6b."""
+    fields: dict[str, Any] = {"uuid": nothing, "user": None}
+    for second in range(2):
+        sensepass.send(terminal().upload(at=AT - second, rgb_image=" ", **fields))
+
+    assert len({event["id"] for event in sensepass.stored}) == 2
+    assert not any("conflicts_with" in event["data"] for event in sensepass.stored)
+
+
+@pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
+def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+    """Review 6b: in one second, and of one kind, they differ in what else they say."""
+    for person in ("7", "8"):
+        sensepass.send(terminal().alarm(trace_id=nothing, user_id=person))
+
+    assert len({event["id"] for event in sensepass.stored}) == 2
+    assert not any("conflicts_with" in event["data"] for event in sensepass.stored)
+
+
 @pytest.mark.parametrize(
     "other", [{"timestamp": int(AT) - 9}, {"user": {"user_id": "18"}}, {"deviceSN": "PS71HD01MC22C99999"}]
 )
