@@ -165,8 +165,7 @@ def _flags(text: str) -> FeatureFlags | None:
             flag.pop("rules", None)
     SchemaValidator({FLAG: flag}).validate()
     rules = {
-        name: {**rule, "when_match": _verdict(rule["when_match"], name)}
-        for name, rule in flag.get("rules", {}).items()
+        name: {**rule, "when_match": _verdict(rule["when_match"], name)} for name, rule in flag.get("rules", {}).items()
     }
     named: dict[str, Any] = {FLAG: {"default": _verdict(flag["default"], None), "boolean_type": False}}
     if rules:  # with none in it, Powertools warns
