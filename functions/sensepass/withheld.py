@@ -69,6 +69,8 @@ _LONGEST_NAME: Final = 48
 _SHORTEST_TOKEN: Final = 6
 _WRAPPINGS: Final = 6
 """Texts in texts that are looked through; each is read once more."""
+_MOST_ODD: Final = 2_000
+"""Texts that are wrapped, or begin as JSON and are none."""
 _MOST_SEARCHED: Final = 200_000
 """Characters of texts that are no JSON and may name something; a terminal has none."""
 
@@ -97,6 +99,7 @@ class _Sieve:
         self._tokens = tokens
         self._taken = 0
         self._percents = 0
+        self._odd = 0
         self._searched = 0
 
     def take_out(self, found: list[Any], depth: int) -> None:
@@ -189,9 +192,16 @@ class _Sieve:
 
     def _inner(self, text: str, depth: int) -> str | None:
         """As `_text`, of a text that was wrapped in another one."""
+        self._count_odd()
         if depth >= _WRAPPINGS:
             raise NotReadable("a text in a text, oftener than anybody writes")
         return self._text(text, depth + 1)
+
+    def _count_odd(self) -> None:
+        """Counts what takes more than a glance."""
+        self._odd += 1
+        if self._odd > _MOST_ODD:
+            raise NotReadable("more odd texts than a terminal sends")
 
     def _json(self, text: str, depth: int) -> tuple[bool, str | None]:
         """JSON that was encoded twice, as it was where there is nothing in it to be withheld."""
@@ -200,6 +210,7 @@ class _Sieve:
         try:
             inner: JsonValue = read_json(text)
         except ValueError:
+            self._count_odd()
             return False, text
         if isinstance(inner, str):
             found = self._inner(inner, depth)

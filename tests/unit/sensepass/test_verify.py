@@ -379,9 +379,18 @@ def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: House[Any
     assert [upload.data for upload in sensepass.album.pictures.values()] == [SNAPSHOT]
 
 
-@pytest.mark.parametrize("text", ["%25" * 60_000, "pin" * 100_000, json.dumps([_twice(_twice(_twice(_twice("x"))))])])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%25" * 60_000,
+        "pin" * 100_000,
+        ["{oddly"] * 3_000,
+        ["%41bcd"] * 3_000,
+        json.dumps([_twice(_twice(_twice(_twice("x"))))]),
+    ],
+)
 def test_what_would_cost_too_much_to_look_through_goes_where_no_subscriber_looks(
-    sensepass: House[Any], text: str
+    sensepass: House[Any], text: str | list[str]
 ) -> None:
     sensepass.send(terminal().upload(rgb_image=" ", remark=text))
 
