@@ -18,7 +18,7 @@ import urllib3
 
 from gatehouse.events import Topic
 from gatehouse.settings import Announce
-from ops import simulators, tools, translate
+from ops import doors, simulators, tools, translate
 from ops.simulators import Credentials, Options
 
 FOLDER = Path(".local")
@@ -294,9 +294,7 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
     _bound(stack, [found["PhysicalResourceId"] for found in resources if found["LogicalResourceId"] in behind_flows])
     # Before the first call of the function that reads them.
-    stack.client("ssm").put_parameter(
-        Name=outputs["DoorRulesParameter"], Value=_RULES.read_text(), Type="String", Overwrite=True
-    )
+    doors.put(stack.client("ssm"), outputs["DoorRulesParameter"], doors.read(_RULES))
     vendors: dict[str, Credentials] = {}
     secrets: dict[str, str] = {}
     secretsmanager = stack.client("secretsmanager")

@@ -116,7 +116,7 @@ class Door:
         self, access: AccessRecord, verified: Verified, payload: JsonValue, received_at: datetime, doubt: Decision
     ) -> tuple[Decision, str]:
         """What the rules say, and their tip."""
-        if self._age(received_at) >= self._deadline:
+        if access.is_unreadable_to_rules or self._age(received_at) >= self._deadline:
             return doubt, ""
         context = _context(access, verify.serial(payload, verified), verified.account)
         verdict = None if self._rules is None else self._rules.verdict(context)
@@ -181,7 +181,7 @@ def _context(access: AccessRecord, terminal: str | None, site: str) -> dict[str,
         "site": site,
         "method": normalise.method(access).value,
         "mask": normalise.mask(access).value,
-        "temperature": access.body_temperature or None,
+        "temperature": access.temperature,
         "anomaly": anomaly.value if (anomaly := normalise.anomaly(access)) else "none",
         "terminal_says": normalise.conclusion(access),
     }

@@ -56,15 +56,15 @@ _NO_PASS: Final[tuple[_Code, ...]] = (0, 3, 6)
 """`recognizeStatus`: unknown, a stranger, failed. Who is that does not pass, whatever `pass` says."""
 _NOT_IN: Final[tuple[_Code, ...]] = (0, 3, 5)
 """`recognitionType` of a question: nobody, a stranger, barred. (In a record, we may have let a stranger in.)"""
-_MASK: Final[dict[int | None, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}  # 0 is "not enabled"
+_MASK: Final[dict[_Code, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}  # 0 is "not enabled"
 # V1.0's mode is what the terminal accepts; only where it is one thing does it tell what was shown. Its pages gave 2
 # and 3 the other way round, and were corrected: neither tells anything.
-_V1_0_MODE: Final[dict[int | None, Method]] = {
+_V1_0_MODE: Final[dict[_Code, Method]] = {
     0: Method.FACE,
     4: Method.CARD,
     6: Method.MULTIPLE,
 }
-_ENTRY_MODE: Final[dict[int | None, Method]] = {
+_ENTRY_MODE: Final[dict[_Code, Method]] = {
     1: Method.FACE,
     2: Method.CODE,
     3: Method.CARD,
@@ -248,7 +248,7 @@ def _recognition(
             recognition_score=access.recognize_score,
             liveness_score=access.liveness_score,
             mask=mask(access),
-            temperature=access.body_temperature or None,  # 0.0 is "not measured"
+            temperature=access.temperature,
             anomaly=anomaly(access),
             stage="asked" if access.asked else "recorded",
             decision=decision,

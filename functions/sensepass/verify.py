@@ -12,10 +12,8 @@ from gatehouse.accounts import holder
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push
 from gatehouse.media import Image
-from gatehouse.reading import read_json, read_time
+from gatehouse.reading import is_nothing, read_json, read_time
 from gatehouse.wire import text
-
-_NO_ID = frozenset({"null", "none", "nil", "undefined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         _check_serial(body, verified)
     if not isinstance(body, dict):
         raise NotReadable("the body is no JSON object")
-    verified.images.update(withhold(body))
+    verified.images.update(withhold(body, [token.get_secret_value() for token in verified.site.tokens]))
     return body
 
 
@@ -114,6 +112,6 @@ def _record_identity(access: AccessRecord, device: str | None, verified: Verifie
 
 
 def _id(word: str | None) -> str | None:
-    """An id in one spelling; None for the words and the zeros that stand for none."""
+    """An id in one spelling; None for the words and the numbers that stand for none."""
     bare = (word or "").strip("{}() ").casefold()
-    return None if not bare.strip("0-") or bare in _NO_ID else bare
+    return None if is_nothing(word) or is_nothing(bare) else bare

@@ -14,12 +14,19 @@ from gatehouse.wire import (
     UNREADABLE,
     Code,
     DecisiveCode,
+    DecisiveNumber,
+    DecisiveText,
     DecisiveTruth,
     Message,
     Number,
     Text,
     Unreadable,
 )
+
+
+def readable[T](told: T | Unreadable) -> T | None:
+    """What a field says; None where nobody can read it."""
+    return None if isinstance(told, Unreadable) else told
 
 
 class Account(Credentials):
@@ -61,35 +68,74 @@ _BY_TYPE: Final = {0: Shape.RECORD, 1: Shape.ALARM}
 class Group(Message):
     """A group that a user belongs to."""
 
-    id: Text = None
+    told_id: DecisiveText = Field(default=None, alias="id")
     name: Text = None
-    type: Code = None
+    type: DecisiveCode = None
+
+    @property
+    def id(self) -> str | None:
+        """The id; None where it cannot be read."""
+        return readable(self.told_id)
 
 
-def _groups(value: object) -> list[object]:
+_OF_A_GROUP: Final = frozenset({"id", "name", "type"})
+
+
+def _groups(value: object) -> object:
+    """The groups as a list, or the one group; what is there and is neither may bar somebody, and cannot be read."""
+    if value is None or value == "":
+        return ()
     listed = [value] if isinstance(value, dict) else value
-    return [group for group in listed if isinstance(group, dict)] if isinstance(listed, list) else []
+    if not isinstance(listed, list):
+        return UNREADABLE
+    told = [group for group in listed if group is not None]
+    return told if all(_is_group(group) for group in told) else UNREADABLE
+
+
+def _is_group(value: object) -> bool:
+    return isinstance(value, dict) and (not value or not _OF_A_GROUP.isdisjoint(value))
 
 
 class User(Message):
     """Who the terminal took somebody for. `pin` is a secret and never gets this far."""
 
     name: Text = None
-    user_id: Text = None
+    told_user_id: DecisiveText = Field(default=None, alias="user_id")
     type: DecisiveCode = None
-    ic_number: Text = None
+    told_ic_number: DecisiveText = Field(default=None, alias="ic_number")
     job_number: Text = None
-    group_id: Text = None
+    told_group_id: DecisiveText = Field(default=None, alias="group_id")
     """Of the one group that there was before V1.2.1."""
     group_name: Text = None
-    groups: Annotated[tuple[Group, ...], BeforeValidator(_groups)] = ()
+    told_groups: Annotated[tuple[Group, ...] | Unreadable, BeforeValidator(_groups)] = Field(default=(), alias="groups")
+
+    @property
+    def user_id(self) -> str | None:
+        """The id; None where it cannot be read."""
+        return readable(self.told_user_id)
+
+    @property
+    def ic_number(self) -> str | None:
+        """The card; None where it cannot be read."""
+        return readable(self.told_ic_number)
 
     @property
     def all_groups(self) -> tuple[Group, ...]:
         """The list, or the one group of older firmware."""
-        if self.groups or not (self.group_id or self.group_name):
-            return self.groups
-        return (Group(id=self.group_id, name=self.group_name),)
+        listed = readable(self.told_groups) or ()
+        if listed or not (self.told_group_id or self.group_name):
+            return listed
+        return (Group(told_id=self.told_group_id, name=self.group_name),)
+
+    @property
+    def kinds(self) -> tuple[object, ...]:
+        """What says who it is to the terminal: each may bar somebody."""
+        return (self.type, self.told_groups, *(group.type for group in self.all_groups))
+
+    @property
+    def names(self) -> tuple[object, ...]:
+        """What rules may ask for besides."""
+        return (self.told_user_id, self.told_ic_number, *(group.told_id for group in self.all_groups))
 
 
 def _user(value: object) -> object:
@@ -110,18 +156,24 @@ class AccessRecord(Message):
     recognition_type: DecisiveCode = Field(default=None, alias="recognitionType")
     recognize_score: Number = Field(default=None, alias="recognizeScore")
     liveness_score: Number = Field(default=None, alias="livenessScore")
-    mask: Code = None
-    mode: Code = None
-    entry_mode: Code = None
+    mask: DecisiveCode = None
+    mode: DecisiveCode = None
+    entry_mode: DecisiveCode = None
     abnormal_type: DecisiveCode = None
-    body_temperature: Number = Field(default=None, alias="bodyTemperature")
+    body_temperature: DecisiveNumber = Field(default=None, alias="bodyTemperature")
+    device: DecisiveText = Field(default=None, alias="deviceSN")
     passed: DecisiveTruth = Field(default=None, alias="pass")
     told_user: Annotated[User | Unreadable, BeforeValidator(_user)] = Field(default=User(), alias="user")
 
     @property
     def user(self) -> User:
         """Who it was; nobody where that cannot be read."""
-        return self.told_user if isinstance(self.told_user, User) else User()
+        return readable(self.told_user) or User()
+
+    @property
+    def temperature(self) -> float | int | None:
+        """In °C; 0.0 is "not measured"."""
+        return readable(self.body_temperature) or None
 
     @property
     def generation(self) -> Generation:
@@ -137,7 +189,13 @@ class AccessRecord(Message):
     def is_unreadable(self) -> bool:
         """Whether a field that decides is there and nobody can read it."""
         decisive = (self.recognize_status, self.recognition_type, self.abnormal_type, self.passed, self.told_user)
-        return UNREADABLE in (*decisive, self.user.type)
+        return UNREADABLE in (*decisive, *self.user.kinds)
+
+    @property
+    def is_unreadable_to_rules(self) -> bool:
+        """Whether rules may ask for a field that is there and nobody can read: one that forbids would not match."""
+        asked_for = (self.mask, self.mode, self.entry_mode, self.body_temperature, self.device)
+        return UNREADABLE in (*asked_for, *self.user.names)
 
 
 class DeviceAlarm(Message):

@@ -4,76 +4,266 @@ import itertools
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from pydantic import JsonValue
 
 from functions.sensepass import wire
 from gatehouse.errors import NotReadable
 from gatehouse.media import Image, decode
-from gatehouse.reading import read_json
+from gatehouse.reading import PARTS, read_base64, read_json
 
 _MOST_PICTURES: Final = 8
 _PICTURES: Final = {"rgbimage": "rgb_image", "alarmphoto": "alarm_photo"}
 """The documented ones by their name without its spelling, and their roles."""
+_HINT: Final = re.compile(r"pin|qr|pass|pwd|code|secret|credential|密|口令|维码|維碼")
+"""One of them is in whatever names what opens doors, in small letters: nothing else needs a closer look."""
+_NOT_PLAIN: Final = re.compile(rf'{_HINT.pattern}|[{{\["%\ufeff]')
+"""What a short text has in it that needs one."""
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_WORDS: Final = frozenset({"pin", "pins", "qr", "pwd", "secret", "secrets", "credential", "credentials"})
+"""Words of a name: `pin_md5`, `userPinStr`, `qrString`."""
 _OPENS_DOORS: Final = re.compile(
-    r"pins?(code|number|no|value|hash)?\d*$|passw(or)?d|passcode|passphrase|pwd|^qr$|qr(code|content|data|text|value)"
+    r"pins?(code|number|no|value|hash|info|list|str|string|md5|data|text)?\d*$|passw(or)?[dt]|passcode|passphrase|pwd"
+    r"|^qr|qrcode|barcode|(door|unlock|access|open|entry)codes?$|密码|密碼|口令|二维码|二維碼"
 )
 """Names, without their spelling, of what somebody could enter with: `pin`, `qrcode_content`, and their like."""
-_HEAD_OF_A_PICTURE: Final = re.compile(r"data:image/|[/_]9j[/_]|iVBORw0KGgo|R0lGOD|UklGR|Qk[0-9A-Za-z+/_-]{40}")
-"""How a picture begins in base64: JPEG, PNG, GIF, WebP, BMP."""
+_VALUES: Final = frozenset(
+    {"value", "values", "val", "v", "data", "content", "text", "str", "string", "raw", "payload"}
+)
+"""Names of what stands beside a name: `{"name": "pin", "value": …}`."""
+_NAMED_IN_TEXT: Final = re.compile(
+    r"""
+    (?: (?<![A-Za-z])(?i:pin) | (?<=[a-z])P(?:in|IN) | (?:user|door|card)pin | (?<![A-Za-z])(?i:qr) | (?<=[a-z])Q[Rr]
+      | (?i:passw(?:or)?[dt]|passcode|passphrase|pwd) | 密码 | 密碼 | 口令 | 二维码 | 二維碼 )
+    (?i:s?(?:code|number|no|value|hash|info|list|string|str|md5|data|text|content)?) (?:[A-Z_\d.-][\w.-]{0,24})?
+    (?: \\{0,16}["'] \s{0,4} [:=,]
+      | \s{0,4} = \s{0,4} [^\s&]
+      | \s{0,4} : (?: \S | \s{1,4} (?: ["'\\\[{] | \d{3} ) )
+      | > \s{0,4} [^<\s]
+      | \s{1,4} \d{4} )
+    """,
+    re.VERBOSE,
+)
+"""A name of what opens doors and a value, in a text that is no JSON; `PIN: see desk` has none."""
+_IN_BASE64: Final = r"[0-9A-Za-z+/_-]"
+_HEAD_OF_A_PICTURE: Final = re.compile(
+    rf"/9j[/_](?<!{_IN_BASE64}.{{4}})|_9j[/_](?<!{_IN_BASE64}.{{4}})|iVBORw0KGgo(?<!{_IN_BASE64}.{{11}})"
+    rf"|R0lGOD(?<!{_IN_BASE64}.{{6}})|UklGR(?<!{_IN_BASE64}.{{5}})|Qk(?<!{_IN_BASE64}.{{2}}){_IN_BASE64}{{40}}",
+    re.DOTALL,
+)
+"""How a picture begins in base64: JPEG, PNG, GIF, WebP, BMP; not in the middle of other base64."""
+_RUN_OF_BASE64: Final = re.compile(r"[0-9A-Za-z+/_\s-]*=*")
+_BASE64_OF_TEXT: Final = re.compile(r"[I-Za-f7][0-9A-Za-z+/_\r\n-]*=*")
+"""Base64 whose first byte is a printable one, or a byte order mark's."""
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_PRINTABLE: Final = re.compile(rb"[\t\r\n -~]*|\xef\xbb\xbf.*|.*[\xc0-\xf4].*", re.DOTALL)
 _TOO_LONG_FOR_WORDS: Final = 64
-_SHORTEST: Final = len('{"pin":1}')
-"""Characters of a text that may be a picture, or JSON with something in it."""
-_QUOTED_NAME: Final = re.compile(r"""\\*["']([\w-]+)\\*["']\s*:""")
+_SHORTEST: Final = len("pin=1")
+"""Characters of a text that may hold something."""
+_SHORTEST_BASE64: Final = 8
+_LONGEST_NAME: Final = 48
+_SHORTEST_TOKEN: Final = 6
+_WRAPPINGS: Final = 6
+"""Texts in texts that are looked through; each is read once more."""
+_MOST_ODD: Final = 2_000
+"""Texts that are wrapped, or begin as JSON and are none."""
+_MOST_SEARCHED: Final = 200_000
+"""Characters of texts that are no JSON and may name something; a terminal has none."""
 
 
-def withhold(body: dict[str, Any]) -> dict[str, Image | None]:
+def withhold(body: dict[str, Any], tokens: Iterable[str] = ()) -> dict[str, Image | None]:
     """Takes out of a body, in place, what must not be kept; the pictures by their role, None for an undecodable one.
+
+    Args:
+        body: the body.
+        tokens: what authenticates the terminal, should the body repeat it.
 
     Raises:
         NotReadable: what must not be kept cannot be told from the rest.
     """
-    images: dict[str, Image | None] = {}
+    sieve = _Sieve([token for token in tokens if len(token) >= _SHORTEST_TOKEN])
     # The documented place is looked at first, and so has the plain roles.
-    places: deque[Any] = deque([wire.fields(body), body])
-    while places:
-        place = places.popleft()
-        named = isinstance(place, dict)
-        # Whatever is neither named nor long enough to be anything is passed over: a body may have a million of them.
-        for key, value in list(place.items()) if named else enumerate(place):
-            if named or isinstance(value, dict | list) or (isinstance(value, str) and len(value) >= _SHORTEST):
-                _look(place, key, value, _bare(key) if named else "", images, places)
-        if len(images) > _MOST_PICTURES:
-            raise NotReadable("more pictures than a terminal sends")
-    return images
+    sieve.take_out([wire.fields(body), body], 0)
+    return sieve.images
 
 
-def _look(place: Any, key: Any, value: Any, name: str, images: dict[str, Image | None], places: deque[Any]) -> None:
-    """Looks at one value of an object or a list."""
-    if name and _OPENS_DOORS.search(name):
+class _Sieve:
+    """One body's pictures, and what looking for them has cost so far."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.images: dict[str, Image | None] = {}
+        self._tokens = tokens
+        self._taken = 0
+        self._percents = 0
+        self._odd = 0
+        self._searched = 0
+
+    def take_out(self, found: list[Any], depth: int) -> None:
+        """Takes out of objects and lists, in place, what must not be kept."""
+        places: deque[Any] = deque(found)
+        while places:
+            place = places.popleft()
+            if isinstance(place, dict):
+                self._of_object(place, places, depth)
+            else:
+                self._of_list(place, places, depth)
+            if len(self.images) > _MOST_PICTURES:
+                raise NotReadable("more pictures than a terminal sends")
+
+    def _of_object(self, place: dict[str, Any], places: deque[Any], depth: int) -> None:
+        names_one = False
+        values = []
+        for key, value in list(place.items()):
+            name = _bare(key)
+            if _opens_doors(key) or (len(key) >= _SHORTEST and self._text(key, depth) is not key):
+                self._drop(place, key)
+                continue
+            if name in _PICTURES:
+                self._drop(place, key)
+                self._documented(_PICTURES[name], value)
+                continue
+            if name in _VALUES:
+                values.append(key)
+            names_one = names_one or (isinstance(value, str) and _opens_doors(value))
+            self._value(place, key, value, places, depth)
+        if names_one:
+            for key in values:
+                if not (isinstance(place[key], str) and _opens_doors(place[key])):
+                    self._drop(place, key)
+
+    def _of_list(self, place: list[Any], places: deque[Any], depth: int) -> None:
+        named = False
+        for index, value in enumerate(place):
+            if named:
+                place[index] = None
+                self._taken += 1
+                named = False
+            else:
+                named = isinstance(value, str) and _opens_doors(value)
+                self._value(place, index, value, places, depth)
+
+    def _value(self, place: Any, key: Any, value: Any, places: deque[Any], depth: int) -> None:
+        if isinstance(value, dict | list):
+            places.append(value)
+        elif isinstance(value, str) and len(value) >= _SHORTEST:
+            place[key] = self._text(value, depth)
+
+    def _drop(self, place: dict[str, Any], key: str) -> None:
         del place[key]
-    elif name in _PICTURES:
-        del place[key]
+        self._taken += 1
+
+    def _documented(self, role: str, value: Any) -> None:
         text = value.strip() if isinstance(value, str) else value
         if text:  # a blank stands for none
-            images[_role(_PICTURES[name], images)] = decode(text) if isinstance(text, str) else None
-    elif isinstance(value, dict | list):
-        places.append(value)
-    elif isinstance(value, str) and len(value) >= _SHORTEST:
-        _look_at_text(place, key, value.strip(), images)
+            self._picture(role, decode(text) if isinstance(text, str) else None)
+
+    def _picture(self, role: str, image: Image | None) -> None:
+        """Keeps a picture by its role, numbered where that is taken."""
+        numbers = itertools.count(2)
+        numbered = role
+        while numbered in self.images:
+            numbered = f"{role}-{next(numbers)}"
+        self.images[numbered] = image
+        self._taken += 1
+
+    def _text(self, told: str, depth: int) -> str | None:
+        """A text under a name that says nothing, without what must not be kept; itself where there is nothing in it."""
+        text = told
+        for token in self._tokens:
+            if token in text:
+                text = text.replace(token, "…")
+        bare = text.strip()
+        low = bare.lower()
+        if len(bare) <= _TOO_LONG_FOR_WORDS and not _NOT_PLAIN.search(low) and not _may_be_base64(bare):
+            return text
+        for look in (self._json, self._pictured, self._percent_encoded, self._base64):
+            is_one, found = look(bare, depth)
+            if is_one:
+                return text if found is bare else found
+        if _HINT.search(low):
+            self._searched += len(bare)
+            if self._searched > _MOST_SEARCHED or _NAMED_IN_TEXT.search(bare):
+                raise NotReadable("a text in the body is no JSON, and names what must not be kept")
+        return text
+
+    def _inner(self, text: str, depth: int) -> str | None:
+        """As `_text`, of a text that was wrapped in another one."""
+        self._count_odd()
+        if depth >= _WRAPPINGS:
+            raise NotReadable("a text in a text, oftener than anybody writes")
+        return self._text(text, depth + 1)
+
+    def _count_odd(self) -> None:
+        """Counts what takes more than a glance."""
+        self._odd += 1
+        if self._odd > _MOST_ODD:
+            raise NotReadable("more odd texts than a terminal sends")
+
+    def _json(self, text: str, depth: int) -> tuple[bool, str | None]:
+        """JSON that was encoded twice, as it was where there is nothing in it to be withheld."""
+        if text[:1] not in {"{", "[", '"', "\ufeff"}:
+            return False, text
+        try:
+            inner: JsonValue = read_json(text)
+        except ValueError:
+            self._count_odd()
+            return False, text
+        if isinstance(inner, str):
+            found = self._inner(inner, depth)
+            return True, text if found is inner else json.dumps(found, ensure_ascii=False)
+        if depth >= _WRAPPINGS:
+            raise NotReadable("a text in a text, oftener than anybody writes")
+        before = self._taken, json.dumps(inner)
+        self.take_out([[inner]], depth + 1)
+        return True, text if before == (self._taken, json.dumps(inner)) else json.dumps(inner, ensure_ascii=False)
+
+    def _pictured(self, text: str, _: int) -> tuple[bool, str | None]:
+        """A picture, alone or behind something else, as `data:…;base64,`."""
+        if text.startswith("data:image/"):
+            self._picture("picture", decode(text))
+            return True, None
+        head = _HEAD_OF_A_PICTURE.search(text)
+        run = _RUN_OF_BASE64.match(text, head.start()) if head else None
+        if run is None:
+            return False, text
+        image = decode(run[0])
+        if not (_is_picture(image) if image else len(run[0]) > _TOO_LONG_FOR_WORDS):
+            return False, text
+        self._picture("picture", image)
+        return True, None
+
+    def _percent_encoded(self, text: str, depth: int) -> tuple[bool, str | None]:
+        if not _PERCENT.search(text):
+            return False, text
+        self._percents += text.count("%")
+        if self._percents > PARTS:
+            raise NotReadable("more characters are quoted than in anything that means something")
+        inner = unquote(text)
+        found = self._inner(inner, depth)
+        return True, text if found is inner else found
+
+    def _base64(self, text: str, depth: int) -> tuple[bool, str | None]:
+        """Base64 of a text. What begins as none is not decoded."""
+        begun = read_base64(text[:16]) if _may_be_base64(text) else None
+        if not begun or not _PRINTABLE.fullmatch(begun) or not _BASE64_OF_TEXT.fullmatch(text):
+            return False, text
+        try:
+            inner = (read_base64(text) or b"").decode()
+        except UnicodeDecodeError:
+            return False, text
+        if len(inner) < _SHORTEST:
+            return False, text
+        found = self._inner(inner, depth)
+        return (False, text) if found is inner else (True, found)
 
 
-def _look_at_text(place: Any, key: Any, text: str, images: dict[str, Image | None]) -> None:
-    """A text under a name that says nothing: it may be a picture, or JSON that was encoded twice."""
-    if _HEAD_OF_A_PICTURE.match(text):
-        image = decode(text)
-        if _is_picture(image) if image else len(text) > _TOO_LONG_FOR_WORDS:
-            place[key] = None
-            images[_role("picture", images)] = image
-    elif text[:1] in {"{", "["}:
-        place[key] = _without(place[key], images)
+def _may_be_base64(text: str) -> bool:
+    """Whether it begins as base64 of a text does."""
+    return len(text) >= _SHORTEST_BASE64 and _BASE64_OF_TEXT.fullmatch(text, 0, 16) is not None
 
 
 def _is_picture(image: Image) -> bool:
@@ -83,28 +273,17 @@ def _is_picture(image: Image) -> bool:
     return image.content_type.startswith("image/")
 
 
-def _without(text: str, images: dict[str, Image | None]) -> str:
-    """JSON in a text, as it was where there is nothing in it to be withheld."""
-    try:
-        inner: JsonValue = read_json(text)
-    except ValueError:
-        names = [_bare(name) for name in _QUOTED_NAME.findall(text)]
-        if any(name in _PICTURES or _OPENS_DOORS.search(name) for name in names):
-            raise NotReadable("a text in the body is no JSON, and names what must not be kept") from None
-        return text
-    before = json.dumps(inner)
-    for role, image in withhold({"data": [inner]}).items():
-        images[_role(role, images)] = image
-    return text if json.dumps(inner) == before else json.dumps(inner, ensure_ascii=False)
+def _opens_doors(name: str) -> bool:
+    """Whether it names what somebody could enter with, in any spelling."""
+    if len(name) > _LONGEST_NAME:
+        return False
+    return _HINT.search(name.lower()) is not None and _is_named_so(name)
 
 
-def _role(role: str, images: dict[str, Image | None]) -> str:
-    """The role, numbered where it is taken."""
-    numbers = itertools.count(2)
-    numbered = role
-    while numbered in images:
-        numbered = f"{role}-{next(numbers)}"
-    return numbered
+@lru_cache(maxsize=512)
+def _is_named_so(name: str) -> bool:
+    words = {word.lower() for word in _WORD.findall(name)}
+    return not words.isdisjoint(_WORDS) or _OPENS_DOORS.search(_bare(name)) is not None
 
 
 @lru_cache(maxsize=512)

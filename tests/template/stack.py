@@ -166,7 +166,6 @@ _RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
     "AWS::Events::Rule": lambda name: Physical(name, {"Arn": _arn("events", f"rule/{name}")}),
     "AWS::Logs::LogGroup": lambda name: Physical(name, {"Arn": _arn("logs", f"log-group:{name}:*")}),
     "AWS::S3::Bucket": lambda name: Physical(name.lower(), {"Arn": f"arn:aws:s3:::{name.lower()}"}),
-    "AWS::SSM::Parameter": lambda name: Physical(name, {"Arn": _arn("ssm", f"parameter/{name}")}),
     "AWS::IAM::Role": lambda name: Physical(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}),
     "AWS::IAM::ManagedPolicy": lambda name: Physical(f"arn:aws:iam::{ACCOUNT}:policy/{name}", {}),
     "AWS::Lambda::Version": lambda name: Physical(_arn("lambda", f"function:{name}:1"), {"Version": "1"}),

@@ -492,3 +492,11 @@ def test_sams_settings_can_be_read_and_allow_the_roles_that_the_template_makes()
     assert deploy["capabilities"].split() == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     assert deploy["resolve_s3"] is True
     assert settings["default"]["validate"]["parameters"]["lint"] is True
+
+
+def test_no_update_of_the_stack_touches_the_rules_of_the_doors() -> None:
+    """Protocol A12: a resource's value is put in place again with every change of it, a tag is one."""
+    stack = Stack()
+    assert not stack.of_type("AWS::SSM::Parameter")
+    (function,) = (found for found in stack.functions() if found.folder == "sensepass")
+    assert function.environment["RULES_PARAMETER"] == "/gatehouse/door-rules"

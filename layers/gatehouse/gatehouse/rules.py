@@ -73,6 +73,7 @@ class Rules:
         self._patience = patience
         self._read = threading.Event()
         self._flags: FeatureFlags | None = None
+        self._was_there = False
         self._looked_at = float("-inf")
         self._looking = threading.Lock()
 
@@ -96,8 +97,12 @@ class Rules:
             return
         try:
             self._looked_at = self._monotonic()
-            self._flags = _flags(self._fetch())
+            document = self._fetch()
+            self._was_there = True
+            self._flags = _flags(document)
         except (ClientError, BotoCoreError) as error:
+            if not self._was_there and _is_not_there(error):
+                return  # none were ever set, which is no fault
             log.error("the rules cannot be read; those read before stay in use", error=type(error).__name__)
         except (ValueError, SchemaValidationError) as error:
             # Of a schema error Powertools' text names the place and the fault; it is our own document, and no secret.
@@ -110,6 +115,23 @@ class Rules:
         """As `refresh`, beside a call that does not wait for it."""
         if self._monotonic() - self._looked_at >= MAX_AGE:
             threading.Thread(target=self.refresh, name="rules", daemon=True).start()
+
+
+def check(document: str) -> None:
+    """Whether a document has rules that can be used.
+
+    Raises:
+        ValueError: it has not, with the name of the rule that cannot be used.
+    """
+    try:
+        if _flags(document) is None:
+            raise ValueError("the document has no rules")
+    except SchemaValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _is_not_there(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ParameterNotFound"
 
 
 def from_parameter(client: Callable[[], SSMClient], name: str) -> Callable[[], str]:
@@ -131,12 +153,16 @@ def _flags(text: str) -> FeatureFlags | None:
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError("the document is no object")  # noqa: TRY004 - one kind of error for what is in the document
-    if FLAG not in document:
+    if not document:  # emptied on purpose
         return None
+    if FLAG not in document:
+        raise ValueError(f'there is no "{FLAG}" in the document')
     flag = document[FLAG]
     if isinstance(flag, dict):
         # A verdict may be more than a truth value; nobody should have to know what Powertools calls that.
         flag = {**flag, "boolean_type": False}
+        if flag.get("rules", {}) in ({}, None):  # of which Powertools warns
+            flag.pop("rules", None)
     SchemaValidator({FLAG: flag}).validate()
     rules = {
         name: {**rule, "when_match": _verdict(rule["when_match"], name)} for name, rule in flag.get("rules", {}).items()

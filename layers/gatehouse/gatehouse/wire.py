@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gatehouse.reading import number, whole
+from gatehouse.reading import is_no_number, number, whole
 
 
 class Message(BaseModel):
@@ -56,6 +56,15 @@ def _decisive(read: Any, value: object) -> object:
     return UNREADABLE if found is None else found
 
 
+def _measured(value: object) -> object:
+    # Not a number is what a sensor writes that measured nothing.
+    return None if is_no_number(value) else _decisive(number, value)
+
+
+def _worded(value: object) -> object:
+    return text(value) if isinstance(value, str) else _decisive(text, value)
+
+
 def _mapping(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
@@ -77,6 +86,12 @@ type Mapping = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
 
 type DecisiveCode = Annotated[int | Unreadable | None, BeforeValidator(lambda value: _decisive(whole, value))]
 """As `Code`, for a field that decides something: `UNREADABLE` where it is there and is no whole number."""
+
+type DecisiveNumber = Annotated[float | int | Unreadable | None, BeforeValidator(_measured)]
+"""As `Number`, for a field that decides something; NaN and infinities are absent."""
+
+type DecisiveText = Annotated[str | Unreadable | None, BeforeValidator(_worded)]
+"""As `Text`, for a field that decides something: `UNREADABLE` where it is there and is neither text nor a number."""
 
 type DecisiveTruth = Annotated[bool | Unreadable | None, BeforeValidator(lambda value: _decisive(truth, value))]
 """As `Truth`, for a field that decides something: `UNREADABLE` where it is there and is no truth value."""

@@ -166,6 +166,34 @@ def test_a_parameter_that_cannot_be_read_leaves_what_was_read_before(fault: Exce
     assert "MARKER" not in output.read()
 
 
+def test_a_parameter_that_was_never_made_means_that_there_are_no_rules(output: Output) -> None:
+    """Protocol A12: no update of the stack makes it, and no update resets it."""
+    absent = ClientError({"Error": {"Code": "ParameterNotFound", "Message": "MARKER"}}, "GetParameter")
+    parameter = Parameter(absent, absent, GOOD, absent)
+    rules = parameter.rules()
+    for _ in range(2):
+        assert rules.verdict(STAFF) is None
+        assert output.logged == []
+        parameter.now += MAX_AGE
+        rules.refresh()
+    assert rules.verdict(STAFF) is not None
+
+    parameter.now += MAX_AGE
+    rules.refresh()
+    assert rules.verdict(STAFF) is not None
+    assert [line["level"] for line in output.logged] == ["ERROR"]
+
+
+def test_a_document_without_the_flag_is_a_mistake_and_empties_nothing(output: Output) -> None:
+    parameter = Parameter(GOOD, GOOD.replace('"open"', '"opens"'))
+    rules = parameter.rules()
+
+    parameter.now += MAX_AGE
+    rules.refresh()
+    assert rules.verdict(STAFF) is not None
+    assert [line["level"] for line in output.logged] == ["ERROR"]
+
+
 # ─── A new one ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -390,6 +390,15 @@ _UNREADABLE_FIELDS: dict[str, Any] = {
     "abnormal_type": "9" * 50,
     "user": "Mira Holt",
     "user.type": {"is": 1},
+    "user.groups, the type in words": [{"id": "9", "type": "five"}],
+    "user.groups, the type in a list": [{"id": "9", "type": [5]}],
+    "user.groups, as text": '[{"id":"9","type":5}]',
+    "user.groups, lists in a list": [[{"id": "9", "type": 5}]],
+    "user.groups, an envelope": {"list": [{"type": 5}]},
+    "user.groups, envelopes": [{"group": {"type": 5}}],
+    "user.groups, types": [5],
+    "user.groups, one type": 5,
+    "user.groups, one of two": [{"id": "9", "type": 1}, "9"],
 }
 
 
@@ -454,12 +463,75 @@ def test_a_field_that_decides_and_cannot_be_read_is_not_absent(
     firmware: Firmware, name: str, value: object, decision: str, in_doubt: str, passed: bool
 ) -> None:
     house = sensepass_house(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
-    fields = {"user": {"name": "Mira Holt", "type": value}} if name == "user.type" else {name: value}
+    """Review 4: of the groups too, any of which may bar somebody."""
+    of, _, inner = name.partition(",")[0].partition(".")
+    fields = {of: {"name": "Mira Holt", inner: value}} if inner else {name: value}
 
     assert _passes(house.send(_asks(firmware, **fields))) is passed
     assert house.event["type"] == "gatehouse.recognition.v1"
     if (firmware, name) != ("1.0", "recognitionType"):  # which makes it an upload: nobody waits
         assert house.event["data"]["decision"]["by"] == "doubt"
+
+
+FORBIDDING = rules_document(
+    fever=(False, [("KEY_GREATER_THAN_VALUE", "temperature", 37.5)]),
+    mask=(False, [("EQUALS", "mask", "not_worn")]),
+    card=(False, [("EQUALS", "card", "5")]),
+    guests=(False, [("ANY_IN_VALUE", "groups", ["9"])]),
+    code=(False, [("EQUALS", "method", "code")]),
+    seven=(False, [("EQUALS", "user_id", "7")]),
+    vault=(False, [("EQUALS", "terminal", "VAULT")]),
+    staff=(True, [("EQUALS", "kind", "staff")]),
+)
+"""Rules that let the staff in, but for some."""
+_UNREADABLE_TO_RULES: list[dict[str, Any]] = [
+    {"bodyTemperature": "39,5"},
+    {"bodyTemperature": "39.5°C"},
+    {"bodyTemperature": [39.5]},
+    {"bodyTemperature": {"value": 39.5}},
+    {"bodyTemperature": True},
+    {"mask": "none"},
+    {"mask": [1]},
+    {"mode": "code", "entry_mode": "code"},
+    {"entry_mode": [2]},
+    {"deviceSN": ["VAULT"]},
+    {"user": {"type": 1, "user_id": ["7"]}},
+    {"user": {"type": 1, "ic_number": {"id": "5"}}},
+    {"user": {"type": 1, "groups": [{"id": ["9"], "type": 1}]}},
+    {"user": {"type": 1, "group_id": ["9"]}},
+]
+
+
+@in_any_doubt
+@each_that_waits
+@pytest.mark.parametrize("fields", _UNREADABLE_TO_RULES, ids=str)
+def test_a_rule_that_forbids_is_not_passed_by_with_what_nobody_can_read(
+    firmware: Firmware, fields: dict[str, Any], in_doubt: str, passed: bool
+) -> None:
+    """Review 4b: a condition on what cannot be read does not match, so that no rule is asked."""
+    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=rules_of(FORBIDDING))
+
+    assert _passes(house.send(_asks(firmware, **fields))) is passed
+    assert house.event["data"]["decision"]["by"] == "doubt"
+
+
+@each_that_waits
+@pytest.mark.parametrize("fields", _UNREADABLE_TO_RULES, ids=str)
+def test_what_only_rules_ask_for_does_not_concern_the_terminals_word(
+    sensepass: House[Any], firmware: Firmware, fields: dict[str, Any]
+) -> None:
+    assert _passes(sensepass.send(_asks(firmware, **fields)))
+    assert sensepass.event["data"]["decision"]["by"] == "terminal"
+
+
+@each_that_waits
+@pytest.mark.parametrize("nothing", [None, "", "NaN", "nan", "-Infinity", 0.0, "0.0"])
+def test_a_temperature_that_was_not_measured_does_not_concern_the_rules(firmware: Firmware, nothing: object) -> None:
+    house = sensepass_house(decision="rules", rules=rules_of(FORBIDDING))
+
+    assert _passes(house.send(_asks(firmware, bodyTemperature=nothing, mask=2)))
+    assert house.event["data"]["decision"]["by"] == "rules"
+    assert "temperature" not in house.event["data"]
 
 
 @in_any_doubt

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -248,6 +249,166 @@ def test_what_opens_doors_is_kept_in_no_form(sensepass: House[Any], name: str, p
     assert all(key.startswith("unreadable/sensepass/") for key in sensepass.album.pictures)
 
 
+_NAMES = ["pin_info", "pinInfo", "pin_md5", "pin_list", "userPinStr", "userpinstr", "PIN码", "pincode2", "qrString",
+          "QrString", "qr_info", "qrcodeText", "密码", "door_code", "passwort", "secret", "barcode"]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["MARKER", ["MARKER"], {"v": "MARKER"}], ids=str)
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_name_that_has_the_word_in_it_is_dropped_with_what_it_holds(
+    sensepass: House[Any], name: str, value: object
+) -> None:
+    """Review 16."""
+    named: dict[str, Any] = {name: value}
+    sensepass.send(terminal().upload(**named, user={"name": "Mira Holt", **named}))
+
+    assert "MARKER" not in _anywhere(sensepass)
+    assert sensepass.event["type"] == "gatehouse.recognition.v1"
+
+
+def _twice(value: object) -> str:
+    return json.dumps(json.dumps(value))
+
+
+_HELD: dict[str, Any] = {
+    "JSON written twice": _twice({"pin": "MARKER"}),
+    "JSON written three times": json.dumps(_twice({"pin": "MARKER"})),
+    "a text in a list in a text": json.dumps([_twice([{"userPin": "MARKER"}])]),
+    "percent-encoded": quote(json.dumps({"pin": "MARKER"})),
+    "percent-encoded twice": quote(quote(json.dumps({"pin": "MARKER"}))),
+    "base64": base64.b64encode(b'{"pin":"MARKER"}').decode(),
+    "base64, URL-safe, without padding": base64.urlsafe_b64encode(b'[{"pin":"MARKER"}] ').decode().rstrip("="),
+    "a pair of name and value": [{"name": "pin", "value": "MARKER"}],
+    "a pair of key and val": {"key": "user.pin", "val": ["MARKER"]},
+    "a list of two": ["pin", "MARKER"],
+    "a list of lists": [["qr_code", "MARKER"], ["PIN", {"is": "MARKER"}]],
+    "a key": {'{"pin":"MARKER"}': 1},
+    "a key with the name and the value": {"pin_MARKER": 1},
+}
+_NAMING = {
+    "without quotes": "{pin:493817}",
+    "in single quotes": "{user:{pin:'493817'}}",
+    "behind a word": 'user={"pin":"493817"}',
+    "behind words": 'msg: {"qrcode_content":"493817"}',
+    "before words": '{"pin":"493817"} END',
+    "a form": "pin=493817&x=1",
+    "a form, percent-encoded": "pin%3D493817",
+    "a short one": "pin=49",
+    "an address": "http://t/x?user_pin=493817",
+    "an element": "<pin>493817</pin>",
+    "with a colon": "pin: 493817",
+    "with a blank": "PIN 493817",
+    "in camel case": "{userPin:493817}",
+    "in base64": base64.b64encode(b"pin=493817").decode(),
+    "in Chinese": "密码:493817",
+}
+
+
+@pytest.mark.parametrize("held", _HELD.values(), ids=_HELD)
+def test_what_opens_doors_is_taken_out_of_whatever_it_is_wrapped_in(sensepass: House[Any], held: Any) -> None:
+    """Review 16."""
+    sensepass.send(terminal().upload(user={"name": "Mira Holt", "remark": held}))
+
+    seen = _anywhere(sensepass)
+    assert "MARKER" not in seen
+    assert not any(base64.b64encode(b'{"pin":"MARKER"}'[part:]).decode()[4:12] in seen for part in range(3))
+    assert sensepass.event["data"]["person"]["name"] == "Mira Holt"
+
+
+@pytest.mark.parametrize("place", ["remark", "data", "key"])
+@pytest.mark.parametrize("text", _NAMING.values(), ids=_NAMING)
+def test_a_text_that_is_no_json_and_names_what_opens_doors_goes_where_no_subscriber_looks(
+    sensepass: House[Any], text: str, place: str
+) -> None:
+    """Review 16: what is its value and what is not, nobody can tell."""
+    bodies = {
+        "remark": {"type": 0, "data": {"recognizeStatus": 2, "user": {"remark": text}}},
+        "data": {"type": 0, "data": text},
+        "key": {"type": 0, "data": {"recognizeStatus": 2, f" {text}": 1}},
+    }
+    sensepass.send(Request(terminal().event_dest, json.dumps(bodies[place]).encode()))
+
+    seen = _anywhere(sensepass)
+    assert "493817" not in seen
+    assert text not in seen
+
+
+@pytest.mark.parametrize("token_in", [lambda told: told, lambda told: json.dumps({"to": told}), lambda told: [told]])
+def test_a_token_that_the_terminal_repeats_is_in_no_event(
+    sensepass: House[Any], token_in: Callable[[str], Any]
+) -> None:
+    """Review 18."""
+    address = terminal().event_dest
+    token = address.rpartition("/")[2]
+
+    named: dict[str, Any] = {token: token}
+    sensepass.send(terminal().upload(event_dest=token_in(address), **named))
+
+    assert token not in _anywhere(sensepass)
+    assert "/v1/sensepass/…" in json.dumps(sensepass.event, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "data:;base64,{}",
+        "data:application/octet-stream;base64,{}",
+        "data:image/heic;base64,{}",
+        '"{}"',
+        "'{}'",
+        "img: {}",
+        "photo={}&x=1",
+        "{{rgb_image:'{}'}}",
+    ],
+)
+@pytest.mark.parametrize("place", ["value", "key", "percent-encoded"])
+def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: House[Any], write: str, place: str) -> None:
+    """Review 16."""
+    text = write.format(base64.b64encode(SNAPSHOT).decode())
+    told: dict[str, dict[str, Any]] = {
+        "value": {"x": text},
+        "key": {text: 1},
+        "percent-encoded": {"x": quote(text, safe="")},
+    }
+
+    sensepass.send(terminal().upload(rgb_image=" ", **told[place]))
+
+    seen = _anywhere(sensepass)
+    assert base64.b64encode(SNAPSHOT).decode()[20:80] not in seen
+    assert quote(base64.b64encode(SNAPSHOT).decode(), safe="")[20:80] not in seen
+    assert [upload.data for upload in sensepass.album.pictures.values()] == [SNAPSHOT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%25" * 60_000,
+        "pin" * 100_000,
+        ["{oddly"] * 3_000,
+        ["%41bcd"] * 3_000,
+        json.dumps([_twice(_twice(_twice(_twice("x"))))]),
+    ],
+)
+def test_what_would_cost_too_much_to_look_through_goes_where_no_subscriber_looks(
+    sensepass: House[Any], text: str | list[str]
+) -> None:
+    sensepass.send(terminal().upload(rgb_image=" ", remark=text))
+
+    assert [key.split("/")[0] for key in sensepass.album.pictures] == ["unreadable"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Pinneberg, 2nd floor", "spinning: 4", "the desk has the password", "mapping=3", "100 % of 20%", "U1VOTUktMTI=",
+     "Mira%20Holt", "550e8400-e29b-41d4-a716-446655440000", '"quoted"', "password error"],
+)  # fmt: skip
+def test_an_ordinary_text_stays(sensepass: House[Any], text: str) -> None:
+    sensepass.send(terminal().upload(user={"remark": text, "name": "Pin", "type": 5}))
+
+    user = sensepass.event["data"]["payload"]["data"]["user"]
+    assert user == {"remark": text, "name": "Pin", "type": 5}
+
+
 def test_words_that_only_look_like_it_stay(sensepass: House[Any]) -> None:
     remark = "{PIN: see desk} [passwords]"
 
@@ -379,6 +540,53 @@ def test_a_record_is_known_by_its_uuid(sensepass: House[Any]) -> None:
     )
 
     assert len(ids) == 2
+
+
+_NO_IDS: list[Any] = [
+    "N/A",
+    "n/a",
+    "<nil>",
+    "(nil)",
+    "<null>",
+    "(null)",
+    "nan",
+    "NaN",
+    "undefined",
+    "unknown",
+    -1,
+    "-1",
+    0,
+    "0",
+    False,
+    "",
+    "-",
+    " ",
+    None,
+    {},
+    [],
+    "{00000000-0000-0000-0000-000000000000}",
+]
+
+
+@pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
+def test_two_records_whose_uuid_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+    """Review 6b."""
+    fields: dict[str, Any] = {"uuid": nothing, "user": None}
+    for second in range(2):
+        sensepass.send(terminal().upload(at=AT - second, rgb_image=" ", **fields))
+
+    assert len({event["id"] for event in sensepass.stored}) == 2
+    assert not any("conflicts_with" in event["data"] for event in sensepass.stored)
+
+
+@pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
+def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+    """Review 6b: in one second, and of one kind, they differ in what else they say."""
+    for person in ("7", "8"):
+        sensepass.send(terminal().alarm(trace_id=nothing, user_id=person))
+
+    assert len({event["id"] for event in sensepass.stored}) == 2
+    assert not any("conflicts_with" in event["data"] for event in sensepass.stored)
 
 
 @pytest.mark.parametrize(
