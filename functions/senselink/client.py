@@ -33,6 +33,10 @@ _KINDS: Final = {"avatar": 1}
 _LISTS: Final = ("list", "record_list", "recordList", "alarm_list", "alarmList")
 """Names of a list, by version; or it is `data` itself."""
 _OK: Final = 200
+_CODES: Final = ("code", "errorCode", "error_code", "errcode", "errCode")
+"""Names of a code. The outermost `code` is 200 where all is well; others may be 0 as well."""
+_LEVELS: Final = 4
+"""Objects in each other, in the innermost of which the list may be."""
 _ANSWER: Final = 2 * 1024 * 1024
 """Bytes of a list's page: a hundred records, or a thousand alarms."""
 _IMAGE: Final = 4 * 1024 * 1024
@@ -160,7 +164,7 @@ class Client:
         for page in range(1, _PAGES):
             content = self._get(path, {**span, "page": str(page), "size": str(size)}, _ANSWER)
             try:
-                found = _listed(read_json(content, parts=_PARTS))
+                found = _listed(read_json(content, parts=_PARTS), page)
             except ValueError as error:
                 why = str(error) if isinstance(error, _Refused) else "it gave no usable answer"
                 raise CallFailed(f"senselink: {path}: {why}") from None
@@ -268,29 +272,45 @@ class _Refused(ValueError):
     """The answer is an error, whatever its HTTP status says."""
 
 
-def _listed(answer: JsonValue) -> list[Row]:
+def _listed(answer: JsonValue, page: int) -> list[Row]:
     """The rows in an answer: at `data.list`, `data.record_list`, `data.data.record_list` and the like, by version.
 
     A list may be null where it is empty, since some languages write it so. Where there is no list at all, the answer
-    has to say itself that it is empty.
+    has to say itself that it is empty. A first page without a row, of more than none in all, is a server in trouble.
+
+    Args:
+        answer: the answer, read.
+        page: its number, from 1 on.
 
     Raises:
         ValueError: there is none.
-        _Refused: the answer is an error.
+        _Refused: the answer is an error, on whichever level it says so.
     """
-    said = answer.get("code") if isinstance(answer, dict) else None
-    if said is not None and (code := whole(said)) != _OK:
-        raise _Refused("it answered with " + ("a code that is no number" if code is None else f"code {code}"))
-    may_be_null = _LISTS if said is None else (*_LISTS, "data")
-    level, is_empty = answer, False
-    for _ in range(4):
+    may_be_null = _LISTS if not isinstance(answer, dict) or answer.get("code") is None else (*_LISTS, "data")
+    level, rows, is_empty, total = answer, None, False, 0
+    for depth in range(_LEVELS):
         if isinstance(level, dict):
-            is_empty = (
-                is_empty or whole(level.get("total")) == 0 or any(level.get(name, 0) is None for name in may_be_null)
-            )
+            _refuse(level, depth)
+            told = whole(level.get("total"))
+            total = max(total, told or 0)
+            is_empty = is_empty or told == 0 or any(level.get(name, 0) is None for name in may_be_null)
             level = next((level[name] for name in _LISTS if isinstance(level.get(name), list)), level.get("data"))
         if isinstance(level, list):
-            return [row for row in level if isinstance(row, dict)]
-    if is_empty:
-        return []
-    raise ValueError("no list")
+            rows = [row for row in level if isinstance(row, dict)]
+            break
+    if rows is None and not is_empty:
+        raise ValueError("no list")
+    if not rows and total and page == 1:
+        raise _Refused(f"it has {total}, and lists none")
+    return rows or []
+
+
+def _refuse(level: Mapping[str, JsonValue], depth: int) -> None:
+    """Raises `_Refused` if an answer, or what is in it, says of itself that it is an error."""
+    for name in _CODES:
+        said = level.get(name)
+        fine = {_OK} if name == "code" and not depth else {_OK, 0}
+        if said is not None and (code := whole(said)) not in fine:
+            raise _Refused("it answered with " + ("a code that is no number" if code is None else f"code {code}"))
+    if any(level.get(name) is False or str(level.get(name)).lower() == "false" for name in ("success", "ok")):
+        raise _Refused("it says itself that it has failed")

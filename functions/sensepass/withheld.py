@@ -69,6 +69,9 @@ _LONGEST_NAME: Final = 48
 _SHORTEST_TOKEN: Final = 6
 _WRAPPINGS: Final = 6
 """Texts in texts that are looked through; each is read once more."""
+_LONGEST_NAMED_BARE: Final = 1_000
+"""Characters of a text without a mark between a name and its value; what is longer, and has none, is base64."""
+_RUN_OF_LETTERS: Final = re.compile(r"[0-9A-Za-z+/_\r\n-]*=*")
 _MOST_ODD: Final = 2_000
 """Texts that are wrapped, or begin as JSON and are none."""
 _MOST_SEARCHED: Final = 200_000
@@ -184,7 +187,7 @@ class _Sieve:
             is_one, found = look(bare, depth)
             if is_one:
                 return text if found is bare else found
-        if _HINT.search(low):
+        if _HINT.search(low) and not (len(bare) > _LONGEST_NAMED_BARE and _RUN_OF_LETTERS.fullmatch(bare)):
             self._searched += len(bare)
             if self._searched > _MOST_SEARCHED or _NAMED_IN_TEXT.search(bare):
                 raise NotReadable("a text in the body is no JSON, and names what must not be kept")

@@ -212,6 +212,14 @@ def test_null_is_an_empty_list(answer: bytes) -> None:
         b'{"code":"ERROR","data":{"list":[]}}',
         b'{"code":200}',
         b'{"code":200,"data":{}}',
+        b'{"code":200,"data":{"code":40101,"data":{"list":[]}}}',
+        b'{"code":200,"data":{"errorCode":"40101","list":[],"total":0}}',
+        b'{"code":200,"data":{"data":{"code":500,"record_list":null}}}',
+        b'{"code":200,"success":false,"data":{"list":[]}}',
+        b'{"data":{"code":"ERROR","list":null}}',
+        b'{"code":200,"data":{"list":null,"total":3}}',
+        b'{"code":200,"data":{"list":[],"total":"3"}}',
+        b'{"code":200,"total":3,"data":null}',
     ],
 )
 def test_an_error_in_a_200_is_an_error_and_no_empty_list(answer: bytes) -> None:
