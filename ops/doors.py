@@ -1,4 +1,4 @@
-"""Sets, clears and shows the rules by which SensePass's doors open: no update of the stack touches them."""
+"""Sets, clears and shows the rules by which doors open: no update of the stack touches them."""
 
 from __future__ import annotations
 

@@ -498,5 +498,5 @@ def test_no_update_of_the_stack_touches_the_rules_of_the_doors() -> None:
     """Protocol A12: a resource's value is put in place again with every change of it, a tag is one."""
     stack = Stack()
     assert not stack.of_type("AWS::SSM::Parameter")
-    (function,) = (found for found in stack.functions() if found.folder == "sensepass")
+    (function,) = (found for found in stack.functions() if "RULES_PARAMETER" in found.environment)
     assert function.environment["RULES_PARAMETER"] == "/gatehouse/door-rules"
