@@ -327,6 +327,9 @@ class Listener:
             until = self._now()
             try:
                 upto = self._filled(since, until, without_alarms=of_alarms >= _PATIENCE)
+                if upto is not None:
+                    progress.filled(number, upto)
+                    self._settle()
             except Exception as error:  # noqa: BLE001 - whatever it is, the gap is still there
                 why = str(error) if isinstance(error, CallFailed) else type(error).__name__
                 log.warning("the gap cannot be filled yet", server=self._server.server, why=why)
@@ -336,8 +339,6 @@ class Listener:
                 continue
             if upto is not None:
                 failures = of_alarms = 0
-                progress.filled(number, upto)
-                self._settle()
                 self.report.gap_seconds += (until - since).total_seconds()
 
     def _filled(self, since: datetime, until: datetime, *, without_alarms: bool) -> datetime | None:
@@ -399,7 +400,7 @@ class Listener:
         mark = progress.mark
         try:
             if (learnt := self._to_learn()) != self._learnt:
-                self._watermarks.learn(self._server.server, self._lateness.days, self._lists.seen)
+                self._watermarks.learn(self._server.server, self._lateness.days, frozenset(self._lists.seen))
                 self._learnt, self._known_late = learnt, self._lateness.most(self._now())
             if mark > self._saved:
                 self._watermarks.advance(self._server.server, mark)

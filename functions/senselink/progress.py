@@ -238,8 +238,8 @@ class Progress:
         with self._lock:
             if not self._gaps:
                 return None
-            since = min(self._gaps.values())
-        return max(self._gaps), since if self._floor is None else max(since, self._floor())
+            number, since = max(self._gaps), min(self._gaps.values())
+        return number, since if self._floor is None else max(since, self._floor())
 
     def disconnected(self) -> None:
         """From now on messages are missed: the mark stays where it is until they were fetched."""
