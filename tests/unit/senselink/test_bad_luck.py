@@ -6,7 +6,7 @@ Each test is named after its finding; its docstring is the schedule.
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -299,6 +299,15 @@ class _Poisoned(FakeStore):
         return super().record(record, announce)
 
 
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stop]:
+    """The end of a task, which comes with the test's own: no worker is waited for."""
+    monkeypatch.setattr(recorder, "_DRAIN", 0.1)
+    stop = Stop()
+    yield stop
+    stop.say()
+
+
 def _recorder(store: FakeStore, album: FakeAlbum, stop: Stop) -> Recorder:
     gate = Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, album)
     return Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
@@ -308,14 +317,14 @@ def _message(number: int, **more: Any) -> bytes:
     return json.dumps({"code": 30000, "data": access_record(id=number, **more)}).encode()
 
 
-def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhere() -> None:
+def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhere(stop: Stop) -> None:
     """Two workers, two messages larger than is taken: the record behind them was never stored."""
-    store, album, stop = FakeStore(), FakeAlbum(), Stop()
+    store, album = FakeStore(), FakeAlbum()
     hands = _recorder(store, album, stop)
     poison = b"x" * (recorder._BODY_LIMIT + 1)  # noqa: SLF001
     handed = [hands.hand(message, NOW, lambda _: None) for message in (poison, poison + b"y", _message(3))]
 
-    assert [one and one.result(20) for one in handed] == [True] * 3
+    assert [one and one.result(8) for one in handed] == [True] * 3
     assert hands.given_up == 2
     assert len(store.records) == 3
     kept = [upload for upload in album.pictures.values() if len(upload.data) > recorder._BODY_LIMIT]  # noqa: SLF001
@@ -323,8 +332,10 @@ def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhe
 
 
 @pytest.mark.parametrize("breaks_on_all", [False, True])
-def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(output: Output, breaks_on_all: bool) -> None:
-    store, album, stop = _Poisoned("Poison", breaks_on_all=breaks_on_all), FakeAlbum(), Stop()
+def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(
+    output: Output, stop: Stop, breaks_on_all: bool
+) -> None:
+    store, album = _Poisoned("Poison", breaks_on_all=breaks_on_all), FakeAlbum()
     hands = _recorder(store, album, stop)
     done: list[int] = []
     bad = _message(1, name="Poison")
@@ -333,7 +344,7 @@ def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(output: Out
         for number, message in enumerate([bad, bad, _message(2)])
     ]
 
-    assert [one and one.result(20) for one in handed] == [True] * 3
+    assert [one and one.result(8) for one in handed] == [True] * 3
     assert sorted(done) == [0, 1, 2]
     assert hands.given_up == 2
     assert len(store.records) == (1 if breaks_on_all else 2)
@@ -341,8 +352,8 @@ def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(output: Out
     assert ("a message is given up" in [line["message"] for line in output.logged]) == breaks_on_all
 
 
-def test_what_aws_does_not_take_is_tried_for_as_long_as_it_takes() -> None:
-    store, album, stop = FakeStore(), FakeAlbum(), Stop()
+def test_what_aws_does_not_take_is_tried_for_as_long_as_it_takes(stop: Stop) -> None:
+    store, album = FakeStore(), FakeAlbum()
     spill = FakeSpill()
     gate = Gate(store, FakeTopics(), spill, Announce.INLINE, album)
     hands = Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
@@ -352,15 +363,14 @@ def test_what_aws_does_not_take_is_tried_for_as_long_as_it_takes() -> None:
     store.down = spill.down = False
 
     assert handed is not None
-    assert handed.result(20)
+    assert handed.result(8)
     assert hands.given_up == 0
     assert len(store.records) == 1
 
 
-def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch, stop: Stop) -> None:
     monkeypatch.setattr(recorder, "_IN_HAND", 10_000)
-    monkeypatch.setattr(recorder, "_DRAIN", 0.1)
-    store, stop = Watched(), Stop()
+    store = Watched()
     store.open.clear()
     store.holds = '"id":1,'
     hands = _recorder(store, FakeAlbum(), stop)
@@ -389,12 +399,18 @@ def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> No
     with sockets(_says()) as there:
         lives, dies = house.listener(there.port), house.listener(there.port)
         dies.run = lambda: None  # type: ignore[method-assign]
-        stop = house.stop
         told = Settings.read({**LISTENS, "HEALTH_PORT": "0"})
+        statuses: list[int] = []
 
-        assert module._listen([lives, dies], told, stop) == 1  # noqa: SLF001
+        def listen() -> None:
+            statuses.append(module._listen([lives, dies], told, house.stop))  # noqa: SLF001
 
-    assert stop.said
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        thread.join(10)
+        house.stop.say()
+
+    assert statuses == [1]
     assert "a thread has ended" in [line["message"] for line in output.logged]
 
 
