@@ -31,7 +31,7 @@ class Killer:
                 if not killer.killed:
                     killer.kill(self.client_address[1])
                     return
-                answer = urllib3.request("POST", killer.address(self.path), body=body, headers=dict(self.headers))
+                answer = urllib3.request("POST", killer.address(self.path), body=body, headers=_handed_on(self))
                 self.send_response(answer.status)
                 self.end_headers()
                 self.wfile.write(answer.data)
@@ -84,7 +84,7 @@ class Refusal:
                     refusal.shut_at = refusal.shut_at or time.monotonic()
                     self._reply(500, b"{}")
                     return
-                answer = urllib3.request("POST", endpoint + self.path, body=body, headers=dict(self.headers))
+                answer = urllib3.request("POST", endpoint + self.path, body=body, headers=_handed_on(self))
                 is_update = self.headers["X-Amz-Target"].endswith(".UpdateItem") and table_of != table
                 if (is_put or is_update) and answer.status == 200:
                     refusal.put.append((table_of, body.decode()))
@@ -107,6 +107,11 @@ class Refusal:
         """Serves while the block runs."""
         with _serving(self._server):
             yield self
+
+
+def _handed_on(call: BaseHTTPRequestHandler) -> dict[str, str]:
+    """A call's headers, but for the host: the emulator takes its own alone."""
+    return {name: value for name, value in call.headers.items() if name.lower() != "host"}
 
 
 @contextlib.contextmanager
