@@ -22,8 +22,12 @@ LOW_BATTERY: Final = "101"
 """The `action` that nothing is recorded of."""
 _MOST: Final = 8
 """Ids that one message is looked through for; a real one has three fields."""
-_SHORTEST: Final = 12
+_SHORTEST: Final = 6
 """Letters and digits of a fileid; one on the wire has 40, and no encoder's word for nothing has so many and a digit."""
+_SHORTEST_NUMBER: Final = 12
+"""Digits of one without a letter: -1 as an unsigned number has ten."""
+_SHORTEST_WORD: Final = 18
+"""Letters of one without a digit: `[object Object]` has twelve, `None` four times has sixteen."""
 _FIELDS: Final = frozenset({"action", "cover", "did", "electricity", "fileid", "payload", "type"})
 """The names of an alarm, whose case and underscores do not count. Those of a resource message do."""
 _MOST_FIELDS: Final = 32
@@ -163,7 +167,9 @@ def _is_fileid(told: str) -> bool:
     one.
     """
     bare = "".join(filter(str.isalnum, _bare(told)))
-    return len(bare) >= _SHORTEST and any(digit in bare for digit in "123456789")
+    if not any(digit in bare for digit in "123456789"):
+        return sum(map(str.isalpha, bare)) >= _SHORTEST_WORD
+    return len(bare) >= (_SHORTEST_NUMBER if bare.isdecimal() else _SHORTEST)
 
 
 # ─── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -57,14 +57,14 @@ def wanted() -> Iterator[Document]:
     yield _alarm({"action": "100", "payload": json.dumps({"fileid": _FILEID})})
     yield _alarm({"action": "100", "cover": "https://cdn.eye4.cn/1.jpg?e=1"})
     for fileid in (
-        "像" * 40,
-        "a!?*",
-        "x" * 10_000,
-        "文" * 40_000,
-        "../a/..",
-        "a b\tc",
-        "\x00\x1fa",
-        '"\\a' * 9_000,
+        "像" * 40 + "1",
+        "a1!?*b2c3",
+        "x1" * 5_000,
+        "文" * 40_000 + "1",
+        "../a1b2c3/..",
+        "a1 b2\tc3",
+        "\x00\x1fa1b2c3",
+        '"\\a1' * 9_000,
     ):
         yield _alarm(_with_file(fileid))
 
@@ -130,7 +130,8 @@ def _resolve(function: Function, calls: Calls) -> None:
         driver.started(function, calls, API_URL=address) as handler,
     ):
 
-        def resolve(fileid: str, *failing: str) -> str:
+        def resolve(name: str, *failing: str) -> str:
+            fileid = f"{name.encode().hex():0<40}"  # in the form of one
             wanted = recording.of(_alarm(_with_file(fileid))).model_dump(mode="json", exclude_none=True)
             with _failing(calls, *failing):
                 status: str = handler({"alarm": wanted, "since": _RECEIVED_AT.isoformat()}, None)["status"]

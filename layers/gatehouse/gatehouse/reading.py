@@ -62,6 +62,8 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
             pass
         else:
             return value
+    if body.count(b'"') - body.count(b'\\"') > 4 * parts + 4:
+        raise ValueError("more texts than parts")  # each part has a name and a value at most
     while body.startswith(_BOM):
         body = body[len(_BOM) :]
     text = _NO_NUMBER.sub(_quoted, body.rstrip(b"\0 \t\r\n").decode("utf-8", _CUT))

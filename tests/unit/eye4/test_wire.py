@@ -53,7 +53,9 @@ NOTHINGS: list[Any] = [
     "None None None None",
     "0x0000000000000000",
     "100047",
-    "像" * 40,
+    "4294967295",
+    -2147483648,
+    "null1",
 ]
 # As the vendor's page prints it, chapter 4.
 PRINTED = "f 991d 9064ac 71fad6a9fae22d17a4aab9f5b264d"
@@ -135,7 +137,19 @@ def test_a_word_for_nothing_in_a_resource_message_names_no_recording_either(noth
     assert wire.recording_ids({"Key": nothing, "key": FILEID, "d009_id": nothing}) == [FILEID]
 
 
-@pytest.mark.parametrize("fileid", ["nilgiri-20261125", "nullable-0007", "f" * 39 + "1", f"{'0' * 39}1", "1" * 12])
+@pytest.mark.parametrize(
+    "fileid",
+    [
+        "nilgiri-20261125",
+        "像" * 40,
+        "door-0007",
+        "4294967296-a",
+        "nullable-0007",
+        "f" * 39 + "1",
+        f"{'0' * 39}1",
+        "1" * 12,
+    ],
+)
 def test_what_has_a_word_for_nothing_inside_is_a_fileid(fileid: str) -> None:
     assert _alarm({"fileid": fileid}).fileid == fileid
 
