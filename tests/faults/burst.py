@@ -168,7 +168,9 @@ class Door:
         passes: dict[str, Any] = {"pass": True}
         for position in range(records):
             image = picture(PICTURE_BYTES, seed=chance.getrandbits(64))
-            upload = self.terminal.upload(image=image, uuid=f"{self.seed}-{position}", at=time.time() - 3600)
+            # A minute apart, as they happened: all an hour late to the second would be a clock that is wrong.
+            at = time.time() - 3600 + 60 * position
+            upload = self.terminal.upload(image=image, uuid=f"{self.seed}-{position}", at=at)
             self.happenings += 1
             self.uploads.append(self._send(upload))
             if position % REPEAT_EVERY == 0:

@@ -24,11 +24,12 @@ PARTS: Final = 50_000
 """Values of a document; a list of a thousand records has half as many, a push some fifty."""
 _DEPTH: Final = 200
 """Levels of nesting; a document of a device has five."""
-_TOO_LARGE: Final = re.compile(rb"[0-9]{300}|[eE]\+?[0-9]{3}")
-"""What a number beyond a double has in it; nearly nothing else has."""
+_TOO_LARGE: Final = re.compile(rb"[0-9]{300}|(?:\A|[:,\[\s])-?[0-9][0-9.]*[eE]\+?[0-9]{3}")
+"""What a number beyond a double has in it; nearly nothing else has, base64 neither."""
 # Strings first, so that nothing inside of one is taken for a word; then what C, Python and JavaScript write for it.
 _NO_NUMBER: Final = re.compile(
-    r'"(?:[^"\\]|\\.)*"|([+-]?(?:nan(?:\(\w{0,20}\))?|inf(?:inity)?|1\.#\w{1,9}))(?![\w.])', re.IGNORECASE | re.DOTALL
+    r'"(?:[^"\\]++|\\.)*+"|([+-]?(?:nan(?:\(\w{0,20}\))?|inf(?:inity)?|1\.#\w{1,9}))(?![\w.])',
+    re.IGNORECASE | re.DOTALL,
 )
 _LONE: Final = re.compile(r"[\ud800-\udfff]")
 _BOM: Final = b"\xef\xbb\xbf"

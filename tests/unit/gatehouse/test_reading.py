@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -401,3 +402,15 @@ def test_what_some_language_writes_for_nothing_is_nothing(value: Any) -> None:
 )
 def test_an_id_is_not_nothing(value: Any) -> None:
     assert not is_nothing(value)
+
+
+@pytest.mark.parametrize("encoded", ["E123", "e+99", "abcd"])
+def test_a_picture_costs_no_more_memory_than_a_few_times_its_text(encoded: str) -> None:
+    """Base64 has the letters of a number beyond a double everywhere, and a body with NaN is looked through besides."""
+    for number_or_nan in ("1", "NaN"):
+        body = f'{{"score":{number_or_nan},"image":"{encoded * 250_000}"}}'.encode()
+        tracemalloc.start()
+        read_json(body)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 8 * len(body)
