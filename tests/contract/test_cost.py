@@ -102,5 +102,5 @@ def test_the_worst_push_costs_a_few_times_its_reading(vendor: str, worst: str) -
         f"{vendor} | {worst} | {len(request.body)} | {answering:.3f} | {answering / reading:.1f} | {peak / 1e6:.0f}"
     )
     assert len(houses[-1].stored) >= 1
-    assert answering <= max(_TIMES * reading, _LEAST * 6)
+    assert answering <= max(_TIMES * reading, _LEAST * 4)
     assert peak <= _MEMORY

@@ -144,7 +144,17 @@ def read_form(content: bytes, most: int, errors: str = "strict") -> list[tuple[s
 
 
 def _unquoted(text: bytes, errors: str) -> str:
-    return unquote_to_bytes(text.replace(b"+", b" ")).decode(errors=errors)
+    told = text.replace(b"+", b" ")
+    # Sign by sign, as urllib's, a megabyte of Chinese takes a fifth of a second; run by run, what has short runs does.
+    runs = told.count(b"%") * 10 > len(told) * 3
+    return (_QUOTED.sub(_bytes, told) if runs else unquote_to_bytes(told)).decode(errors=errors)
+
+
+_QUOTED: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
+
+
+def _bytes(run: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(run[0].replace(b"%", b"").decode())
 
 
 _BROKEN: Final = re.compile(r"[\r\n\t]")
