@@ -38,7 +38,7 @@ def dot(definition: Document) -> str:
     """
     lines = [f"  start -> {_quoted(definition['StartAt'])}"]
     for name, state in definition["States"].items():
-        if state["Type"] not in {"Task", "Succeed", "Fail"}:
+        if state["Type"] not in {"Task", "Wait", "Succeed", "Fail"}:
             raise NotImplementedError(f"{name}: say in diagram.py how a {state['Type']} is drawn")
         lines += [f"  {_quoted(name)} [label={_box(name, state)}]", *_arrows(name, state)]
     return _HEAD + "\n".join(lines) + "\n}\n"
@@ -65,13 +65,16 @@ def _box(name: str, state: Document) -> str:
         if resource.endswith(_CALLED_BACK):
             limit = f", at most {state['TimeoutSeconds']} s" if "TimeoutSeconds" in state else ""
             lines.append(escape(f"and waits for the token{limit}"))
+    if path := state.get("TimestampPath"):
+        lines.append(escape(f"until {path}"))
     return f"<{'<br/>'.join(lines)}>"
 
 
 def _arrows(name: str, state: Document) -> Iterator[str]:
     """The ways out of a state: done, caught, and to itself again by way of a note that says when."""
     waits = state.get("Resource", "").endswith(_CALLED_BACK)
-    yield _arrow(name, state.get("Next", "end"), ["called back" if waits else "done"], weight=9)
+    done = "then" if state["Type"] == "Wait" else "called back" if waits else "done"
+    yield _arrow(name, state.get("Next", "end"), [done], weight=9)
     for catcher in state.get("Catch", []):
         yield _arrow(name, catcher["Next"], [_errors(catcher), *_reasons(state)], **_ELSE)
     if retriers := state.get("Retry"):

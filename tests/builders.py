@@ -261,11 +261,13 @@ def eye4_house(
     files: PendingFiles | None = None,
     states: FakeStates | None = None,
     announce: Announce = Announce.INLINE,
+    alarm_wait: timedelta = timedelta(days=1),
 ) -> House[Any]:
     """Eye4's handler, by default with two customers; without `files`, nothing may reach a recording's row."""
     resources = eye4_handler.Resources(
         files or PendingFiles(_no_table, "", lambda: NOW),
         eye4_handler.Flows(lambda: cast("SFNClient", states or FakeStates()), FLOW_ARN),
+        alarm_wait,
     )
     vendor = eye4_handler.vendor(eye4_handler.Settings.read(EYE4_ENVIRONMENT), resources)
     accounts = eye4_wire.Accounts.model_validate(secret or {"accounts": [CUSTOMER, NEIGHBOUR]})

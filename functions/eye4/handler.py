@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -36,6 +36,8 @@ class Settings(VendorSettings):
     """The operator's own API, where files may lie too."""
     download_hosts: str = Field(default=DEFAULT, min_length=1)
     """Where the picture of an alarm without a recording is copied from; names, or `*.` and a name, joined by commas."""
+    alarm_wait: float = Field(default=86_400, ge=1, le=604_800)
+    """Seconds for which a resource message waits for its alarm."""
 
 
 class Flows:
@@ -79,9 +81,10 @@ class Flows:
 class Resources:
     """Takes the second of the two messages to whoever waits for it."""
 
-    def __init__(self, files: pending.PendingFiles, flows: Flows) -> None:
+    def __init__(self, files: pending.PendingFiles, flows: Flows, alarm_wait: timedelta) -> None:
         self._files = files
         self._flows = flows
+        self._alarm_wait = alarm_wait
 
     def respond(self, _push: Push, verified: verify.Verified, payload: JsonValue, keep: Keep) -> Answer:
         """Keeps an alarm; takes a resource message to the rows that it may be about.
@@ -102,7 +105,7 @@ class Resources:
         known = [self._noted(key, resource) for key in keys]
         if not any(known):
             # Its alarm may be on its way, so this flow begins with a wait for it.
-            orphan = recording.orphan(verified.account, recordings, verified.received_at)
+            orphan = recording.orphan(verified.account, recordings, verified.received_at, self._alarm_wait)
             self._flows.begin(recording.name(orphan.recording, _ALONE), orphan.text)
 
     def _noted(self, key: str, resource: JsonValue) -> bool:
@@ -128,7 +131,8 @@ def vendor(settings: Settings, resources: Resources | None = None) -> Vendor[wir
         files = pending.PendingFiles(
             lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC)
         )
-        resources = Resources(files, Flows(lambda: aws.client("stepfunctions"), settings.flow_arn))
+        flows = Flows(lambda: aws.client("stepfunctions"), settings.flow_arn)
+        resources = Resources(files, flows, timedelta(seconds=settings.alarm_wait))
     hosts = Hosts(settings.download_hosts.split(","), settings.api_url)
     return Vendor(
         name="eye4",

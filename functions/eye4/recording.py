@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -41,6 +41,8 @@ class Wanted(BaseModel):
     occurred_at: AwareDatetime
     received_at: AwareDatetime
     """When the alarm arrived, or the resource message without one."""
+    resolve_from: AwareDatetime
+    """Until when a resource message waits for its alarm; a moment that has passed where there is one."""
     expires_at: str
     """Unix seconds until which the row is kept; a string, as DynamoDB takes numbers."""
 
@@ -72,17 +74,19 @@ def of(event: Mapping[str, Any]) -> Wanted:
         alarm_id=event["id"],
         occurred_at=data["occurred_at"],
         received_at=received_at,
+        resolve_from=_whole(received_at),
         expires_at=_expiry(received_at),
     )
 
 
-def orphan(account: str, recordings: Sequence[str], arrived_at: datetime) -> Wanted:
+def orphan(account: str, recordings: Sequence[str], arrived_at: datetime, alarm_wait: timedelta) -> Wanted:
     """The recording that a resource message tells of whose alarm has not come.
 
     Args:
         account: whose it is.
         recordings: the ids that the message may mean, one at least.
         arrived_at: when it came.
+        alarm_wait: how long it waits for its alarm.
     """
     fileid = wire.likeliest(recordings)
     return Wanted(
@@ -92,12 +96,18 @@ def orphan(account: str, recordings: Sequence[str], arrived_at: datetime) -> Wan
         candidates=tuple(pending.key(account, recording) for recording in recordings),
         occurred_at=arrived_at,
         received_at=arrived_at,
+        resolve_from=_whole(arrived_at + alarm_wait),
         expires_at=_expiry(arrived_at),
     )
 
 
 def _expiry(moment: datetime) -> str:
     return str(int((moment + pending.KEPT).timestamp()))
+
+
+def _whole(moment: datetime) -> datetime:
+    """To the second, as all of AWS's examples of a wait have it: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html."""
+    return moment.replace(microsecond=0)
 
 
 def name(recording: str, *also: str) -> str:

@@ -112,10 +112,6 @@ class MoreToCopy(GatehouseError):
     """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
 
 
-class NoAlarmYet(GatehouseError):
-    """A resource message's alarm did not come, which is not believed so soon. The flow's Retry knows this name."""
-
-
 class Settings(VendorSettings):
     """What this function is told."""
 
@@ -132,8 +128,6 @@ class Settings(VendorSettings):
     """Seconds for which a vendor that does not answer is asked again, from the end of the wait on."""
     keeps_days: int = Field(default=30, ge=1, le=3650)
     """Days for which Eye4 keeps a file."""
-    alarm_wait: float = Field(default=86_400, ge=1, le=604_800)
-    """Seconds for which a resource message waits for its alarm."""
 
 
 class Api(Protocol):
@@ -202,8 +196,6 @@ class Patience:
     """As long a vendor that does not answer is asked again, while nothing of the recording is ours."""
     keeps: timedelta
     """As long Eye4 keeps a file, from the alarm on."""
-    alarm: timedelta = timedelta(days=1)
-    """As long a resource message waits for its alarm, from its arrival on."""
 
 
 class Resolver:
@@ -255,14 +247,13 @@ class Resolver:
 
         Args:
             wanted: the recording.
-            since: when the wait for its resource message ended.
+            since: when the waits for its resource message and its alarm ended.
 
         Returns:
             what it said; None where it is for the alarm's own flow to say.
 
         Raises:
             NotThereYet: there is nothing, or not everything, and it is too early to believe that.
-            NoAlarmYet: the recording's alarm did not come, and it is too early to believe that.
             MoreToCopy: the time of the invocation is up.
             CallFailed: Eye4 does not answer, and it is too early to give up.
             Unavailable: AWS did not take a call.
@@ -273,7 +264,7 @@ class Resolver:
         if row is None:
             log.info("the recording has an alarm after all")
             return None
-        waited = self._now() - self._began(wanted, since)
+        waited = self._now() - since
         listed, fault = self._listed(wanted, waited)
         receipt = Receipt(
             vendor="eye4",
@@ -311,24 +302,13 @@ class Resolver:
         return kind
 
     def _row(self, wanted: Wanted) -> Row | None:
-        """The recording's row; None where there is no alarm in the question and one in a row.
-
-        Raises:
-            NoAlarmYet: see `resolve`.
-        """
+        """The recording's row; None where there is no alarm in the question and one in a row."""
         if wanted.alarm_id:
             return self._pending.taken(wanted.recording, wanted.alarm_id)
         rows = {key: self._pending.read(key) for key in dict.fromkeys((wanted.recording, *wanted.candidates))}
         if any(row.alarm_id or row.token for row in rows.values()):
             return None
-        # The flow comes here at once, and again after the whole wait: half of it tells the two apart on any clock.
-        if self._now() - wanted.received_at < self._patience.alarm / 2:
-            raise NoAlarmYet("the recording's alarm may be on its way")
         return rows[wanted.recording]
-
-    def _began(self, wanted: Wanted, since: datetime) -> datetime:
-        """Since when it is tried."""
-        return since if wanted.alarm_id else max(since, wanted.received_at + self._patience.alarm)
 
     def _tell(self, wanted: Wanted, row: Row, telling: _Telling) -> None:
         """Records what there is, where it was not said yet, or is more than was said.
@@ -663,7 +643,6 @@ def _resolver() -> Resolver:
             nothing=timedelta(seconds=settings.patience),
             silence=timedelta(seconds=settings.give_up),
             keeps=timedelta(days=settings.keeps_days),
-            alarm=timedelta(seconds=settings.alarm_wait),
         ),
     )
 

@@ -140,7 +140,7 @@ def _resolve(function: Function, calls: Calls) -> None:
         for operation in ("PutObject", "UploadPart", "UpdateItem"):
             with pytest.raises(GatehouseError):
                 resolve(operation, operation)
-        orphan = {"alarm": json.loads(recording.orphan(_ACCOUNT, ["alone"], _RECEIVED_AT).text)}
+        orphan = {"alarm": json.loads(recording.orphan(_ACCOUNT, ["alone"], _RECEIVED_AT, timedelta()).text)}
         orphan["since"] = _RECEIVED_AT.isoformat()
         with _failing(calls, "GetItem"), pytest.raises(GatehouseError):
             handler(orphan, None)

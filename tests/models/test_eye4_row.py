@@ -23,7 +23,7 @@ from functions.eye4.download import Downloads
 from functions.eye4.handler import Flows, Resources
 from functions.eye4.pending import PendingFiles, Row
 from functions.eye4.recording import Wanted
-from functions.eye4.resolve import MoreToCopy, NoAlarmYet, NotThereYet, Patience, Resolver
+from functions.eye4.resolve import MoreToCopy, NotThereYet, Patience, Resolver
 from functions.eye4.verify import Verified
 from functions.eye4.wire import Listed
 from gatehouse.errors import Unavailable
@@ -242,7 +242,7 @@ class Program:
 
     def _message(self, world: World, step: str) -> bool:
         """Whether it was answered 200; the vendor sends it once more if it was not."""
-        resources = Resources(self._files(world), self.flows(lambda: cast("Any", world), "flow"))
+        resources = Resources(self._files(world), self.flows(lambda: cast("Any", world), "flow"), _DAY)
         push = Push(method="POST", urls=(), headers={}, body=b"", received_at=world.now)
         for _ in range(2):
             with suppress(Died, Unavailable):
@@ -256,11 +256,10 @@ class Program:
         while left := [flow for flow in world.flows.values() if not flow.ended]:
             for flow in left:
                 flow.waited_out, flow.token = bool(flow.token), None
+                world.now = max(world.now, flow.wanted.resolve_from)
                 for _ in range(20):
                     try:
                         self._resolver(world).resolve(flow.wanted, world.now)
-                    except NoAlarmYet:
-                        world.now += _DAY
                     except (NotThereYet, MoreToCopy, Unavailable, Died):
                         continue
                     else:
@@ -282,7 +281,7 @@ class Program:
             pending=self._files(world),
             bucket=cast("Any", world.bucket),
             book=Gate(world.store, world.topics, FakeSpill(), Announce.INLINE),
-            patience=Patience(nothing=nothing, silence=nothing, keeps=timedelta(days=30), alarm=_DAY),
+            patience=Patience(nothing=nothing, silence=nothing, keeps=timedelta(days=30)),
             now=lambda: world.now,
             monotonic=lambda: 0.0,
             sleep=lambda _: None,

@@ -77,8 +77,8 @@ def states(definition: Document) -> dict[str, Document]:
     """
     found: dict[str, Document] = definition["States"]
     for name, state in found.items():
-        beyond = {"Arguments", "Assign", "InputPath", "Output", "OutputPath"} & set(state)
-        if state["Type"] not in {"Task", "Succeed", "Fail"} or "QueryLanguage" in definition or beyond:
+        beyond = {"Arguments", "Assign", "InputPath", "Output", "OutputPath", "Seconds", "SecondsPath"} & set(state)
+        if state["Type"] not in {"Task", "Wait", "Succeed", "Fail"} or "QueryLanguage" in definition or beyond:
             raise NotImplementedError(f"asl.py does not judge this state: {name}")
     return found
 
@@ -197,9 +197,14 @@ def path_faults(definition: Document, given: Collection[str]) -> list[str]:
     return [
         f"{name}: {path}"
         for name, fields in reaching.items()
-        for path in paths(states(definition)[name].get("Parameters", {}))
+        for path in _read(states(definition)[name])
         if not (_CONTEXT.fullmatch(path) if path.startswith("$$") else _is_there(path, fields))
     ]
+
+
+def _read(state: Document) -> list[str]:
+    """The paths that a state reads."""
+    return paths(state.get("Parameters", {})) + [path for name, path in state.items() if name == "TimestampPath"]
 
 
 def _after(state: Document, edge: Edge, fields: frozenset[str]) -> frozenset[str]:

@@ -171,6 +171,12 @@ def test_a_path_to_what_may_not_be_there_is_noticed(path: str) -> None:
     assert asl.path_faults(_broken(Parameters=parameters), _GIVEN) == [f"{_DEFINITION['StartAt']}: {path}"]
 
 
+def test_a_wait_until_nobody_knows_when_is_noticed() -> None:
+    definition = deepcopy(_DEFINITION)
+    definition["States"]["AwaitAlarm"]["TimestampPath"] = "$.alarm_by"
+    assert asl.path_faults(definition, _GIVEN) == ["AwaitAlarm: $.alarm_by"]
+
+
 def test_a_result_that_takes_the_inputs_place_is_noticed() -> None:
     definition = _broken(ResultPath="$")
     definition["States"]["Resolve"]["Parameters"]["Payload"] = {"alarm.$": "$.recording"}
@@ -203,11 +209,11 @@ def test_the_happy_path_is_short_and_no_state_is_out_of_reach() -> None:
 
 def test_a_state_out_of_reach_is_noticed() -> None:
     definition = _broken(Next=None, End=True, Catch=None)
-    assert asl.unreachable(definition) == {"Resolve"}
+    assert asl.unreachable(definition) == {"AwaitAlarm", "Resolve"}
     assert asl.transitions(definition) == 2
 
 
-@pytest.mark.parametrize("change", [{"Type": "Map"}, {"InputPath": "$.x"}, {"Output": {}}])
+@pytest.mark.parametrize("change", [{"Type": "Map"}, {"InputPath": "$.x"}, {"Output": {}}, {"SecondsPath": "$.x"}])
 def test_a_state_that_is_not_understood_is_not_judged(change: Document) -> None:
     with pytest.raises(NotImplementedError):
         asl.states(_broken(**change))
@@ -268,16 +274,18 @@ def test_a_fault_of_ours_is_told_within_the_night() -> None:
     assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[-1]) < 5 * 3_600
 
 
-def test_a_message_waits_for_its_alarm_as_long_as_is_set_and_is_looked_at_again_behind_it() -> None:
-    """The function takes the second look, after half of the wait, for the last one."""
-    wait = sam()["Resources"][_FLOW.name]["Properties"]["DefinitionSubstitutions"]["AlarmWaitSeconds"]
-    assert (
-        wait == sam()["Resources"][_FUNCTIONS["resolve"].name]["Properties"]["Environment"]["Variables"]["ALARM_WAIT"]
-    )
-    retrier: Document = asl.states(_DEFINITION)["Resolve"]["Retry"][1]
-    assert (retrier["ErrorEquals"], retrier["BackoffRate"]) == (["NoAlarmYet"], 1)
-    assert retrier["IntervalSeconds"] == int(_parameter(wait)["Default"])
-    assert retrier["MaxAttempts"] > 1
+@pytest.mark.parametrize("execution", _EXECUTIONS, ids=range(len(_EXECUTIONS)))
+def test_what_is_of_an_alarm_waits_for_none_and_says_so_in_awss_form(execution: Document) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html."""
+    told = json.loads(execution["input"])
+    moment = told[asl.states(_DEFINITION)["AwaitAlarm"]["TimestampPath"].removeprefix("$.")]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
+    assert datetime.fromisoformat(moment) <= datetime.fromisoformat(told["received_at"])
+
+
+def test_whatever_ends_the_wait_for_a_message_its_wait_for_an_alarm_follows() -> None:
+    (catcher,) = asl.states(_DEFINITION)["AwaitUpload"]["Catch"]
+    assert (catcher["ErrorEquals"], catcher["Next"]) == (["States.ALL"], "AwaitAlarm")
 
 
 def test_retries_that_end_before_are_noticed() -> None:

@@ -96,6 +96,7 @@ def wanted(fileid: str = FILEID, **more: Any) -> Wanted:
         "alarm_id": "eye4-alarm",
         "occurred_at": NOW,
         "received_at": NOW,
+        "resolve_from": NOW,
         "expires_at": "1",
     }
     return Wanted.model_validate({**told, **more})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from functions.eye4 import pending, recording, resolve
 from functions.eye4.recording import Wanted
-from functions.eye4.resolve import NoAlarmYet, NotThereYet
+from functions.eye4.resolve import NotThereYet
 from gatehouse.errors import Unavailable
 from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
@@ -46,8 +46,11 @@ class Site:
         return [Wanted.model_validate_json(self.states.started[name]) for name in names]
 
     def follow_up(self, *, waited: float = 0) -> list[str]:
-        """Has the executions that were begun come to an end; and what it was."""
-        ends = [self.on.resolve(begun, waited=waited) for begun in self.begun]
+        """Has the executions that were begun come to an end, each as soon as it may; and what it was."""
+        ends = []
+        for begun in self.begun:
+            self.on.now = max(self.on.now, begun.resolve_from)
+            ends.append(self.on.resolve(begun, waited=waited))
         self.resolved = list(self.states.started)
         return ends
 
@@ -77,8 +80,7 @@ def test_a_message_without_an_alarm_begins_to_wait_for_it(site: Site) -> None:
     (begun,) = site.begun
     assert (begun.recording, begun.fileid, begun.alarm_id, begun.device) == (RECORDING, FILEID, None, None)
     assert begun.received_at == NOW
-    with pytest.raises(NoAlarmYet):
-        site.follow_up()
+    assert begun.resolve_from == NOW + DAY
     assert site.on.events == []
 
 
@@ -558,15 +560,23 @@ def test_the_function_says_how_a_flow_ended_that_was_not_needed(site: Site) -> N
 
 
 @pytest.mark.parametrize("seconds", [5, 3_600, 604_800])
-def test_the_wait_for_an_alarm_is_as_long_as_is_set(site: Site, seconds: float) -> None:
-    site.on.patience = replace(site.on.patience, alarm=timedelta(seconds=seconds))
+def test_the_wait_for_an_alarm_is_as_long_as_is_set_and_to_the_second(site: Site, seconds: float) -> None:
+    site.house = eye4_house(files=site.on.files, states=site.states, alarm_wait=timedelta(seconds=seconds))
+    site.on.now += timedelta(milliseconds=700)
     site.push()
-    with pytest.raises(NoAlarmYet):
-        site.follow_up()
-    # The second look is taken by a clock that may be a little behind the first one's.
-    site.on.now += timedelta(seconds=seconds) - timedelta(seconds=1)
 
-    assert site.follow_up() == ["available"]
+    (begun,) = site.begun
+    assert begun.resolve_from == NOW + timedelta(seconds=seconds)
+    assert begun.received_at == site.on.now
+
+
+def test_who_looks_again_after_an_orphans_end_waits_for_nothing(site: Site) -> None:
+    site.push()
+    site.follow_up()
+    site.push(region="another")
+
+    (begun,) = site.begun
+    assert (begun.alarm_id, begun.resolve_from <= site.on.now) == (None, True)
 
 
 def test_the_wait_of_a_recording_is_not_held_up_by_one_for_its_alarm(site: Site) -> None:

@@ -80,7 +80,7 @@ def test_no_customers_recording_has_the_row_of_a_cover() -> None:
 
 
 def test_a_message_without_an_alarm_is_about_the_likeliest_of_its_ids() -> None:
-    wanted = recording.orphan("workshop", ["film.h264", FILEID, "100047"], NOW)
+    wanted = recording.orphan("workshop", ["film.h264", FILEID, "100047"], NOW, timedelta(days=1))
 
     assert (wanted.recording, wanted.fileid, wanted.alarm_id) == (f"workshop/{FILEID}", FILEID, None)
     assert wanted.candidates == ("workshop/film.h264", f"workshop/{FILEID}", "workshop/100047")

@@ -19,7 +19,7 @@ from functions.eye4 import resolve
 from functions.eye4.client import CallFailed, Denied, Storage
 from functions.eye4.download import Body, Interrupted, Limits
 from functions.eye4.hosts import Hosts
-from functions.eye4.resolve import MoreToCopy, NoAlarmYet, NotThereYet, Settings
+from functions.eye4.resolve import MoreToCopy, NotThereYet, Settings
 from functions.eye4.wire import Listed
 from gatehouse import aws
 from gatehouse.errors import NotKept, Unavailable, WrongSetting
@@ -884,7 +884,6 @@ def test_the_flow_knows_the_errors_by_their_names() -> None:
 
     names = ", ".join(error.__name__ for error in (NotThereYet, MoreToCopy, CallFailed, Denied))
     assert f"[{names}]" in flow
-    assert f"[{NoAlarmYet.__name__}]" in flow
 
 
 def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -> None:
@@ -940,7 +939,6 @@ def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypa
         ("PATIENCE", "-1"),
         ("GIVE_UP", "soon"),
         ("KEEPS_DAYS", "0"),
-        ("ALARM_WAIT", "0"),
         ("MEDIA_BUCKET", ""),
         ("PENDING_FILES_TABLE", ""),
     ],
@@ -955,4 +953,3 @@ def test_the_defaults_are_the_templates() -> None:
 
     assert (settings.api_url, settings.download_hosts, settings.file_limit) == ("", "*.eye4.cn", 1024)
     assert (settings.patience, settings.give_up, settings.keeps_days) == (600, 86_400, 30)
-    assert settings.alarm_wait == 86_400

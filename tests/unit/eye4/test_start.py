@@ -79,6 +79,7 @@ def test_an_alarm_with_a_recording_starts_a_flow_that_knows_all_it_needs(states:
         "alarm_id": event["id"],
         "occurred_at": "2026-07-01T12:00:00Z",
         "received_at": "2026-07-01T12:00:00Z",
+        "resolve_from": "2026-07-01T12:00:00Z",
         "expires_at": str(int((NOW + KEPT).timestamp())),
     }
     assert Wanted.model_validate_json(told) == recording.of(event)
