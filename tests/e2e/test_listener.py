@@ -73,13 +73,13 @@ def test_a_record_by_websocket_arrives_and_by_subscription_it_is_no_second_one(s
     assert event["data"]["person"]["name"] == "Ida Lund"
     assert datetime.fromisoformat(event["data"]["occurred_at"]) == _time(passed)
     site.until_published(event["id"])
-    before = site.count_records()
+    before = site.count_records("senselink")
     app = site.stack.vendors["senselink"]
     other = senselink.record(passed["id"] + 10**12)
     for record in (passed, other):
         assert site.send(senselink.push(app, site.stack.api_url, 30000, record)).status == 200
     site.until(lambda: _of(site, other))
-    assert site.count_records() == before + 1
+    assert site.count_records("senselink") == before + 1
     assert len(site.received[event["id"]]) == 1
 
 

@@ -52,7 +52,7 @@ def test_each_topics_inspection_queue_holds_the_events_of_its_type(site: Site) -
 
 def test_a_push_sent_five_times_and_then_five_at_once_is_one_record_and_one_message(site: Site) -> None:
     app = site.stack.vendors["sunmi"]
-    before = site.count_records()
+    before = site.count_records("sunmi")
     repeated = [sunmi.request(app, site.stack.api_url, 1100, {"code": 0, "face_id": "five times"}) for _ in range(2)]
     one_by_one, at_once = repeated
 
@@ -61,7 +61,7 @@ def test_a_push_sent_five_times_and_then_five_at_once_is_one_record_and_one_mess
         answers += pool.map(site.send, [at_once] * 5)
 
     assert {answer.status for answer in answers} == {200}
-    assert site.count_records() == before + 2
+    assert site.count_records("sunmi") == before + 2
     last = sunmi.request(app, site.stack.api_url, 1100, {"code": 0, "face_id": "the last one"})
     site.send(last)
     site.until(lambda: site.events(lambda event: event["data"].get("reference") == {"face_id": "the last one"}))
@@ -70,14 +70,14 @@ def test_a_push_sent_five_times_and_then_five_at_once_is_one_record_and_one_mess
 
 
 def test_a_tampered_push_is_refused_with_a_reason_and_leaves_nothing(site: Site) -> None:
-    before = site.count_records()
+    before = site.count_records("sunmi")
     push = sunmi.request(site.stack.vendors["sunmi"], site.stack.api_url, 2001, {"face_id": "1"})
 
     answer = site.send(replace(push, body=push.body.replace(b"2001", b"1010")))
 
     assert answer.status == 401
     assert answer.json()["error"]["reason"] == "not_authentic"
-    assert site.count_records() == before
+    assert site.count_records("sunmi") == before
 
 
 def test_zero_false_and_chinese_text_survive_safe_mode(site: Site) -> None:
