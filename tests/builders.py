@@ -65,6 +65,16 @@ SENSORO_SAFE = {
 SITE = {"site": "north", "tokens": ["north-one-0123456789abcdef", "north-two-0123456789abcdef"]}
 SERIAL = "PS71HD01MC22C00014"
 SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "RULES_PARAMETER": "rules"}
+NEARLY_TOKENS = (
+    "",
+    "north",
+    "north-one-0123456789abcdef ",
+    "NORTH-ONE-0123456789ABCDEF",
+    "north-one-0123456789abcdef%00",
+    "\ud800",
+    "x" * 10_000,
+)
+"""None of them is the token in the path that SensePass's and SenseLink's accounts here have."""
 EYE4 = {"guid": "f2b6d81c4e5a4f0c9d37e1a85b60c294"}
 CUSTOMER: dict[str, Any] = {
     "account": "workshop",

@@ -18,13 +18,6 @@ from tests.builders import NOW, URL, seconds
 _PUSHES = int(os.environ.get("PUSHES", "20000"))
 
 
-@pytest.fixture
-def seed() -> int:
-    chosen = int(os.environ.get("SEED", Random().randrange(10**9)))
-    print(f"seed {chosen}")  # noqa: T201 - shown where the test fails
-    return chosen
-
-
 @pytest.mark.parametrize("vendor", rigs.names())
 def test_no_push_is_refused_lost_or_doubled(vendor: str, seed: int) -> None:
     random = Random(f"{seed}/{vendor}")

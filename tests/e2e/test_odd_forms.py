@@ -4,7 +4,6 @@ The thousands of `tests/contract/test_mixed.py` go through the handlers alone; t
 of a body, the functions as they are built, the table and the topics.
 """
 
-import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,13 +18,6 @@ from tests.e2e.conftest import Site
 
 _HAPPENINGS = 20
 """Of each vendor in each announce mode: 200 together."""
-
-
-@pytest.fixture
-def seed() -> int:
-    chosen = int(os.environ.get("SEED", Random().randrange(10**9)))
-    print(f"seed {chosen}")  # noqa: T201 - shown where the test fails
-    return chosen
 
 
 @pytest.mark.parametrize("vendor", rigs.names())

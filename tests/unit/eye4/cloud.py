@@ -85,6 +85,17 @@ def certificate(folder: Path, *hosts: str) -> Path:
 # ─── The resolver, on moto's AWS and a simulated cloud ────────────────────────────────────────────────────────────────
 
 
+def waits(account: Aws, token: str = "token", recording: str = f"workshop/{FILEID}") -> None:
+    """Writes what the flow does when it begins to wait."""
+    account.dynamodb.update_item(
+        TableName=PENDING,
+        Key={"recording": {"S": recording}},
+        UpdateExpression="SET task_token = :token",
+        ConditionExpression="attribute_not_exists(arrived_at)",
+        ExpressionAttributeValues={":token": {"S": token}},
+    )
+
+
 def wanted(fileid: str = FILEID, **more: Any) -> Wanted:
     """A recording whose alarm came now."""
     told = {

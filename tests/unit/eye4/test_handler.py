@@ -15,21 +15,10 @@ from tests.aws import Aws
 from tests.builders import FILEID, NEIGHBOUR, NOW, House, eye4_house, eye4_push, ring, seconds, uploaded
 from tests.fakes import FakeStates
 from tests.unit.conftest import Output
-from tests.unit.eye4.cloud import PENDING, row, rows
+from tests.unit.eye4.cloud import PENDING, row, rows, waits
 
 RECORDING = f"workshop/{FILEID}"
 NEIGHBOURS = f"harbour/{FILEID}"
-
-
-def _waits(account: Aws, token: str = "token", recording: str = RECORDING) -> None:
-    """What the flow writes when it begins to wait."""
-    account.dynamodb.update_item(
-        TableName=PENDING,
-        Key={"recording": {"S": recording}},
-        UpdateExpression="SET task_token = :token",
-        ConditionExpression="attribute_not_exists(arrived_at)",
-        ExpressionAttributeValues={":token": {"S": token}},
-    )
 
 
 # ─── An alarm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -62,7 +51,7 @@ def test_an_alarm_that_aws_takes_nowhere_is_sent_again(eye4: House[Any]) -> None
 def test_a_resource_message_ends_the_wait_whichever_field_names_the_recording(
     eye4: House[Any], account: Aws, states: FakeStates, field: Any
 ) -> None:
-    _waits(account)
+    waits(account)
 
     answer = eye4.send(uploaded(field=field))
 
@@ -85,14 +74,14 @@ def test_a_resource_message_before_its_alarm_is_noted_for_it(
     assert states.ended == []
     assert files.read(RECORDING).arrived_at == NOW
     with pytest.raises(account.dynamodb.exceptions.ConditionalCheckFailedException):
-        _waits(account)
+        waits(account)
 
 
 def test_a_resource_message_that_comes_twice_ends_the_same_wait_twice(
     eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
 ) -> None:
     """The first one may have been noted and not have got as far as the wait."""
-    _waits(account)
+    waits(account)
     eye4.send(uploaded())
 
     assert eye4.send(uploaded(region="another"), at=NOW + seconds(60)).status == 200
@@ -110,9 +99,9 @@ def test_a_resource_message_of_a_recording_that_no_alarm_was_for_is_taken(
 
 
 def test_the_name_beside_a_fileid_ends_no_wait_but_its_own(eye4: House[Any], account: Aws, states: FakeStates) -> None:
-    _waits(account, "mine")
-    _waits(account, "the name's", "workshop/film-20261125-7")
-    _waits(account, "another's", f"workshop/{'1' * 40}")
+    waits(account, "mine")
+    waits(account, "the name's", "workshop/film-20261125-7")
+    waits(account, "another's", f"workshop/{'1' * 40}")
 
     eye4.send(uploaded(d009_id="film-20261125-7"))
 
@@ -123,8 +112,8 @@ def test_a_message_that_names_two_recordings_ends_both_waits(
     eye4: House[Any], account: Aws, states: FakeStates
 ) -> None:
     other = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
-    _waits(account, "one")
-    _waits(account, "two", f"workshop/{other}")
+    waits(account, "one")
+    waits(account, "two", f"workshop/{other}")
 
     eye4.send(uploaded(d009_id=other))
 
@@ -134,7 +123,7 @@ def test_a_message_that_names_two_recordings_ends_both_waits(
 def test_another_customers_message_touches_no_row_of_this_one(
     eye4: House[Any], account: Aws, states: FakeStates
 ) -> None:
-    _waits(account)
+    waits(account)
     before = row(account, RECORDING)
 
     assert eye4.send(uploaded(guid=NEIGHBOUR["guids"][0])).status == 200
@@ -148,7 +137,7 @@ def test_another_customers_message_touches_no_row_of_this_one(
 def test_no_name_of_a_recording_leads_to_another_customers_row(
     eye4: House[Any], account: Aws, states: FakeStates, fileid: str
 ) -> None:
-    _waits(account)
+    waits(account)
 
     eye4.send(uploaded(fileid, guid=NEIGHBOUR["guids"][0]))
 
@@ -158,7 +147,7 @@ def test_no_name_of_a_recording_leads_to_another_customers_row(
 
 @pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
 def test_a_wait_that_is_over_is_nobodys_fault(eye4: House[Any], account: Aws, states: FakeStates, code: str) -> None:
-    _waits(account)
+    waits(account)
     states.error = code
 
     assert eye4.send(uploaded()).status == 200
@@ -168,7 +157,7 @@ def test_a_wait_that_is_over_is_nobodys_fault(eye4: House[Any], account: Aws, st
 def test_step_functions_not_taking_it_has_the_vendor_send_it_again(
     eye4: House[Any], account: Aws, states: FakeStates, code: str
 ) -> None:
-    _waits(account)
+    waits(account)
     states.error = code
     answer = eye4.send(uploaded())
     assert (answer.status, answer.reason) == (503, "unavailable")
@@ -205,7 +194,7 @@ def test_an_alarm_that_comes_to_the_address_of_resources_is_an_alarm(eye4: House
 def test_a_resource_message_that_comes_to_the_address_of_alarms_ends_the_wait(
     eye4: House[Any], account: Aws, states: FakeStates
 ) -> None:
-    _waits(account)
+    waits(account)
 
     assert eye4.send(_to("/v1/eye4/alarms", uploaded())).status == 200
     assert states.ended == ["token"]

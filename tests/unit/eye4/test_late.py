@@ -16,7 +16,7 @@ from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
 from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring, uploaded
 from tests.fakes import FakeStates, Killed
-from tests.unit.eye4.cloud import PENDING, Bench, bench, row, rows, said, wanted, web
+from tests.unit.eye4.cloud import PENDING, Bench, bench, row, rows, said, waits, wanted, web
 
 IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
 RECORDING = f"workshop/{FILEID}"
@@ -195,7 +195,7 @@ def test_a_message_that_comes_twice_begins_one_wait(site: Site) -> None:
 
 
 def test_a_message_that_is_waited_for_begins_nothing(site: Site, account: Aws) -> None:
-    _waits(account)
+    waits(account)
     site.push()
 
     assert site.states.ended == ["token"]
@@ -221,17 +221,6 @@ def test_an_orphan_of_a_customer_without_credentials_is_told_of(site: Site) -> N
 
 
 # ─── What comes after something was said ──────────────────────────────────────────────────────────────────────────────
-
-
-def _waits(account: Aws, token: str = "token", key: str = RECORDING) -> None:
-    """What the flow writes when it begins to wait."""
-    account.dynamodb.update_item(
-        TableName=PENDING,
-        Key={"recording": {"S": key}},
-        UpdateExpression="SET task_token = :token",
-        ConditionExpression="attribute_not_exists(arrived_at)",
-        ExpressionAttributeValues={":token": {"S": token}},
-    )
 
 
 def test_a_film_that_comes_after_missing_was_said_is_told_by_an_event_that_corrects_it(site: Site) -> None:
@@ -327,7 +316,7 @@ def test_a_late_message_that_comes_twice_is_looked_into_once(site: Site) -> None
 
 
 def test_a_message_that_was_known_when_it_was_told_is_looked_into_no_more(site: Site, account: Aws) -> None:
-    _waits(account)
+    waits(account)
     site.push()
     site.hold(VIDEO)
     site.on.resolve()
@@ -425,7 +414,7 @@ def test_the_first_wait_ends_although_the_second_row_is_not_written(
     site: Site, account: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Races E3."""
-    _waits(account, "one")
+    waits(account, "one")
     arrived = site.on.files.arrived
 
     def failing(key: str, resource: Any) -> pending.Row:

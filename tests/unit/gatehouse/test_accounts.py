@@ -61,6 +61,14 @@ def kept(account: Aws) -> Kept:
     )
 
 
+def _has_answered(waited_for: threading.Event) -> None:
+    """Lets Secrets Manager answer, and waits until it was heard."""
+    waited_for.set()
+    for thread in threading.enumerate():
+        if thread.name == "secret":
+            thread.join()
+
+
 def _wait(event: threading.Event) -> None:
     event.wait(60)
 
@@ -101,10 +109,7 @@ def test_where_somebody_waits_an_old_secret_is_read_again_beside_the_push(accoun
     clock.now += MAX_AGE
     assert _keys(secret.accounts()) == ["marker-key-1"]  # Secrets Manager has not answered yet
 
-    answering.set()
-    for thread in threading.enumerate():
-        if thread.name == "secret":
-            thread.join()
+    _has_answered(answering)
     assert _keys(secret.accounts()) == ["marker-key-2"]
 
 
@@ -246,10 +251,7 @@ def test_nobody_waits_longer_than_the_patience_and_never_for_two(kept: Kept) -> 
             secret.accounts()
     assert [thread.name for thread in threading.enumerate()].count("secret") == 1
 
-    release.set()
-    for thread in threading.enumerate():
-        if thread.name == "secret":
-            thread.join()
+    _has_answered(release)
     assert _keys(secret.accounts()) == ["marker-key-1"]
 
 
