@@ -8,11 +8,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from functions.eye4.handler import Settings
 from functions.eye4.pending import PendingFiles
+from gatehouse.errors import WrongSetting
 from gatehouse.telemetry import Count
 from ops.simulators import Request, eye4
 from tests.aws import Aws
-from tests.builders import FILEID, NEIGHBOUR, NOW, House, eye4_house, eye4_push, ring, seconds, uploaded
+from tests.builders import (
+    EYE4_ENVIRONMENT,
+    FILEID,
+    NEIGHBOUR,
+    NOW,
+    House,
+    eye4_house,
+    eye4_push,
+    ring,
+    seconds,
+    uploaded,
+)
 from tests.fakes import FakeStates
 from tests.unit.conftest import Output
 from tests.unit.eye4.cloud import PENDING, row, rows, waits
@@ -249,3 +262,13 @@ def test_no_message_under_a_guid_of_ours_is_refused_or_fails(eye4: House[Any], s
     attempt()
     assert states.ended == []
     assert eye4.stored
+
+
+@pytest.mark.parametrize("value", ["0", "604801", "a day", ""])
+def test_a_wait_for_an_alarm_that_cannot_be_is_named(value: str) -> None:
+    with pytest.raises(WrongSetting, match="ALARM_WAIT"):
+        Settings.read({**EYE4_ENVIRONMENT, "ALARM_WAIT": value})
+
+
+def test_a_message_waits_for_its_alarm_as_long_as_the_template_says() -> None:
+    assert Settings.read(EYE4_ENVIRONMENT).alarm_wait == 86_400
