@@ -24,8 +24,6 @@ PARTS: Final = 50_000
 """Values of a document; a list of a thousand records has half as many, a push some fifty."""
 _DEPTH: Final = 200
 """Levels of nesting; a document of a device has five."""
-_TOO_LARGE: Final = re.compile(rb"[0-9]{300}|(?:\A|[:,\[\s])-?[0-9][0-9.]*[eE]\+?[0-9]{3}")
-"""What a number beyond a double has in it; nearly nothing else has, base64 neither."""
 # Strings first, so that nothing inside of one is taken for a word; then what C, Python and JavaScript write for it.
 _NO_NUMBER: Final = re.compile(
     r'"(?:[^"\\]++|\\.)*+"|([+-]?(?:nan(?:\(\w{0,20}\))?|inf(?:inity)?|1\.#\w{1,9}))(?![\w.])',
@@ -56,12 +54,12 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
     body = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     if len(body) > parts and sum(map(body.count, (b",", b"[", b"{"))) > parts:
         raise ValueError("more parts than anything that means something")
-    if not _TOO_LARGE.search(body):
-        try:
-            value: JsonValue = pydantic_core.from_json(body, allow_inf_nan=False)
-        except ValueError:
-            pass
-        else:
+    try:
+        value: JsonValue = pydantic_core.from_json(body, allow_inf_nan=False)
+    except ValueError:
+        pass
+    else:
+        if _is_finite(value):
             return value
     if body.count(b'"') - body.count(b'\\"') > 4 * parts + 4:
         raise ValueError("more texts than parts")  # each part has a name and a value at most
@@ -73,6 +71,20 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
         return _scrubbed(found, 0)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _is_finite(value: JsonValue) -> bool:
+    """Whether no number is beyond a double: those were read as infinite, and are not what was sent."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += part.values()
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, float) and not math.isfinite(part):
+            return False
+    return True
 
 
 def _quoted(token: re.Match[str]) -> str:
