@@ -1,4 +1,4 @@
-"""What all tests may ask for."""
+"""Fixtures of all tests."""
 
 import os
 from random import Random

@@ -103,7 +103,7 @@ class Site:
         return self.flows(statusFilter="RUNNING")
 
     def count_records(self, vendor: str = "") -> int:
-        """How many items are in the book; of a vendor, if one is given: a flow of Eye4's may end at any time."""
+        """Counts the items in the book; those of a vendor, if one is given: a flow of Eye4's may end at any time."""
         pages = (
             self.stack.client("dynamodb")
             .get_paginator("scan")

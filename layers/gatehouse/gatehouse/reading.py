@@ -74,7 +74,7 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
 
 
 def _is_finite(value: JsonValue) -> bool:
-    """Whether no number is beyond a double: those were read as infinite, and are not what was sent."""
+    """Tells whether each number is a double: what is beyond was read as infinite, which is not what was sent."""
     left = [value]
     while left:
         part = left.pop()
