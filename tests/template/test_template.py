@@ -528,6 +528,16 @@ def test_people_are_asked_before_a_deployment_and_a_pipeline_is_not_and_no_chang
     assert {**asked, "confirm_changeset": False} == unasked
 
 
+def test_no_release_of_ours_puts_another_value_into_a_secret_that_is_in_use() -> None:
+    """B1: CloudFormation puts a secret's text in place again where the template's own differs from the one before.
+
+    Whoever changes this line empties the secret of everybody who updates.
+    """
+    secrets = _STACK.of_type("AWS::SecretsManager::Secret")
+    assert {secret["SecretString"] for secret in secrets.values()} == {'{"accounts": []}'}
+    assert not any("GenerateSecretString" in secret for secret in secrets.values())
+
+
 def test_no_update_of_the_stack_touches_the_rules_of_the_doors() -> None:
     """Protocol A12: a resource's value is put in place again with every change of it, a tag is one."""
     stack = Stack()
