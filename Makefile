@@ -56,7 +56,7 @@ storm: $(UV) ## two long nights, ten minutes and more; the last figures are in d
 odd-forms: $(UV) ## 50,000 pushes of all vendors in mixed odd forms, some minutes; the last figures are in docs/bench.md
 	PUSHES=50000 $(run) pytest tests/contract/test_mixed.py -s
 
-bench: $(UV) ## memory, the decision's time and a picture's processor time; the last figures are in docs/bench.md
+bench: $(UV) ## memory, a cold and a warm door, and a picture's processor time; the last figures are in docs/bench.md
 	$(run) pytest tests/bench -s
 
 build: $(UV) ## for AWS, into .aws-sam
