@@ -149,6 +149,18 @@ def test_a_function_reads_every_variable_that_only_it_has(function: Function) ->
     assert function.own_variables - read == set()
 
 
+@every_function
+def test_a_functions_environment_is_small_enough_for_lambda_whatever_the_stack_is_called(function: Function) -> None:
+    """4 KB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+
+    A stack's name has 128 characters at most, and stands in most of what AWS names.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+    """
+    longest = {name: value.replace("gatehouse", "g" * 128) for name, value in function.environment.items()}
+    assert longest != function.environment
+    assert sum(len(name) + len(value) for name, value in longest.items()) <= 4096
+
+
 def test_every_variable_that_all_functions_have_is_read_by_one_of_them() -> None:
     shared = set(sam()["Globals"]["Function"]["Environment"]["Variables"])
     read = {name.upper() for function in _FUNCTIONS for name in _settings(function).model_fields}
