@@ -238,7 +238,7 @@ class Run:
         usage = self._counted.usage
         usage["api_request"] += units.chunks(len(event.get("body") or ""), units.PAYLOAD)
         usage["transfer_out_gb"] += (len(answer["body"]) + self._assumed["header_bytes"].value) / GB
-        self._log(len(_access_line(self.deployed, event)), 1)
+        self._log(len(access_line(self.deployed, event["routeKey"])), 1)
         self._runs(function, seconds)
         return self._taken()
 
@@ -468,10 +468,10 @@ def _filtered(deployed: Deployed) -> Counter[str]:
     )
 
 
-def _access_line(deployed: Deployed, event: Document) -> str:
-    """The access log's line of a push."""
+def access_line(deployed: Deployed, route: str) -> str:
+    """The access log's line of a request."""
     (stage,) = deployed.of("AWS::ApiGatewayV2::Stage").values()
-    known = {**_CONTEXT, "routeKey": event["routeKey"]}
+    known = {**_CONTEXT, "routeKey": route}
     return re.sub(
         r"\$context\.([A-Za-z.]*[A-Za-z])",
         lambda match: known.get(match[1], "GATEWAY_ERROR"),

@@ -15,7 +15,7 @@ from gatehouse.accounts import MAX_AGE, MIN_AGE
 from gatehouse.errors import Reason
 from gatehouse.telemetry import Count
 from ops.cost import units
-from ops.cost.count import GB, Counted, Push, Run
+from ops.cost.count import GB, Counted, Push, Run, access_line
 from ops.cost.prices import Assumption, Prices, Usage
 from ops.cost.template import Deployed, Document
 
@@ -85,11 +85,11 @@ class Line:
 def idle(facts: Facts) -> list[Line]:
     """A month in which nothing comes."""
     deployed, prices = facts.deployed, facts.prices
-    secrets = len(deployed.of("AWS::SecretsManager::Secret"))
-    keys = len(deployed.of("AWS::KMS::Key"))
+    secrets = deployed.number("AWS::SecretsManager::Secret")
+    keys = deployed.number("AWS::KMS::Key")
     alarms = deployed.of("AWS::CloudWatch::Alarm")
     metrics = sum(alarm_metrics(alarm) for alarm in alarms.values())
-    dashboards = len(deployed.of("AWS::CloudWatch::Dashboard"))
+    dashboards = deployed.number("AWS::CloudWatch::Dashboard")
     queues = sum(
         ":sqs:" in source["EventSourceArn"] for source in deployed.of("AWS::Lambda::EventSourceMapping").values()
     )
@@ -477,7 +477,7 @@ def _flooded(facts: Facts) -> Iterator[str]:
                 f"{flood(facts, day, size).rate:,.0f}",
                 *(_usd(flood(facts, span, size).usd) for span in (day, month)),
             ]
-            for size in ("small", "medium", "large")
+            for size in facts.deployed.allowed("Traffic")
         ],
     )
     yield from (f"A month of it with `{default}`, the default:", "")
@@ -486,7 +486,8 @@ def _flooded(facts: Facts) -> Iterator[str]:
         (limit * day * facts.usd(averaged(_of(facts, route.split("/")[2], "inline"))), route)
         for route, limit in limits(facts.deployed).items()
     )
-    unseen = facts.usd({"log_gb": next(iter(facts.rejected.values())).usage["log_gb"] / 4}) * MILLION
+    line = len(access_line(facts.deployed, route)) + facts.assumed["line_bytes"].value
+    unseen = facts.usd({"log_gb": line / GB}) * MILLION
     yield from _prose(f"""
         What bounds it: the gateway's limit on each route, beyond which it answers 429, and AWS bills [no throttled
         request](https://repost.aws/questions/QUm1jSF1ieSQ25Ol1RzFLysA/does-aws-charge-for-throttled-requests); the

@@ -65,6 +65,16 @@ class Deployed:
         """A setting's value."""
         return self._values[name]
 
+    @staticmethod
+    def allowed(name: str) -> list[str]:
+        """The values that a setting can have."""
+        values: list[str] = _plain()["Parameters"][name]["AllowedValues"]
+        return values
+
+    def number(self, kind: str) -> int:
+        """How many resources there are of a type."""
+        return sum(resource["Type"] == kind for resource in self._resources.values())
+
     def of(self, *kinds: str) -> dict[str, Document]:
         """The properties of the resources of some types, by logical id."""
         return {
@@ -114,6 +124,10 @@ class Deployed:
                 found = self._substituted(argument)
             case "Fn::Join":
                 found = str(argument[0]).join(map(str, self.resolve(argument[1])))
+            case "Fn::Select":
+                found = self.resolve(argument[1])[int(argument[0])]
+            case "Fn::Split":
+                found = str(self.resolve(argument[1])).split(argument[0])
             case "Fn::If":
                 found = self.resolve(argument[1 if self._holds({"Condition": argument[0]}) else 2])
             case _:
