@@ -141,8 +141,8 @@ def traffic(facts: Facts) -> list[Line]:
 
 
 def bound_of_metrics(vendors: int) -> int:
-    """Own metrics if everything that can be counted is: each by vendor, and what is rejected by reason too."""
-    return vendors * (len(Count) - 1 + len(Reason))
+    """Own metrics at most: everything that can be counted by each vendor, and what is rejected by each reason too."""
+    return vendors * (len(Count) + len(Reason))
 
 
 def listener(facts: Facts) -> dict[str, list[Line]]:
@@ -318,9 +318,9 @@ def _quiet(facts: Facts) -> Iterator[str]:
     """)
     yield from _bill(traffic(facts))
     yield from _prose(f"""
-        A metric is billed for the hours in which it has a value. If all that can be counted is, with every reason for
-        a rejection, there are {most} of them, ${_usd(facts.prices.of("metric_month", most))} a month, and one more for
-        each sender whose messages are redone.
+        A metric is billed for the hours in which it has a value. If all is counted that can be, with every reason for a
+        rejection, there are {most} of them at most,
+        ${_usd(facts.prices.of("metric_month", most))} a month, and one more for each sender whose messages are redone.
     """)
 
 
