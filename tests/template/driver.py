@@ -42,7 +42,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.store import EventsTable
 from tests.template.iam import ROW, Call
-from tests.template.stack import ACCOUNT, REGION, ROOT, Document, Function, Stack, Task, sam
+from tests.template.stack import HERE, ROOT, Document, Function, Place, Stack, Task, sam
 
 type Payload = dict[str, Any]
 
@@ -99,7 +99,7 @@ class Calls:
                 found = [self._arn(params["QueueUrl"])]
             case ["ssm", _]:
                 # The parameter is made by a command, and no resource of the stack.
-                found = [f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{params['Name']}"]
+                found = [self._stack.place.arn("ssm", f"parameter{params['Name']}")]
             case ["states", "StartExecution"]:
                 found = [params["stateMachineArn"]]
             case ["states", "SendTaskSuccess"]:
@@ -130,7 +130,7 @@ def deployed(stack: Stack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # botocore ≥ 1.44 else puts the account into DynamoDB's host name, which moto does not know.
         patch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_DEFAULT_REGION", stack.place.region)
         with mock_aws():
             for name, properties in stack.of_type("AWS::DynamoDB::Table").items():
                 taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
@@ -142,7 +142,8 @@ def deployed(stack: Stack) -> Iterator[None]:
                 boto3.client("sqs").create_queue(QueueName=f"gatehouse-{name}")
             for name in stack.of_type("AWS::S3::Bucket"):
                 boto3.client("s3").create_bucket(
-                    Bucket=stack.physical(name).ref, CreateBucketConfiguration={"LocationConstraint": REGION}
+                    Bucket=stack.physical(name).ref,
+                    CreateBucketConfiguration={"LocationConstraint": stack.place.region},
                 )
             for name, properties in stack.of_type("AWS::SecretsManager::Secret").items():
                 # moto finds a secret by the last part of an ARN, if that is its name.
@@ -245,16 +246,16 @@ def own(folder: str) -> ModuleType | None:
     return importlib.import_module(f"tests.drivers.{folder}")
 
 
-def variants(function: Function) -> list[Stack]:
+def variants(function: Function, place: Place = HERE) -> list[Stack]:
     """The stack with each value of the settings that are this function's own and say what it does."""
     own = sam()["Resources"][function.name]["Properties"].get("Environment", {}).get("Variables", {})
     settings = {value["Ref"] for value in own.values() if isinstance(value, dict) and "Ref" in value}
     return [
-        Stack({name: value})
+        Stack({name: value}, place)
         for name, parameter in sam()["Parameters"].items()
         if name in settings
         for value in parameter.get("AllowedValues", [])
-    ] or [Stack()]
+    ] or [Stack(place=place)]
 
 
 def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:

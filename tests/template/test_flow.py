@@ -470,6 +470,11 @@ def test_another_flow_is_another_drawing() -> None:
     assert diagram.dot(_broken(TimeoutSeconds=1)) != diagram.dot(_DEFINITION)
 
 
+def test_a_state_is_drawn_with_what_it_calls_and_without_a_partition() -> None:
+    assert "Partition" not in diagram.dot(yaml.safe_load(_FLOW.source))
+    assert "lambda invoke" in diagram.dot(yaml.safe_load(_FLOW.source))
+
+
 def test_what_is_not_drawn_is_not_left_out_silently() -> None:
     with pytest.raises(NotImplementedError):
         diagram.dot(_broken(Type="Choice"))
