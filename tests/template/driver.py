@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +47,17 @@ from tests.template.stack import HERE, ROOT, Document, Function, Place, Stack, T
 
 type Payload = dict[str, Any]
 
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call as our code made it."""
+
+    service: str
+    """As botocore calls it."""
+    operation: str
+    parameters: Payload
+
+
 # The operations whose permission has another name than they have themselves:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
 _ACTION: Final = {
@@ -68,6 +80,10 @@ class Calls:
 
     def __init__(self, stack: Stack) -> None:
         self.made: set[Call] = set()
+        self.sent: dict[Call, Sent] = {}
+        """The first of each."""
+        self.published: list[tuple[str, Document]] = []
+        """The ARN of a topic, and an event that was published there."""
         self.failing: set[str] = set()
         """Names of operations."""
         self._stack = stack
@@ -77,7 +93,12 @@ class Calls:
         params, model = call["params"], call["model"]
         operation = f"{model.service_model.signing_name}:{model.name}"
         for resource in self._resources(operation, params):
-            self.made.add(Call(_ACTION.get(operation, operation), resource))
+            made = Call(_ACTION.get(operation, operation), resource)
+            self.made.add(made)
+            self.sent.setdefault(made, Sent(model.service_model.service_name, model.name, params))
+        if model.name in {"Publish", "PublishBatch"}:
+            messages = params.get("PublishBatchRequestEntries", [params])
+            self.published += [(params["TopicArn"], json.loads(message["Message"])) for message in messages]
         if model.name in self.failing:
             raise ClientError({"Error": {"Code": "InternalError", "Message": "as told"}}, model.name)
 
@@ -141,10 +162,8 @@ def deployed(stack: Stack) -> Iterator[None]:
             for name in stack.of_type("AWS::SQS::Queue"):
                 boto3.client("sqs").create_queue(QueueName=f"gatehouse-{name}")
             for name in stack.of_type("AWS::S3::Bucket"):
-                boto3.client("s3").create_bucket(
-                    Bucket=stack.physical(name).ref,
-                    CreateBucketConfiguration={"LocationConstraint": stack.place.region},
-                )
+                where: Any = {"LocationConstraint": stack.place.region}
+                boto3.client("s3").create_bucket(Bucket=stack.physical(name).ref, CreateBucketConfiguration=where)
             for name, properties in stack.of_type("AWS::SecretsManager::Secret").items():
                 # moto finds a secret by the last part of an ARN, if that is its name.
                 boto3.client("secretsmanager").create_secret(
@@ -201,23 +220,23 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         yield module.lambda_handler
 
 
-def run(stack: Stack, function: Function) -> set[Call]:
+def run(stack: Stack, function: Function) -> Calls:
     """Sends a function everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
     calls = Calls(stack)
     with deployed(stack):
         for drive in _drivers(function):
             drive(function, calls)
-    return calls.made
+    return calls
 
 
-def run_task(stack: Stack, task: Task) -> set[Call]:
+def run_task(stack: Stack, task: Task) -> Calls:
     """Has a task do everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
     vendors = own(task.folder)
     assert vendors, f"{task.name}: say in tests/drivers/{task.folder}.py how it is driven"
     calls = Calls(stack)
     with deployed(stack):
         vendors.TASKS[task.module.rpartition(".")[2]](task, calls)
-    return calls.made
+    return calls
 
 
 def parameters() -> dict[str, str]:
