@@ -60,11 +60,12 @@ class Sent:
 
 # The operations whose permission has another name than they have themselves:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
-_ACTION: Final = {
+ACTION: Final = {
     "sns:PublishBatch": "sns:Publish",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "dynamodb:TransactGetItems": "dynamodb:GetItem",
+    "lambda:Invoke": "lambda:InvokeFunction",
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
@@ -93,7 +94,7 @@ class Calls:
         params, model = call["params"], call["model"]
         operation = f"{model.service_model.signing_name}:{model.name}"
         for resource in self._resources(operation, params):
-            made = Call(_ACTION.get(operation, operation), resource)
+            made = Call(ACTION.get(operation, operation), resource)
             self.made.add(made)
             self.sent.setdefault(made, Sent(model.service_model.service_name, model.name, params))
         if model.name in {"Publish", "PublishBatch"}:

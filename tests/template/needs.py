@@ -8,7 +8,7 @@ from gatehouse.events import Topic
 from tests.template import asl, driver
 from tests.template.driver import Sent
 from tests.template.iam import Call
-from tests.template.stack import ACCOUNT, HERE, Document, Flow, Place, Stack, Task
+from tests.template.stack import ACCOUNT, Document, Flow, Place, Stack, Task
 
 _FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
 _IMAGE: Final = "gatehouse"
@@ -28,7 +28,7 @@ class Needs:
 
 
 @cache
-def whole(place: Place = HERE) -> Stack:
+def whole(place: Place) -> Stack:
     """The stack with everything that the template makes only where it is asked for."""
     told = {"SenselinkImage": f"{ACCOUNT}.dkr.ecr.{place.region}.{place.suffix}/{_IMAGE}:1"}
     named = {f"{topic.capitalize()}Subscribers": account for topic, account in SUBSCRIBERS.items()}
@@ -36,7 +36,7 @@ def whole(place: Place = HERE) -> Stack:
 
 
 @cache
-def of_code(place: Place = HERE) -> dict[str, Needs]:
+def of_code(place: Place) -> dict[str, Needs]:
     """What each function and each task needs of its role, by its name; each is driven with AWS working and failing."""
     stack = whole(place)
     found: dict[str, Needs] = {}

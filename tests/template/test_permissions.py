@@ -8,7 +8,7 @@ import pytest
 from tests.template import driver
 from tests.template.iam import Call, Grant, denied, grants, unused
 from tests.template.needs import of_code
-from tests.template.stack import Function, Stack, Task
+from tests.template.stack import HERE, Function, Stack, Task
 
 _STACK: Final = Stack(driver.parameters())
 _TASKS: Final = {task.name: task for task in _STACK.tasks()}
@@ -23,7 +23,7 @@ _FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownload
 @pytest.fixture(scope="module")
 def needed() -> dict[str, set[Call]]:
     """What each function needs: the calls that it makes, and those that AWS makes in its role's name."""
-    return {name: needs.calls for name, needs in of_code().items()}
+    return {name: needs.calls for name, needs in of_code(HERE).items()}
 
 
 def _own(function: Function | Task) -> set[Grant]:
