@@ -8,7 +8,7 @@ from gatehouse.events import Topic
 from tests.template import asl, driver
 from tests.template.driver import Sent
 from tests.template.iam import Call
-from tests.template.stack import ACCOUNT, Document, Flow, Place, Stack, Task
+from tests.template.stack import HERE, Document, Flow, Place, Stack, Task
 
 _FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
 _IMAGE: Final = "gatehouse"
@@ -27,12 +27,18 @@ class Needs:
     """The ARN of a topic, and an event that was published there."""
 
 
+def settings(place: Place) -> dict[str, str]:
+    """With these everything is there that the template makes only where it is asked for."""
+    # What drivers say of an image is of one region.
+    here, there = (f".{one.region}.{one.suffix}/" for one in (HERE, place))
+    asked_for = {name: value.replace(here, there) for name, value in driver.parameters().items()}
+    return asked_for | {f"{topic.capitalize()}Subscribers": account for topic, account in SUBSCRIBERS.items()}
+
+
 @cache
 def whole(place: Place) -> Stack:
-    """The stack with everything that the template makes only where it is asked for."""
-    told = {"SenselinkImage": f"{ACCOUNT}.dkr.ecr.{place.region}.{place.suffix}/{_IMAGE}:1"}
-    named = {f"{topic.capitalize()}Subscribers": account for topic, account in SUBSCRIBERS.items()}
-    return Stack({**driver.parameters(), **told, **named}, place)
+    """The stack with everything."""
+    return Stack(settings(place), place)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from gatehouse.events import UNREADABLE, Topic
+from tests.contract.vendors import vendors
 from tests.template import needs
 from tests.template.access import (
     Answer,
@@ -27,7 +28,7 @@ from tests.template.access import (
     trust_of,
 )
 from tests.template.iam import ROW, Call
-from tests.template.stack import ACCOUNT, PLACES, Document, Place, Stack
+from tests.template.stack import ACCOUNT, PLACES, ROOT, Document, Place, Stack
 
 _STRANGER: Final = "999999999999"
 """An account that is named for nothing."""
@@ -169,9 +170,9 @@ def _roles_write_their_own_vendors_rows(world: World) -> Iterator[Case]:
     book = world.arn("EventsTable")
     for role, requests in _needed(world).items():
         rows = [request for request in requests if "dynamodb:LeadingKeys" in request.context]
-        vendors = {request.context["dynamodb:LeadingKeys"][0].rpartition("-")[0] for request in rows}
+        of_vendors = {request.context["dynamodb:LeadingKeys"][0].rpartition("-")[0] for request in rows}
         # The relay, the sweep and redrive write everybody's, which driver.py calls somebody's.
-        if len(vendors) == 1 and "somebody" not in vendors:
+        if len(of_vendors) == 1 and "somebody" not in of_vendors:
             for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
                 yield _asked(world.role(role), Call(action, f"{book}{ROW}somebody-1")), _NOT
                 yield _asked(world.role(role), Call(action, book)), _NOT  # as PartiQL would ask
@@ -347,10 +348,10 @@ def _readers_do_nothing_but_read(world: World) -> Iterator[Case]:
     for account in needs.SUBSCRIBERS.values():
         reader = world.somebody(account)
         yield _asked(reader, Call("s3:ListBucket", bucket)), _NOT
-        for folder in ("sunmi", "sensepass", "senselink", "eye4"):
+        for folder in vendors(ROOT):
             for action in ("PutObject", "DeleteObject", "GetObjectAcl", "GetObjectVersion", "PutObjectTagging"):
                 yield _asked(reader, Call(f"s3:{action}", f"{bucket}/{folder}/id/face.jpg")), _NOT
-        for key in (f"{UNREADABLE}sunmi/id/1", f"{UNREADABLE}eye4/id/1"):
+        for key in (f"{UNREADABLE}{vendor}/id/1" for vendor in vendors(ROOT)):
             for action in ("GetObject", "GetObjectVersion", "GetObjectAttributes"):
                 yield _asked(reader, Call(f"s3:{action}", f"{bucket}/{key}")), _DENIED
         for queue in world.stack.of_type("AWS::SQS::Queue"):

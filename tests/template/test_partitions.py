@@ -8,12 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.template import driver
+from tests.template import needs
 from tests.template.stack import ACCOUNT, CHINA, PLACES, ROOT, TEMPLATE, Document, Place, Stack, sam
 
-_SUBSCRIBERS: Final = {
-    f"{topic}Subscribers": "111111111111" for topic in ("Recognition", "Alarm", "Measurement", "Media", "Notice")
-}
 # Each is so called in every partition, which its host names are not; "the global service principal is always correct,
 # when referenced from within a region":
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/region-info/lib/default.ts
@@ -27,12 +24,7 @@ every_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.p
 
 def _deployed(place: Place) -> Document:
     """Everything that CloudFormation is told, with all that the template makes only where it is asked for."""
-    # What the operator says is of this partition.
-    told = {
-        "OperatorTopicArn": place.arn("sns", "operators"),
-        "SenselinkImage": f"{ACCOUNT}.dkr.ecr.{place.region}.{place.suffix}/gatehouse:1",
-    }
-    stack = Stack({**driver.parameters(), **_SUBSCRIBERS, **told}, place)
+    stack = Stack({**needs.settings(place), "OperatorTopicArn": place.arn("sns", "operators")}, place)
     return {
         "resources": {
             name: stack.resolve(resource.get("Properties", {})) for name, resource in stack.resources.items()
@@ -147,4 +139,9 @@ def test_an_image_may_be_pushed_to_the_registry_of_every_partition(place: Place)
     (pattern,) = re.findall(r"^ecr := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     registry = f"{ACCOUNT}.dkr.ecr.{place.region}.{place.suffix}/gatehouse-listener"
     assert re.search(pattern.replace("$$", "$"), f"{registry}:1")
-    assert re.search(sam()["Parameters"]["SenselinkImage"]["AllowedPattern"], f"{registry}@sha256:{'0' * 64}")
+    patterns = [
+        entry.get("AllowedPattern", "") for name, entry in sam()["Parameters"].items() if name.endswith("Image")
+    ]
+    assert patterns
+    for allowed in patterns:
+        assert re.search(allowed, f"{registry}@sha256:{'0' * 64}")
