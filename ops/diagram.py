@@ -59,7 +59,7 @@ def _box(name: str, state: Document) -> str:
     """A state's name, and under it what it calls and how long it waits."""
     lines = [f"<b>{escape(name)}</b>"]
     if resource := state.get("Resource"):
-        called = resource.removeprefix("arn:aws:states:::").removeprefix("aws-sdk:").removesuffix(_CALLED_BACK)
+        called = resource.rpartition(":::")[2].removeprefix("aws-sdk:").removesuffix(_CALLED_BACK)
         service, _, action = called.partition(":")
         lines.append(escape(f"{service} {action}"))
         if resource.endswith(_CALLED_BACK):

@@ -91,7 +91,9 @@ def tasks(definition: Document) -> dict[str, Task]:
     for name, state in states(definition).items():
         if state["Type"] != "Task":
             continue
-        match = re.fullmatch(r"arn:aws:states:::(aws-sdk:)?([a-z0-9]+):([A-Za-z]+)(?:\.(\w+))?", state["Resource"])
+        match = re.fullmatch(
+            r"arn:aws[a-z-]*:states:::(aws-sdk:)?([a-z0-9]+):([A-Za-z]+)(?:\.(\w+))?", state["Resource"]
+        )
         if match is None:
             raise NotImplementedError(f"asl.py does not know this resource: {state['Resource']}")
         found[name] = Task(service=match[2], action=match[3], pattern=match[4] or "", by_sdk=match[1] is not None)

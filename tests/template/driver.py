@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -42,17 +43,29 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.store import EventsTable
 from tests.template.iam import ROW, Call
-from tests.template.stack import ACCOUNT, REGION, ROOT, Document, Function, Stack, Task, sam
+from tests.template.stack import HERE, ROOT, Document, Function, Place, Stack, Task, sam
 
 type Payload = dict[str, Any]
 
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call as our code made it."""
+
+    service: str
+    """As botocore calls it."""
+    operation: str
+    parameters: Payload
+
+
 # The operations whose permission has another name than they have themselves:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference.html
-_ACTION: Final = {
+ACTION: Final = {
     "sns:PublishBatch": "sns:Publish",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "dynamodb:TransactGetItems": "dynamodb:GetItem",
+    "lambda:Invoke": "lambda:InvokeFunction",
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
@@ -68,6 +81,10 @@ class Calls:
 
     def __init__(self, stack: Stack) -> None:
         self.made: set[Call] = set()
+        self.sent: dict[Call, Sent] = {}
+        """The first of each."""
+        self.published: list[tuple[str, Document]] = []
+        """The ARN of a topic, and an event that was published there."""
         self.failing: set[str] = set()
         """Names of operations."""
         self._stack = stack
@@ -77,7 +94,12 @@ class Calls:
         params, model = call["params"], call["model"]
         operation = f"{model.service_model.signing_name}:{model.name}"
         for resource in self._resources(operation, params):
-            self.made.add(Call(_ACTION.get(operation, operation), resource))
+            made = Call(ACTION.get(operation, operation), resource)
+            self.made.add(made)
+            self.sent.setdefault(made, Sent(model.service_model.service_name, model.name, params))
+        if model.name in {"Publish", "PublishBatch"}:
+            messages = params.get("PublishBatchRequestEntries", [params])
+            self.published += [(params["TopicArn"], json.loads(message["Message"])) for message in messages]
         if model.name in self.failing:
             raise ClientError({"Error": {"Code": "InternalError", "Message": "as told"}}, model.name)
 
@@ -99,7 +121,7 @@ class Calls:
                 found = [self._arn(params["QueueUrl"])]
             case ["ssm", _]:
                 # The parameter is made by a command, and no resource of the stack.
-                found = [f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{params['Name']}"]
+                found = [self._stack.place.arn("ssm", f"parameter{params['Name']}")]
             case ["states", "StartExecution"]:
                 found = [params["stateMachineArn"]]
             case ["states", "SendTaskSuccess"]:
@@ -130,7 +152,7 @@ def deployed(stack: Stack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # botocore ≥ 1.44 else puts the account into DynamoDB's host name, which moto does not know.
         patch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_DEFAULT_REGION", stack.place.region)
         with mock_aws():
             for name, properties in stack.of_type("AWS::DynamoDB::Table").items():
                 taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
@@ -141,9 +163,8 @@ def deployed(stack: Stack) -> Iterator[None]:
             for name in stack.of_type("AWS::SQS::Queue"):
                 boto3.client("sqs").create_queue(QueueName=f"gatehouse-{name}")
             for name in stack.of_type("AWS::S3::Bucket"):
-                boto3.client("s3").create_bucket(
-                    Bucket=stack.physical(name).ref, CreateBucketConfiguration={"LocationConstraint": REGION}
-                )
+                where: Any = {"LocationConstraint": stack.place.region}
+                boto3.client("s3").create_bucket(Bucket=stack.physical(name).ref, CreateBucketConfiguration=where)
             for name, properties in stack.of_type("AWS::SecretsManager::Secret").items():
                 # moto finds a secret by the last part of an ARN, if that is its name.
                 boto3.client("secretsmanager").create_secret(
@@ -200,23 +221,23 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         yield module.lambda_handler
 
 
-def run(stack: Stack, function: Function) -> set[Call]:
+def run(stack: Stack, function: Function) -> Calls:
     """Sends a function everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
     calls = Calls(stack)
     with deployed(stack):
         for drive in _drivers(function):
             drive(function, calls)
-    return calls.made
+    return calls
 
 
-def run_task(stack: Stack, task: Task) -> set[Call]:
+def run_task(stack: Stack, task: Task) -> Calls:
     """Has a task do everything that it is there for, AWS working and AWS failing; returns the calls it makes."""
     vendors = own(task.folder)
     assert vendors, f"{task.name}: say in tests/drivers/{task.folder}.py how it is driven"
     calls = Calls(stack)
     with deployed(stack):
         vendors.TASKS[task.module.rpartition(".")[2]](task, calls)
-    return calls.made
+    return calls
 
 
 def parameters() -> dict[str, str]:
@@ -245,16 +266,16 @@ def own(folder: str) -> ModuleType | None:
     return importlib.import_module(f"tests.drivers.{folder}")
 
 
-def variants(function: Function) -> list[Stack]:
+def variants(function: Function, place: Place = HERE) -> list[Stack]:
     """The stack with each value of the settings that are this function's own and say what it does."""
     own = sam()["Resources"][function.name]["Properties"].get("Environment", {}).get("Variables", {})
     settings = {value["Ref"] for value in own.values() if isinstance(value, dict) and "Ref" in value}
     return [
-        Stack({name: value})
+        Stack({name: value}, place)
         for name, parameter in sam()["Parameters"].items()
         if name in settings
         for value in parameter.get("AllowedValues", [])
-    ] or [Stack()]
+    ] or [Stack(place=place)]
 
 
 def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:

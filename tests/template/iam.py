@@ -1,4 +1,7 @@
-"""A small IAM: whether what a role may do covers what its function does, and nothing besides."""
+"""A small IAM: whether what a role may do covers what its function does, and nothing besides.
+
+It takes a policy apart into grants; what AWS decides of a single request is in access.py.
+"""
 
 import re
 from collections.abc import Collection, Iterable
@@ -27,10 +30,10 @@ class Grant:
 
     def covers(self, call: Call) -> bool:
         """Whether it allows a call."""
-        action = _matches(self.action.lower(), call.action.lower())
+        action = matches(self.action.lower(), call.action.lower())
         # Where nothing is said of rows, it is all of them.
         resources = (self.resource, f"{self.resource}{ROW}*")
-        return action and any(_matches(resource, call.resource) for resource in resources)
+        return action and any(matches(resource, call.resource) for resource in resources)
 
 
 def grants(policy: dict[str, Any]) -> set[Grant]:
@@ -86,6 +89,7 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
+    """Whether a text is as a pattern of IAM's, with its wildcards `*` and `?`."""
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None

@@ -15,10 +15,34 @@ from tests.template import dockerfile
 
 ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = ROOT / "template.yaml"
-REGION: Final = "eu-central-1"
 ACCOUNT: Final = "123456789012"  # the one that moto answers for
 
 type Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack is: a region, and what is called otherwise in its partition.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+
+    partition: str
+    region: str
+    suffix: str
+    """Of host names: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html"""
+
+    def arn(self, service: str, resource: str, region: str | None = None, account: str = ACCOUNT) -> str:
+        """An ARN here; the region and the account are empty in those of some services."""
+        return f"arn:{self.partition}:{service}:{self.region if region is None else region}:{account}:{resource}"
+
+
+HERE: Final = Place("aws", "eu-central-1", "amazonaws.com")
+CHINA: Final = Place("aws-cn", "cn-north-1", "amazonaws.com.cn")
+GOVCLOUD: Final = Place("aws-us-gov", "us-gov-west-1", "amazonaws.com")
+PLACES: Final = (HERE, CHINA, GOVCLOUD)
+"""One of each partition that the template is for."""
+REGION: Final = HERE.region
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,67 +141,72 @@ def sam() -> Document:
 
 
 @cache
-def translated() -> Document:
+def translated(region: str = REGION) -> Document:
     """What SAM makes of it on AWS."""
-    return plain(translate.read(TEMPLATE))
+    return plain(translate.read(TEMPLATE), region)
 
 
-def plain(template: Document) -> Document:
+def plain(template: Document, region: str = REGION) -> Document:
     """What SAM makes of a template on AWS; the template is changed."""
     artifacts = {
         name: f"s3://artifacts/{name}"
         for name, resource in template["Resources"].items()
         if resource["Type"] in translate.ARTIFACTS
     }
-    return translate.translated(template, artifacts, REGION)
-
-
-def _arn(service: str, resource: str) -> str:
-    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+    return translate.translated(template, artifacts, region)
 
 
 def _key_id(name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
+def _api_id(name: str) -> str:
+    return _key_id(name)[:8]
+
+
 # "Return values" of each type's page in the CloudFormation reference:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
-_RETURNS: Final[dict[str, Callable[[str], Physical]]] = {
-    "AWS::DynamoDB::Table": lambda name: Physical(
+_RETURNS: Final[dict[str, Callable[[Place, str], Physical]]] = {
+    "AWS::ApiGatewayV2::Api": lambda _, name: Physical(_api_id(name), {"ApiId": _api_id(name)}),
+    "AWS::DynamoDB::Table": lambda at, name: Physical(
         name,
         {
-            "Arn": _arn("dynamodb", f"table/{name}"),
-            "StreamArn": _arn("dynamodb", f"table/{name}/stream/2026-01-01T00:00:00.000"),
+            "Arn": at.arn("dynamodb", f"table/{name}"),
+            "StreamArn": at.arn("dynamodb", f"table/{name}/stream/2026-01-01T00:00:00.000"),
         },
     ),
-    "AWS::SNS::Topic": lambda name: Physical(_arn("sns", name), {"TopicArn": _arn("sns", name), "TopicName": name}),
-    "AWS::SQS::Queue": lambda name: Physical(
-        f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+    "AWS::SNS::Topic": lambda at, name: Physical(
+        at.arn("sns", name), {"TopicArn": at.arn("sns", name), "TopicName": name}
+    ),
+    "AWS::SQS::Queue": lambda at, name: Physical(
+        f"https://sqs.{at.region}.{at.suffix}/{ACCOUNT}/{name}",
         {
-            "Arn": _arn("sqs", name),
+            "Arn": at.arn("sqs", name),
             "QueueName": name,
-            "QueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
+            "QueueUrl": f"https://sqs.{at.region}.{at.suffix}/{ACCOUNT}/{name}",
         },
     ),
-    "AWS::SecretsManager::Secret": lambda name: Physical(
-        _arn("secretsmanager", f"secret:{name}-a1B2c3"), {"Id": _arn("secretsmanager", f"secret:{name}-a1B2c3")}
+    "AWS::SecretsManager::Secret": lambda at, name: Physical(
+        at.arn("secretsmanager", f"secret:{name}-a1B2c3"), {"Id": at.arn("secretsmanager", f"secret:{name}-a1B2c3")}
     ),
-    "AWS::KMS::Key": lambda name: Physical(_key_id(name), {"Arn": _arn("kms", f"key/{_key_id(name)}")}),
-    "AWS::Events::Rule": lambda name: Physical(name, {"Arn": _arn("events", f"rule/{name}")}),
-    "AWS::Logs::LogGroup": lambda name: Physical(name, {"Arn": _arn("logs", f"log-group:{name}:*")}),
-    "AWS::S3::Bucket": lambda name: Physical(name.lower(), {"Arn": f"arn:aws:s3:::{name.lower()}"}),
-    "AWS::IAM::Role": lambda name: Physical(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{name}"}),
-    "AWS::IAM::ManagedPolicy": lambda name: Physical(f"arn:aws:iam::{ACCOUNT}:policy/{name}", {}),
-    "AWS::Lambda::Version": lambda name: Physical(_arn("lambda", f"function:{name}:1"), {"Version": "1"}),
-    "AWS::Lambda::Function": lambda name: Physical(name, {"Arn": _arn("lambda", f"function:{name}")}),
-    "AWS::StepFunctions::StateMachine": lambda name: Physical(
-        _arn("states", f"stateMachine:{name}"), {"Arn": _arn("states", f"stateMachine:{name}"), "Name": name}
+    "AWS::KMS::Key": lambda at, name: Physical(_key_id(name), {"Arn": at.arn("kms", f"key/{_key_id(name)}")}),
+    "AWS::Events::Rule": lambda at, name: Physical(name, {"Arn": at.arn("events", f"rule/{name}")}),
+    "AWS::Logs::LogGroup": lambda at, name: Physical(name, {"Arn": at.arn("logs", f"log-group:{name}:*")}),
+    "AWS::S3::Bucket": lambda at, name: Physical(
+        name.lower(), {"Arn": at.arn("s3", name.lower(), region="", account="")}
     ),
-    "AWS::ECS::Cluster": lambda name: Physical(name, {"Arn": _arn("ecs", f"cluster/{name}")}),
-    "AWS::ECS::TaskDefinition": lambda name: Physical(
-        _arn("ecs", f"task-definition/{name}:1"), {"TaskDefinitionArn": _arn("ecs", f"task-definition/{name}:1")}
+    "AWS::IAM::Role": lambda at, name: Physical(name, {"Arn": at.arn("iam", f"role/{name}", region="")}),
+    "AWS::IAM::ManagedPolicy": lambda at, name: Physical(at.arn("iam", f"policy/{name}", region=""), {}),
+    "AWS::Lambda::Version": lambda at, name: Physical(at.arn("lambda", f"function:{name}:1"), {"Version": "1"}),
+    "AWS::Lambda::Function": lambda at, name: Physical(name, {"Arn": at.arn("lambda", f"function:{name}")}),
+    "AWS::StepFunctions::StateMachine": lambda at, name: Physical(
+        at.arn("states", f"stateMachine:{name}"), {"Arn": at.arn("states", f"stateMachine:{name}"), "Name": name}
     ),
-    "AWS::ECS::Service": lambda name: Physical(_arn("ecs", f"service/{name}"), {"Name": name}),
+    "AWS::ECS::Cluster": lambda at, name: Physical(name, {"Arn": at.arn("ecs", f"cluster/{name}")}),
+    "AWS::ECS::TaskDefinition": lambda at, name: Physical(
+        at.arn("ecs", f"task-definition/{name}:1"), {"TaskDefinitionArn": at.arn("ecs", f"task-definition/{name}:1")}
+    ),
+    "AWS::ECS::Service": lambda at, name: Physical(at.arn("ecs", f"service/{name}"), {"Name": name}),
 }
 _NO_VALUE: Final = object()
 
@@ -185,8 +214,10 @@ _NO_VALUE: Final = object()
 class Stack:
     """The stack that the template makes with given parameters, the defaults where none are given."""
 
-    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
-        template = translated()
+    def __init__(self, parameters: Mapping[str, str] | None = None, place: Place = HERE) -> None:
+        template = translated(place.region)
+        self.place = place
+        self._outputs: Mapping[str, Document] = template["Outputs"]
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._rules: Mapping[str, Document] = template.get("Rules", {})
         defaults = {name: str(entry["Default"]) for name, entry in template["Parameters"].items()}
@@ -198,10 +229,10 @@ class Stack:
         self._pseudo: dict[str, Any] = {
             "AWS::AccountId": ACCOUNT,
             "AWS::NoValue": _NO_VALUE,
-            "AWS::Partition": "aws",
-            "AWS::Region": REGION,
+            "AWS::Partition": place.partition,
+            "AWS::Region": place.region,
             "AWS::StackName": "gatehouse",
-            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::URLSuffix": place.suffix,
         }
         self.resources: Mapping[str, Document] = {
             name: resource
@@ -225,10 +256,10 @@ class Stack:
         name = f"gatehouse-{logical_id}"
         if resource["Type"] == "AWS::Lambda::Alias":
             function, alias = (self.resolve(resource["Properties"][key]) for key in ("FunctionName", "Name"))
-            arn = _arn("lambda", f"function:{function}:{alias}")
+            arn = self.place.arn("lambda", f"function:{function}:{alias}")
             return Physical(arn, {"AliasArn": arn})
         returns = _RETURNS.get(resource["Type"])
-        return returns(name) if returns else Physical(name, {})
+        return returns(self.place, name) if returns else Physical(name, {})
 
     def of_type(self, kind: str) -> dict[str, Document]:
         """Resolved properties of the resources of a type, by logical id."""
@@ -236,6 +267,14 @@ class Stack:
             name: self.resolve(resource.get("Properties", {}))
             for name, resource in self.resources.items()
             if resource["Type"] == kind
+        }
+
+    def outputs(self) -> dict[str, str]:
+        """What the stack says of itself, by name."""
+        return {
+            name: str(self.resolve(output["Value"]))
+            for name, output in self._outputs.items()
+            if "Condition" not in output or self.holds({"Condition": output["Condition"]})
         }
 
     def functions(self) -> list[Function]:

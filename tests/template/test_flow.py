@@ -21,6 +21,7 @@ from gatehouse.events import Alarm, AlarmKind, Receipt, Record, Severity
 from ops import diagram
 from tests.template import asl, driver
 from tests.template.iam import Call, Grant, denied, grants, unused
+from tests.template.needs import of_flow
 from tests.template.stack import ROOT, Document, Function, Stack, sam
 
 _STACK: Final = Stack()
@@ -341,17 +342,7 @@ def test_a_batch_ends_before_the_timeout_of_the_function_that_starts_flows() -> 
 
 
 def _calls() -> set[Call]:
-    """What the states call, in IAM's words."""
-    found = set()
-    for name, task in asl.tasks(_DEFINITION).items():
-        parameters = asl.states(_DEFINITION)[name]["Parameters"]
-        # What is invoked is an alias, by its ARN.
-        called = (
-            parameters.get("FunctionName")
-            or _STACK.physical(_STACK.logical_id(parameters["TableName"])).attributes["Arn"]
-        )
-        found.add(Call(task.permission, called))
-    return found
+    return of_flow(_STACK, _FLOW)
 
 
 def _allowed() -> set[Grant]:
@@ -468,6 +459,11 @@ def test_the_drawing_is_of_the_flow_as_it_is() -> None:
 
 def test_another_flow_is_another_drawing() -> None:
     assert diagram.dot(_broken(TimeoutSeconds=1)) != diagram.dot(_DEFINITION)
+
+
+def test_a_state_is_drawn_with_what_it_calls_and_without_a_partition() -> None:
+    assert "Partition" not in diagram.dot(yaml.safe_load(_FLOW.source))
+    assert "lambda invoke" in diagram.dot(yaml.safe_load(_FLOW.source))
 
 
 def test_what_is_not_drawn_is_not_left_out_silently() -> None:

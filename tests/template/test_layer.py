@@ -22,7 +22,7 @@ from botocore import xform_name
 from Crypto.Cipher import AES
 
 from ops import tools
-from tests.template.stack import REGION, ROOT, Function, Stack
+from tests.template.stack import HERE, PLACES, REGION, ROOT, Function, Place, Stack
 
 _LAYER: Final = ROOT / "layers" / "gatehouse"
 _FUNCTIONS: Final = Stack().functions()
@@ -292,18 +292,13 @@ def test_whatever_a_function_imports_later_is_in_the_layer_too(function: Functio
     _python(code, local, artifact)
 
 
-@every_function
-def test_a_function_starts_as_on_lambda_with_what_is_left_of_botocore(
-    function: Function, local: Path, tmp_path: Path
-) -> None:
-    """It makes its clients, those too that it makes only when it needs them. One that somebody waits for at a door
-    begins to read its secret, and says here that nobody answers.
-    """
+def _endpoints(function: Function, at: Place, *path: Path) -> dict[str, str]:
+    """Where a function that starts at a place finds each service that our code calls."""
     environment = {
         **function.environment,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": at.region,
+        "AWS_DEFAULT_REGION": at.region,
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
     }
@@ -314,8 +309,27 @@ from gatehouse import aws
 assert callable(handler.lambda_handler)
 print(json.dumps({{name: aws.client(name).meta.endpoint_url for name in {services}}}))
 """
-    printed = _python(code, local, _artifact(function, tmp_path), **environment).splitlines()
-    (endpoints,) = [found for line in printed if "level" not in (found := json.loads(line))]
+    printed = _python(code, *path, **environment).splitlines()
+    found: dict[str, str]
+    (found,) = [found for line in printed if "level" not in (found := json.loads(line))]
+    assert set(found) == set(services)
+    return found
+
+
+@every_function
+def test_a_function_starts_as_on_lambda_with_what_is_left_of_botocore(
+    function: Function, local: Path, tmp_path: Path
+) -> None:
+    """It makes its clients, those too that it makes only when it needs them. One that somebody waits for at a door
+    begins to read its secret, and says here that nobody answers.
+    """
+    endpoints = _endpoints(function, HERE, local, _artifact(function, tmp_path))
     # What it would say if its endpoints had been cut away: https://{service}.None.amazonaws.com, or an error.
     assert all(f".{REGION}." in endpoint for endpoint in endpoints.values()), endpoints
-    assert set(endpoints) == set(services)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.partition)
+def test_what_is_left_of_botocore_knows_the_hosts_of_every_partition(place: Place, local: Path, tmp_path: Path) -> None:
+    function, *_ = _FUNCTIONS
+    endpoints = _endpoints(function, place, local, _artifact(function, tmp_path))
+    assert all(endpoint.endswith(f".{place.region}.{place.suffix}") for endpoint in endpoints.values()), endpoints

@@ -1,20 +1,89 @@
-"""The template passes cfn-lint without a word, in regions of every kind. `make` runs `sam validate --lint` besides."""
+"""The template passes cfn-lint without a word, in regions of every kind, before and after SAM has translated it.
 
+cfn-lint holds each resource against the schema that its provider has in that region. `make` runs `sam validate --lint`
+besides.
+"""
+
+import json
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
+from typing import Final
 
-from tests.template.stack import ROOT
+import pytest
 
-_REGIONS = ("us-east-1", "ap-northeast-1", "ap-southeast-3", "cn-north-1", "cn-northwest-1", "us-gov-west-1")
+from tests.template.stack import ROOT, Document, translated
+
+_REGIONS: Final = ("us-east-1", "ap-northeast-1", "ap-southeast-3", "cn-north-1", "cn-northwest-1", "us-gov-west-1")
+_NOT_IN_CHINA: Final = "AWS::APS::ResourcePolicy"
 
 
-def test_cfn_lint_has_nothing_to_say_and_no_advice() -> None:
+def _said(template: Path | str, *regions: str) -> str:
+    """What cfn-lint says of a template in regions, after which options of its may stand."""
     found = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), "-c", "I", "--regions", *_REGIONS, "--", "template.yaml"],
+        [Path(sys.executable).with_name("cfn-lint"), "-c", "I", "--regions", *regions, "--", template],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (found.returncode, found.stdout + found.stderr) == (0, "")
+    said = found.stdout + found.stderr
+    assert bool(found.returncode) is bool(said), said
+    return said
+
+
+def test_cfn_lint_has_nothing_to_say_and_no_advice() -> None:
+    assert _said("template.yaml", *_REGIONS) == ""
+
+
+def _written(template: Document, folder: Path) -> Path:
+    path = folder / "template.json"
+    path.write_text(json.dumps(template))
+    return path
+
+
+# SAM looks at the region for nothing but its partition.
+_BY_PARTITION: Final = {
+    "aws": ("us-east-1", "ap-northeast-1", "ap-southeast-3"),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+    "aws-us-gov": ("us-gov-west-1",),
+}
+
+
+@pytest.mark.parametrize("regions", _BY_PARTITION.values(), ids=_BY_PARTITION)
+def test_what_sam_makes_of_the_template_is_as_its_providers_want_it(regions: tuple[str, ...], tmp_path: Path) -> None:
+    assert _said(_written(translated(regions[0]), tmp_path), *regions) == ""
+
+
+def test_every_region_is_in_one_of_the_partitions_and_looked_at() -> None:
+    assert sorted(region for regions in _BY_PARTITION.values() for region in regions) == sorted(_REGIONS)
+
+
+_WRONG: Final = (
+    ("AWS::SQS::Queue", {"MaximumMessageSize": 2_000_000}, "E3034"),
+    ("AWS::DynamoDB::Table", {"BillingMode": "PAY_PER_PUSH"}, "E3030"),
+    ("AWS::Lambda::EventSourceMapping", {"BatchSise": 10}, "E3002"),
+    ("AWS::ECS::Service", {"LaunchType": "FARGAET"}, "E3030"),
+    ("AWS::Lambda::Function", {"Role": None}, "E3003"),
+    ("AWS::SecretsManager::Secret", {"SecretString": ["text"]}, "E3012"),
+)
+
+
+def test_a_property_that_a_provider_does_not_take_is_noticed(tmp_path: Path) -> None:
+    template = deepcopy(translated())
+    wanted = set()
+    for kind, change, rule in _WRONG:
+        name, resource = next((n, one) for n, one in template["Resources"].items() if one["Type"] == kind)
+        merged = {**resource["Properties"], **change}
+        resource["Properties"] = {key: value for key, value in merged.items() if value is not None}
+        wanted.add(f"{rule}: {name}")
+    said = json.loads(_said(_written(template, tmp_path), _REGIONS[0], "--format", "json"))
+    found = {f"{one['Rule']['Id']}: {one['Location']['Path'][1]}" for one in said if one["Level"] == "Error"}
+    assert wanted <= found
+
+
+def test_a_type_that_a_region_does_not_have_is_noticed(tmp_path: Path) -> None:
+    template = deepcopy(translated())
+    template["Resources"]["Elsewhere"] = {"Type": _NOT_IN_CHINA, "Properties": {}}
+    assert "E3006" in _said(_written(template, tmp_path), "cn-north-1")

@@ -7,7 +7,8 @@ import pytest
 
 from tests.template import driver
 from tests.template.iam import Call, Grant, denied, grants, unused
-from tests.template.stack import Function, Stack, Task
+from tests.template.needs import of_code
+from tests.template.stack import HERE, Function, Stack, Task
 
 _STACK: Final = Stack(driver.parameters())
 _TASKS: Final = {task.name: task for task in _STACK.tasks()}
@@ -22,19 +23,7 @@ _FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownload
 @pytest.fixture(scope="module")
 def needed() -> dict[str, set[Call]]:
     """What each function needs: the calls that it makes, and those that AWS makes in its role's name."""
-    found = {}
-    for name, function in _FUNCTIONS.items():
-        if isinstance(function, Task):
-            made = driver.run_task(_STACK, function)
-            # Its role does not write its logs: ECS does that, by the role with which it starts the task.
-            found[name] = made | driver.encrypted(_STACK, made)
-            continue
-        found[name] = set[Call]()
-        for stack in driver.variants(function):
-            (variant,) = (other for other in stack.functions() if other.name == name)
-            made = driver.run(stack, variant)
-            found[name] |= made | driver.implied(stack, variant, made)
-    return found
+    return {name: needs.calls for name, needs in of_code(HERE).items()}
 
 
 def _own(function: Function | Task) -> set[Grant]:
