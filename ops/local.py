@@ -29,6 +29,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 _API_ID = "9a7e4005"
 _API_PATH = f"/_aws/execute-api/{_API_ID}"
 _PORT = 4566
+_AT_ONCE = "12"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +270,15 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         else:
             continue
         artifacts[name] = f"s3://artifacts/{name}"
+    # Flows start as many as there are alarms, and here each is a process with a start.
+    bounds = {reservation(template["Resources"][name]): _AT_ONCE for name in _behind_flows(template)}
     as_on_aws = translate.translated(template, artifacts, REGION)
     plain = translate.without_sums(translate.with_routes(as_on_aws, _API_ID))
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,
         "DoorDecision": "rules",
-        # Flows start as many as there are alarms, and here each is a process with a start.
-        "Eye4ResolverConcurrency": "12",
+        **bounds,
         **parameters,
     }
     cloudformation.create_stack(
@@ -317,6 +319,21 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     )
 
 
+def _behind_flows(template: translate.Template) -> list[str]:
+    """The logical ids of the functions that nothing but a flow calls."""
+    return [
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function" and not resource["Properties"].get("Events")
+    ]
+
+
+def reservation(resource: translate.Template) -> str:
+    """The setting that says how much concurrency is reserved for a function; empty if none does."""
+    reserved = resource.get("Properties", {}).get("ReservedConcurrentExecutions")
+    return str(reserved["Fn::If"][1]["Ref"]) if reserved else ""
+
+
 def reservations(template: translate.Template, settings: Mapping[str, str]) -> dict[str, int]:
     """The concurrency that settings reserve, by the function's logical id, where it is any.
 
@@ -326,9 +343,8 @@ def reservations(template: translate.Template, settings: Mapping[str, str]) -> d
     """
     found = {}
     for name, resource in template["Resources"].items():
-        if reserved := resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
-            _condition, setting, _none = reserved["Fn::If"]
-            found[name] = int(settings.get(setting["Ref"], template["Parameters"][setting["Ref"]]["Default"]))
+        if setting := reservation(resource):
+            found[name] = int(settings.get(setting, template["Parameters"][setting]["Default"]))
     return {name: count for name, count in found.items() if count}
 
 

@@ -207,7 +207,9 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         calls: notes what it calls.
         settings: in place of those in its environment.
     """
-    with noted(calls, {**function.environment, **settings}) as patch:
+    # The samples are of a day that goes by; in some months they would be too old to be recorded.
+    lasting = {"RETENTION_DAYS": str(sam()["Parameters"]["RetentionDays"]["MaxValue"])}
+    with noted(calls, {**function.environment, **lasting, **settings}) as patch:
         patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
         # The secret is read anew with every push that is turned away.
         patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)

@@ -30,6 +30,14 @@ def _as_written(function: Function) -> Document:
     return found
 
 
+_RESERVING: Final = {
+    setting: function.name
+    for function in _FUNCTIONS
+    if (setting := local.reservation(sam()["Resources"][function.name]))
+}
+"""The function of each setting that reserves something."""
+
+
 # ─── Functions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -63,44 +71,40 @@ def test_what_runs_for_long_runs_a_number_of_times_at_once_that_somebody_set(fun
         assert _setting(_as_written(function)["ReservedConcurrentExecutions"]["Fn::If"][1])
 
 
-@pytest.mark.parametrize(
-    ("setting", "function"),
-    [("Eye4ResolverConcurrency", "Eye4ResolveFunction"), ("DoorReservedConcurrency", "SensepassFunction")],
-)
-def test_a_reservation_is_made_where_it_is_set_and_a_new_account_is_asked_for_none(setting: str, function: str) -> None:
+def _held(kind: str, name: str, **settings: str) -> dict[str, Any]:
+    """A property of the resources of a type that have it."""
+    found = Stack({**driver.parameters(), **settings}).of_type(kind)
+    return {logical_id: properties[name] for logical_id, properties in found.items() if name in properties}
+
+
+def test_a_new_account_is_asked_for_no_reservation() -> None:
     """A reservation that leaves too little to others is refused, and the whole stack with it.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
+    assert len(_RESERVING) == 2
+    assert _held("AWS::Lambda::Function", "ReservedConcurrentExecutions") == {}
+    assert _held("AWS::Lambda::Alias", "ProvisionedConcurrencyConfig") == {}
 
-    def reserved(**settings: str) -> dict[str, str]:
-        functions = Stack({**driver.parameters(), **settings}).of_type("AWS::Lambda::Function")
-        held = "ReservedConcurrentExecutions"
-        return {name: properties[held] for name, properties in functions.items() if held in properties}
 
-    assert reserved() == {}
-    assert reserved(**{setting: "7"}) == {function: "7"}
+@pytest.mark.parametrize(("setting", "function"), _RESERVING.items(), ids=list(_RESERVING))
+def test_a_reservation_is_made_where_it_is_set(setting: str, function: str) -> None:
+    assert _held("AWS::Lambda::Function", "ReservedConcurrentExecutions", **{setting: "7"}) == {function: "7"}
 
 
 def test_a_door_is_kept_warm_where_that_is_set_by_the_alias_that_is_called() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html."""
-
-    def warmed(**settings: str) -> dict[str, Document]:
-        aliases = Stack({**driver.parameters(), **settings}).of_type("AWS::Lambda::Alias")
-        kept = "ProvisionedConcurrencyConfig"
-        return {name: properties[kept] for name, properties in aliases.items() if kept in properties}
-
-    assert warmed() == {}
-    assert warmed(DoorProvisionedConcurrency="2") == {
-        "SensepassFunctionAliaslive": {"ProvisionedConcurrentExecutions": "2"}
-    }
+    door = _RESERVING["DoorReservedConcurrency"]
+    warmed = _held("AWS::Lambda::Alias", "ProvisionedConcurrencyConfig", DoorProvisionedConcurrency="2")
+    assert warmed == {f"{door}Aliaslive": {"ProvisionedConcurrentExecutions": "2"}}
 
 
 def test_the_stack_on_this_machine_has_the_reservations_that_the_template_has_and_no_others() -> None:
     """B3: a bound that only the emulator has hides that there is none on AWS."""
     assert local.reservations(translated(), {}) == {}
-    set_here = {"Eye4ResolverConcurrency": "12", "DoorReservedConcurrency": "3"}
-    assert local.reservations(translated(), set_here) == {"Eye4ResolveFunction": 12, "SensepassFunction": 3}
+    counts = {setting: str(place) for place, setting in enumerate(_RESERVING, start=3)}
+    expected = {function: int(counts[setting]) for setting, function in _RESERVING.items()}
+    assert local.reservations(translated(), counts) == expected
 
 
 # ─── Routes ───────────────────────────────────────────────────────────────────────────────────────────────────────
