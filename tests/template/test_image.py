@@ -333,11 +333,11 @@ def test_the_health_check_costs_little_more_than_a_python_that_does_nothing(buil
 
 
 _BUSY: Final = """
-import threading
-from functions.senselink.health import Report, serve
-from functions.senselink import listener
-report = Report("north")
-with serve(int(__import__("os").environ["HEALTH_PORT"]), [report], 3600):
+import importlib, os, sys, threading
+importlib.import_module(sys.argv[1])
+health = importlib.import_module(sys.argv[1].rpartition(".")[0] + ".health")
+report = health.Report("busy")
+with health.serve(int(os.environ["HEALTH_PORT"]), [report], 3600):
     print("busy", flush=True)
     def work():
         while True:
@@ -374,7 +374,7 @@ def test_the_health_check_answers_in_time_while_sixteen_threads_take_all_there_i
 
     group: list[int] = []
     started: list[subprocess.Popen[str]] = []
-    listener = start(["python", "-c", _BUSY])
+    listener = start(["python", "-c", _BUSY, built.file.entrypoint[-1]])
     try:
         assert listener.stdout is not None
         assert listener.stdout.readline() == "busy\n"
