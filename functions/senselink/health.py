@@ -1,15 +1,9 @@
-"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live.
+"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live."""
 
-`python -m functions.senselink.health` asks a running listener, for the container's health check.
-"""
-
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
@@ -137,19 +131,3 @@ def tell_of_missed(missed: Mapping[str, int]) -> None:
         gauges({"MissedBySubscription": Gauge("Count", records)}, vendor="senselink", server=server)
     gauges({"MissedBySubscription": Gauge("Count", sum(missed.values()))}, vendor="senselink")
     flush()
-
-
-def main() -> int:
-    """Whether the listener of this host is well, as an exit status."""
-    asked = HTTPConnection("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080")), timeout=3)
-    try:
-        asked.request("GET", "/")
-        return int(asked.getresponse().status != 200)
-    except (OSError, HTTPException):
-        return 1
-    finally:
-        asked.close()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
