@@ -27,10 +27,33 @@ _QUOTED_NUMBER: Final = re.compile(rf'("(?:{_NUMBERS})": )"(\$\{{[^"{{}}]+\}})"'
 
 def read(path: Path) -> Template:
     """A SAM template as it stands in its file."""
+    return parsed(path.read_text())
+
+
+def parsed(text: str) -> Template:
+    """A SAM template, or one of CloudFormation alone, from YAML or JSON."""
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - half a second that most commands do not need
 
-    template: Template = yaml_parse(path.read_text())
+    template: Template = yaml_parse(text)
     return template
+
+
+def with_values(template: Template, values: Mapping[str, str]) -> Template:
+    """The same template as AWS::LanguageExtensions leaves it to SAM: with the parameters' values in their places.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
+    """
+    lists = {name for name, parameter in template["Parameters"].items() if parameter["Type"] == "CommaDelimitedList"}
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, dict):
+            if set(node) == {"Ref"} and node["Ref"] in values:
+                value = values[node["Ref"]]
+                return value.split(",") if node["Ref"] in lists else value
+            return {name: resolved(value) for name, value in node.items()}
+        return [resolved(value) for value in node] if isinstance(node, list) else node
+
+    return {**template, **{part: resolved(template[part]) for part in ("Globals", "Resources") if part in template}}
 
 
 def translated(template: Template, artifacts: Mapping[str, str], region: str) -> Template:
@@ -54,13 +77,18 @@ def translated(template: Template, artifacts: Mapping[str, str], region: str) ->
 
 
 def definition(path: Path) -> str:
+    """A state machine's definition in JSON, from the YAML in a file."""
+    return as_json(path.read_text())
+
+
+def as_json(definition: str) -> str:
     """A state machine's definition in JSON, from YAML: AWS takes both, the emulator the one.
 
     Both put the values of the `${Name}` substitutions into the text before they read it. YAML takes what is
     then there for a number or a string by what it looks like, JSON by its quotes: the substitutions stand without
     quotes in those fields of the language that are numbers, and nowhere else.
     """
-    return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(path.read_text())))
+    return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(definition)))
 
 
 def without_sums(template: Template) -> Template:
