@@ -31,7 +31,6 @@ API_ID = "9a7e4005"
 API_PATH = f"/_aws/execute-api/{API_ID}"
 """Where the API is that is deployed into the emulator, below its address."""
 _PORT = 4566
-_AT_ONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,14 +293,14 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         else:
             continue
         artifacts[name] = f"s3://artifacts/{name}"
-    behind_flows = _behind_flows(template)  # as it is now: the translation changes it
     as_on_aws = translate.translated(template, artifacts, REGION)
     plain = translate.without_sums(translate.with_routes(as_on_aws, API_ID))
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,
         "DoorDecision": "rules",
-        "DecisionDeadline": "4",  # seconds: the emulator's cold start alone takes one
+        # Flows start as many as there are alarms, and here each is a process with a start.
+        "Eye4ResolverConcurrency": "12",
         **parameters,
     }
     cloudformation.create_stack(
@@ -316,7 +315,8 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     described = cloudformation.describe_stacks(StackName=_STACK_NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
-    _bound(stack, [found["PhysicalResourceId"] for found in resources if found["LogicalResourceId"] in behind_flows])
+    physical = {found["LogicalResourceId"]: found["PhysicalResourceId"] for found in resources}
+    _reserve(stack, {physical[name]: count for name, count in reservations(plain, settings).items()})
     # Before the first call of the function that reads them.
     doors.put(stack.client("ssm"), outputs["DoorRulesParameter"], doors.read(_RULES))
     vendors: dict[str, Credentials] = {}
@@ -341,20 +341,26 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     )
 
 
-def _behind_flows(template: translate.Template) -> set[str]:
-    """The logical ids of the functions that nothing but a flow calls."""
-    return {
-        name
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function" and not resource["Properties"].get("Events")
-    }
+def reservations(template: translate.Template, settings: Mapping[str, str]) -> dict[str, int]:
+    """The concurrency that settings reserve, by the function's logical id, where it is any.
+
+    Args:
+        template: translated by SAM.
+        settings: other values of the template's parameters than their defaults.
+    """
+    found = {}
+    for name, resource in template["Resources"].items():
+        if reserved := resource.get("Properties", {}).get("ReservedConcurrentExecutions"):
+            _condition, setting, _none = reserved["Fn::If"]
+            found[name] = int(settings.get(setting["Ref"], template["Parameters"][setting["Ref"]]["Default"]))
+    return {name: count for name, count in found.items() if count}
 
 
-def _bound(stack: Stack, functions: Iterable[str]) -> None:
-    """Bounds what runs at once: flows start as many as there are alarms, and here each is a process with a start."""
+def _reserve(stack: Stack, reservations: Mapping[str, int]) -> None:
+    """Reserves by hand what the template reserves, which the emulator does not read there."""
     awslambda = stack.client("lambda")
-    for function in functions:
-        awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=_AT_ONCE)
+    for function, count in reservations.items():
+        awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=count)
         # The emulator bounds the function itself and none of its versions.
         awslambda.update_alias(FunctionName=function, Name="live", FunctionVersion="$LATEST")
 

@@ -1,15 +1,19 @@
 """A terminal asks the deployed template whether to open; what it shows is kept, whatever is down."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops import translate
 from ops.simulators import Request, sensepass
 from ops.simulators.sensepass import BLOCKLISTED, STAFF, STRANGER, VISITOR, Firmware, Person, Terminal
 from tests.e2e.conftest import Site
 from tests.e2e.faults import silence, told
 
+DEADLINE = translate.read(Path("template.yaml"))["Parameters"]["DecisionDeadline"]["Default"]
+"""Seconds."""
 _FIRMWARE: tuple[Firmware, ...] = ("1.0", "1.1", "1.2.1", "1.3")
 
 
@@ -62,6 +66,26 @@ def test_a_door_opens_for_whom_the_rules_say(site: Site, firmware: Firmware, per
     assert event["data"]["decision"]["allowed"] is opens
     assert event["data"]["decision"]["by"] == "rules"
     assert _is_stored(site, event, image)
+
+
+def test_a_cold_function_is_not_late_at_the_deadline_that_everybody_has(site: Site) -> None:
+    """B2: nobody had ever run the default, and a door's first question after a deployment meets a new process."""
+    image = sensepass.picture()
+    with told(site.stack, "sensepass", STARTED="anew"):
+        answer = site.send(_asks(_terminal(site, "1.3"), STAFF, image))
+
+    assert answer.json()["data"]["pass"] is True
+    (event,) = site.until(lambda: _of(site, image))
+    decision = event["data"]["decision"]
+    # By rules that were read from the parameter meanwhile, and not in doubt since there was no time.
+    assert decision["by"] == "rules"
+    assert decision["milliseconds"] < 1000 * DEADLINE
+
+
+def test_the_stack_here_has_the_deadline_that_everybody_has(site: Site) -> None:
+    name = site.stack.functions["sensepass"]
+    told_it = site.stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    assert float(told_it["DECISION_DEADLINE"]) == DEADLINE
 
 
 @pytest.mark.parametrize("firmware", _FIRMWARE[1:])

@@ -33,6 +33,8 @@ _ERRORS: Final = frozenset(
         "States.ResultPathMatchFailure",
         "States.TaskFailed",
         "States.Timeout",
+        # Of Lambda itself: https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
+        "Lambda.TooManyRequestsException",
     }
 )
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html

@@ -269,6 +269,17 @@ def test_the_retries_outlast_the_functions_patience(setting: str) -> None:
     assert asl.expected_seconds(_retriers("MinValue")[0]) > _set_by(setting)["MaxValue"]
 
 
+@pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
+def test_a_recording_that_waits_for_its_turn_waits_longer_than_a_fault_of_ours_may_last(bound: str) -> None:
+    """B3: what bounds the resolver must cost no recording.
+
+    The error's name: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+    """
+    (turn,) = [one for one in _retriers(bound) if one["ErrorEquals"] == ["Lambda.TooManyRequestsException"]]
+    assert turn["JitterStrategy"] == "FULL", "all that wait are not to come back at once"
+    assert asl.expected_seconds(turn) > 2 * asl.expected_seconds(_retriers(bound)[-1])
+
+
 def test_a_fault_of_ours_is_told_within_the_night() -> None:
     """What is no error of the function's own fails the execution, and so rings the alarm."""
     assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[-1]) < 5 * 3_600

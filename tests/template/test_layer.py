@@ -2,7 +2,9 @@
 
 import ast
 import gzip
+import hashlib
 import json
+import marshal
 import os
 import platform
 import re
@@ -37,7 +39,7 @@ def _output(command: list[str], *, cwd: Path = ROOT, environment: dict[str, str]
     return ended.stdout
 
 
-def _build(artifacts: Path, platform_name: str | None = None) -> Path:
+def _build(artifacts: Path, platform_name: str | None = None, **environment: str) -> Path:
     """The layer, built by its own Makefile as `sam build` calls it; returns its folder on the path."""
     settings = {"ARTIFACTS_DIR": str(artifacts), "PYTHON": sys.executable, "UV": tools.uv()}
     if platform_name:
@@ -46,7 +48,8 @@ def _build(artifacts: Path, platform_name: str | None = None) -> Path:
     source = artifacts / "source"
     shutil.copytree(_LAYER, source)
     make = shutil.which("make") or "make"
-    _output([make, "build-GatehouseLayer", *(f"{name}={value}" for name, value in settings.items())], cwd=source)
+    command = [make, "build-GatehouseLayer", *(f"{name}={value}" for name, value in settings.items())]
+    _output(command, cwd=source, environment={**os.environ, **environment})
     return artifacts / "python"
 
 
@@ -86,6 +89,28 @@ def test_every_shared_object_is_for_lambdas_processor(shipped: Path) -> None:
 
 def test_the_layer_stays_below_25_megabytes(shipped: Path) -> None:
     assert sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) <= 25 * _MEGABYTE
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """A digest of each file, by its path: what SAM goes by when it names an artifact."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_layer_is_the_same_wherever_and_whenever_it_is_built(shipped: Path, tmp_path: Path) -> None:
+    """D5: another layer is a new version of each function, and a door that starts cold.
+
+    Byte-code has the path in it that it was made at, and the constants of a set in an order that a process draws.
+    """
+    elsewhere = tmp_path / "of" / "somebody" / "else"
+    elsewhere.mkdir(parents=True)
+    assert _contents(_build(elsewhere, PYTHONHASHSEED="4711")) == _contents(shipped)
+
+
+def test_byte_code_says_where_lambda_has_its_source(shipped: Path) -> None:
+    for path in (shipped / "gatehouse" / "__pycache__").glob("*.pyc"):
+        code = marshal.loads(path.read_bytes()[16:])  # noqa: S302 - made by this test
+        assert code.co_filename == f"/opt/python/gatehouse/{path.name.split('.')[0]}.py"
 
 
 def test_all_byte_code_is_shipped_and_taken_without_a_look_at_the_source(shipped: Path) -> None:

@@ -345,21 +345,6 @@ def test_how_often_is_an_expression_of_the_schedulers(expression: str, *, taken:
         assert bool(re.fullmatch(_PARAMETERS[_own(task).SCHEDULE]["AllowedPattern"], expression)) is taken
 
 
-def test_a_route_with_a_throttle_of_its_own_is_one_that_there_is_and_its_limits_are_numbers() -> None:
-    """Text is what CloudFormation would leave of a parameter: to it, the map is JSON."""
-    (api,) = (entry for entry in sam()["Resources"].values() if entry["Type"] == "AWS::Serverless::HttpApi")
-    events = [event for function in _ON.functions() for event in function.events_of("HttpApi")]
-    routes = {f"{event['Method']} {event['Path']}" for event in events}
-    assert api["Properties"]["RouteSettings"]
-    for route, settings in api["Properties"]["RouteSettings"].items():
-        assert route in routes
-        assert {name: type(value) for name, value in settings.items()} == {
-            "DetailedMetricsEnabled": bool,
-            "ThrottlingRateLimit": int,
-            "ThrottlingBurstLimit": int,
-        }
-
-
 # ─── Who hears when it ends ───────────────────────────────────────────────────────────────────────────────────────
 
 

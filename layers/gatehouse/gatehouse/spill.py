@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[a-z0-9]+-[0-9a-f]{32}")
 _KEY = re.compile(r"(?P<vendor>[a-z0-9]+)/(?P=vendor)-[0-9a-f]{32}/[a-z0-9_-]+-(?P<digest>[0-9a-f]{64})\.[a-z0-9]{1,4}")
-_MAX_BYTES = 1_048_576 - 4_096  # what SQS takes, less the attributes
+MESSAGE_LIMIT = 1_048_576
+"""Bytes of a message that the queue takes, which the template says: its attributes are among them."""
+_MAX_BYTES = MESSAGE_LIMIT - 4_096
 
 
 class Step(StrEnum):
