@@ -62,6 +62,15 @@ class Stack:
             aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
         )
 
+    def variables(self) -> dict[str, str]:
+        """The environment of a process that is to work on it."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws_endpoint_url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+
     def write(self, path: Path) -> None:
         """Writes it down, in one step."""
         text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=2, ensure_ascii=False)
@@ -182,7 +191,7 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        _end(process.pid)
+        end(process.pid)
         process.wait(timeout=10)
         noted.unlink(missing_ok=True)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -217,11 +226,11 @@ def _end_leftover(noted: Path) -> None:
     for launcher in filter(_lives, left.pop("launcher")):
         raise RuntimeError(f"it runs already, as process {int(launcher[0])}")
     for identity in filter(_lives, (identity for identities in left.values() for identity in identities)):
-        _end(int(identity[0]))
+        end(int(identity[0]))
     noted.unlink()
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
     """Ends a process and all that it started: politely, and after five seconds not so."""
     try:
         leader = psutil.Process(pid)
@@ -294,8 +303,6 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
             continue
         artifacts[name] = f"s3://artifacts/{name}"
     as_on_aws = translate.translated(template, artifacts, REGION)
-    plain = translate.without_sums(translate.with_routes(as_on_aws, API_ID))
-    s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,
         "DoorDecision": "rules",
@@ -303,6 +310,8 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         "Eye4ResolverConcurrency": "12",
         **parameters,
     }
+    plain = translate.for_emulator(as_on_aws, API_ID, settings)
+    s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     cloudformation.create_stack(
         StackName=_STACK_NAME,
         TemplateURL=f"{endpoint}/artifacts/template.json",

@@ -94,8 +94,8 @@ def environment(programs: Path | None = None, *, account: bool = False, **more: 
 def region(environ: Mapping[str, str]) -> dict[str, str]:
     """The variable by which SAM and boto3 know the region, where it was given as AWS_REGION.
 
-    They read AWS_DEFAULT_REGION alone; the AWS CLI reads both, and AWS_REGION first. One name is to be enough for all of
-    them, and nobody is to deploy into one region and fill the secrets of another.
+    They read AWS_DEFAULT_REGION alone; the AWS CLI reads both, and AWS_REGION first. One name is to be enough for all
+    of them, and nobody is to deploy into one region and fill the secrets of another.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
     """

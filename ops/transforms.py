@@ -59,7 +59,7 @@ class Transforms:
                 self.end_headers()
                 self.wfile.write(answer.data)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _hand_on
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _hand_on  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -97,11 +97,8 @@ class Transforms:
             if resource["Type"] == translate.STATE_MACHINE:
                 properties = resource["Properties"]
                 properties["DefinitionUri"] = self._as_json(properties["DefinitionUri"])
-        plain = json.dumps(
-            translate.without_sums(
-                translate.with_routes(translate.translated(template, {}, self._region), self._api_id)
-            )
-        )
+        as_on_aws = translate.translated(template, {}, self._region)
+        plain = json.dumps(translate.for_emulator(as_on_aws, self._api_id, {}))
         if not place:
             return {**form, "TemplateBody": plain}
         self._put(f"{place}.plain", plain)

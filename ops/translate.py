@@ -91,6 +91,17 @@ def as_json(definition: str) -> str:
     return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(definition)))
 
 
+def for_emulator(template: Template, api_id: str, values: Mapping[str, str]) -> Template:
+    """A template translated by SAM, as the emulator makes of it what AWS does.
+
+    Args:
+        template: the template.
+        api_id: what the HTTP API is to have for its id.
+        values: other values of the template's parameters than their defaults.
+    """
+    return without_sums(with_routes(with_numbers(template, values), api_id))
+
+
 def without_sums(template: Template) -> Template:
     """The same template without the alarms on a sum of metrics, which the emulator refuses with the whole stack."""
     resources = {
@@ -98,6 +109,28 @@ def without_sums(template: Template) -> Template:
         for name, resource in template["Resources"].items()
         if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
     }
+    return {**template, "Resources": resources}
+
+
+def with_numbers(template: Template, values: Mapping[str, str]) -> Template:
+    """The same template with a number where a queue's trigger says how much it takes at once.
+
+    CloudFormation makes a number of a parameter's text there; the emulator leaves it text, and the queue unread.
+
+    Args:
+        template: translated by SAM.
+        values: other values of the template's parameters than their defaults.
+    """
+    resources: dict[str, Any] = dict(template["Resources"])
+    for name, resource in template["Resources"].items():
+        scaling = resource.get("Properties", {}).get("ScalingConfig")
+        if scaling is None:
+            continue
+        most = scaling["MaximumConcurrency"]
+        if isinstance(most, dict):
+            most = values.get(most["Ref"], template["Parameters"][most["Ref"]]["Default"])
+        properties = {**resource["Properties"], "ScalingConfig": {"MaximumConcurrency": int(most)}}
+        resources[name] = {**resource, "Properties": properties}
     return {**template, "Resources": resources}
 
 
