@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ops import local, simulators, tools
 from ops.proof.remove import Removal
 from ops.proof.report import NotProvedError, RefutedError, Report
-from ops.proof.site import Aws, Site
+from ops.proof.site import OPERATORS, Aws, Site
 
 _ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = _ROOT / "template.yaml"
@@ -51,9 +51,15 @@ def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *
     removal = Removal(aws, name)
     try:
         build(report)
-        yield deploy(report, aws, name, settings)
+        topic = operators_topic(aws, name)
+        yield deploy(report, aws, name, {**settings, "OperatorTopicArn": topic})
     finally:
         removal.run(report, keep=keep)
+
+
+def operators_topic(aws: Aws, name: str) -> str:
+    """A topic for the operational alarms, which the stack does not make itself."""
+    return str(aws.client("sns").create_topic(Name=f"{name}-{OPERATORS}")["TopicArn"])
 
 
 def build(report: Report) -> None:
@@ -82,7 +88,7 @@ def deploy(report: Report, aws: Aws, name: str, settings: Mapping[str, str]) -> 
     return site
 
 
-def run_deploy(report: Report, name: str, settings: Mapping[str, str]) -> None:
+def run_deploy(report: Report, name: str, settings: Mapping[str, str], *options: str) -> None:
     """`sam deploy` of a stack by the name, with these settings and the others as they are."""
     overrides = ["--parameter-overrides", *(f"{key}={value}" for key, value in settings.items())] if settings else []
     _sam(
@@ -91,6 +97,7 @@ def run_deploy(report: Report, name: str, settings: Mapping[str, str]) -> None:
         *("--config-file", str(_ROOT / "samconfig.toml"), "--config-env", "ci"),
         *("--template-file", str(_built(report) / "template.yaml")),
         *("--stack-name", name, "--s3-prefix", name),
+        *options,
         *overrides,
     )
 

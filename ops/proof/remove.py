@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from gatehouse.events import Topic
 from ops.proof.report import RefutedError, Report
-from ops.proof.site import Aws
+from ops.proof.site import OPERATORS, Aws
 
 _SAM_STACK: Final = "aws-sam-cli-managed-default"
 _PATIENCE: Final = 1800
@@ -63,6 +63,7 @@ class Removal:
         for logical_id, (kind, physical_id) in resources.items():
             if kind in _REMOVERS:
                 yield from self._try(f"{logical_id} ({physical_id})", partial(_REMOVERS[kind], self._aws, physical_id))
+        yield from self._try("the operators' topic", self._remove_operators)
         yield from self._try("the doors' rules", self._remove_rules)
         yield from self._try("what SAM uploaded", self._remove_uploads)
 
@@ -100,9 +101,16 @@ class Removal:
     def _remove_queues(self) -> None:
         # A subscription to a topic of the stack goes with the topic.
         sqs = self._aws.client("sqs")
-        for topic in Topic:
+        for name in (*Topic, OPERATORS):
             with suppress(sqs.exceptions.QueueDoesNotExist):
-                sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self._name}-{topic}")["QueueUrl"])
+                sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self._name}-{name}")["QueueUrl"])
+
+    def _remove_operators(self) -> None:
+        sns = self._aws.client("sns")
+        pages = sns.get_paginator("list_topics").paginate()
+        for topic in (one["TopicArn"] for page in pages for one in page["Topics"]):
+            if topic.endswith(f":{self._name}-{OPERATORS}"):
+                sns.delete_topic(TopicArn=topic)
 
     def _remove_stack(self, stack: str | None = None) -> None:
         stack = stack or self._name

@@ -20,6 +20,8 @@ from ops.simulators import Credentials, Request
 
 PATIENCE: Final = 90
 """Seconds for which is waited for what takes a few."""
+OPERATORS: Final = "operators"
+"""What the names of the operators' topic and of the queue on it end with."""
 _POLL: Final = 2
 """Seconds for which a queue is asked at once."""
 
@@ -87,6 +89,7 @@ class Site:
     vendors: dict[str, Credentials] = field(default_factory=dict)
     queues: dict[Topic, str] = field(default_factory=dict)
     """The URL of the prover's queue on each topic."""
+    _alarms: str = ""
     received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Messages by the event's id, each with `event`, `attributes` and `topic`."""
 
@@ -231,29 +234,37 @@ class Site:
         return found
 
     def subscribe(self) -> None:
-        """Makes a queue on each topic, as a subscriber of this account would."""
-        sns = self.client("sns")
-        for topic in Topic:
-            arn = self.outputs[f"{topic.capitalize()}TopicArn"]
-            queue = f"{self.name}-{topic}"
-            url = self._sqs.create_queue(QueueName=queue)["QueueUrl"]
-            self.queues[topic] = url
-            own = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-            # Without it SNS is not let in: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
-            policy = {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"Service": "sns.amazonaws.com"},
-                        "Action": "sqs:SendMessage",
-                        "Resource": own,
-                        "Condition": {"ArnEquals": {"aws:SourceArn": arn}},
-                    }
-                ],
-            }
-            self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-            sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=own, Attributes={"RawMessageDelivery": "true"})
+        """Makes a queue on each topic, as a subscriber of this account would, and one on that of the alarms."""
+        self.queues = {topic: self._subscribed(topic, self.outputs[f"{topic.capitalize()}TopicArn"]) for topic in Topic}
+        self._alarms = self._subscribed(OPERATORS, self.settings["OperatorTopicArn"])
+
+    def _subscribed(self, name: str, topic: str) -> str:
+        url: str = self._sqs.create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        # Without it SNS is not let in: https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sns.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": arn,
+                    "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+                }
+            ],
+        }
+        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        self.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        )
+        return url
+
+    def rang(self, alarm: str) -> bool:
+        """Whether the operators' topic tells now that an alarm rings."""
+        answer = self._sqs.receive_message(QueueUrl=self._alarms, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL)
+        told = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        return any(one.get("AlarmName") == alarm and one.get("NewStateValue") == "ALARM" for one in told)
 
     def executions(self, recording: str) -> list[dict[str, Any]]:
         """The executions of a recording's flow."""

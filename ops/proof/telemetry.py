@@ -30,12 +30,13 @@ def prove(report: Report, site: Site, began: float) -> None:
             raise RefutedError(f"not there: {', '.join(sorted(missing))}")
         if ringing := sorted(one["AlarmName"] for one in found if one["StateValue"] == "ALARM"):
             raise RefutedError(f"ringing: {', '.join(ringing)}")
-    with report.step("alarm-rings", "a dead letter rings DeadLettersAlarm") as step:
+    with report.step("alarm-rings", "a dead letter rings DeadLettersAlarm, and the operators are told") as step:
         site.aws.needs_aws("an emulator counts no queue's length for its alarms")
         sqs, queue = site.client("sqs"), site.physical("SpillDeadLetterQueue")
         sqs.send_message(QueueUrl=queue, MessageBody="a letter of the proof")
         alarm, sent = site.physical("DeadLettersAlarm"), time.monotonic()
         site.until(lambda: _alarms(site, [alarm])[0]["StateValue"] == "ALARM", "the alarm rings", _RINGS)
+        site.until(lambda: site.rang(alarm), "the operators' topic tells of it")
         step.figures["after s"] = round(time.monotonic() - sent)
 
 
