@@ -14,7 +14,7 @@ ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy prove-aws image push-image diagram requirements pins
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws image push-image diagram requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,7 +65,10 @@ build: $(UV) ## for AWS, into .aws-sam
 deploy: build ## to AWS, with your credentials; settings as ARGS="--parameter-overrides AnnounceMode=stream"
 	$(sam) deploy $(ARGS)
 
-prove-aws: $(UV) ## what a deployment is worth: a throwaway one in your account, deleted again; ARGS=--emulator rehearses it here
+preflight: $(UV) ## whether your account can take it, before anything is made in it
+	@$(run) gatehouse preflight $(ARGS)
+
+prove-aws: $(UV) ## a throwaway deployment in your account, looked at and deleted again; ARGS=--emulator rehearses it
 	@$(run) python -m ops.proof $(ARGS)
 
 image: ## SenseLink's listener, for Fargate; needs Docker

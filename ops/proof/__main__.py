@@ -8,6 +8,7 @@ on this machine.
 import argparse
 import contextlib
 import hashlib
+import logging
 import os
 import platform
 import re
@@ -41,6 +42,7 @@ def main(words: list[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(words)
     os.environ.update(tools.region(os.environ))
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it counts for whom it thinks to be AWS
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a run that was started with & would be deaf to it
     signal.signal(signal.SIGTERM, _interrupt)
     try:
