@@ -97,6 +97,8 @@ def prove(arguments: argparse.Namespace) -> Report:
         public_ip=arguments.public_ip,
     )
     deploy.preflight(report, aws)
+    if report.has_failed:
+        return report  # nothing was made
     with (
         _eye4(aws) as api,
         contextlib.suppress(RefutedError),  # told in the report

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,6 +56,7 @@ def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *
         yield deploy(report, aws, name, {**settings, "OperatorTopicArn": topic})
     finally:
         removal.run(report, keep=keep)
+        shutil.rmtree(_built(report), ignore_errors=True)
 
 
 def operators_topic(aws: Aws, name: str) -> str:

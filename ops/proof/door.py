@@ -41,7 +41,7 @@ def prove(report: Report, site: Site) -> None:
             raise RefutedError(f"{late} of them came after DecisionDeadline")
     with report.step("door-gateway", "the gateway's log has these questions, and how long each took") as step:
         site.aws.needs_aws("an emulator writes no access log")
-        took = site.until(lambda: _logged(site, began, COLD + WARM), "lines in the access log", _LOG_PATIENCE)
+        took = site.until(lambda: logged(site, began, COLD + WARM), "lines in the access log", _LOG_PATIENCE)
         step.figures |= _spread(took)
 
 
@@ -107,7 +107,7 @@ def _spread(milliseconds: Sequence[float]) -> dict[str, int]:
     }
 
 
-def _logged(site: Site, since: float, wanted: int) -> list[float]:
+def logged(site: Site, since: float, wanted: int) -> list[float]:
     """The milliseconds of the gateway's own log, once it has all questions."""
     pages = site.client("logs").get_paginator("filter_log_events")
     lines = [
