@@ -272,7 +272,7 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         artifacts[name] = f"s3://artifacts/{name}"
     behind_flows = _behind_flows(template)  # as it is now: the translation changes it
     as_on_aws = translate.translated(template, artifacts, REGION)
-    plain = translate.without_sums(translate.with_routes(as_on_aws, _API_ID))
+    plain = translate.without_queries(translate.without_sums(translate.with_routes(as_on_aws, _API_ID)))
     s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,

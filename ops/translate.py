@@ -73,6 +73,16 @@ def without_sums(template: Template) -> Template:
     return {**template, "Resources": resources}
 
 
+def without_queries(template: Template) -> Template:
+    """The same template without the saved queries, a type of resource that the emulator does not know."""
+    resources = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] != "AWS::Logs::QueryDefinition"
+    }
+    return {**template, "Resources": resources}
+
+
 def with_routes(template: Template, api_id: str) -> Template:
     """The same template with each HTTP API's OpenAPI body as integrations and routes, and its id pinned.
 

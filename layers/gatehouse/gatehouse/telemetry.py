@@ -25,7 +25,7 @@ class Count(StrEnum):
     REJECTED = "Rejected"
     """Also by `reason`; and by the vendor alone, since an alarm can add up ten metrics at most."""
     FAILED = "Failed"
-    """Answered with 500 or 503, so that the vendor sends it again. Lambda counts such an invocation as none of its errors."""
+    """Answered with 500 or 503, so that the vendor sends it again; to Lambda no error of the function."""
     SECRET_UNUSABLE = "SecretUnusable"  # noqa: S105 - a metric
     """The secret, or an account in it, could not be read as it should be."""
     UNMAPPED = "Unmapped"
@@ -60,7 +60,7 @@ _counts: Counter[tuple[_Dimensions, Count]] = Counter()
 _spans: defaultdict[tuple[_Dimensions, Span], list[float]] = defaultdict(list)
 _lock = Lock()
 _VALUES = 99
-"""Values of a metric in a line. CloudWatch takes 100, and with the hundredth Powertools writes the line of its own accord."""
+"""Values of a metric in a line. CloudWatch takes 100; with the hundredth Powertools writes the line by itself."""
 
 
 def count(what: Count, vendor: str, **dimensions: str) -> None:
@@ -91,7 +91,7 @@ def gauges(values: Mapping[str, Gauge], **dimensions: str) -> None:
 
 
 def flush() -> None:
-    """Writes what was counted and measured, one line for each set of dimensions, in CloudWatch's embedded metric format.
+    """Writes what was counted and measured, a line for each set of dimensions, in CloudWatch's embedded metric format.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
