@@ -99,7 +99,7 @@ def for_emulator(template: Template, api_id: str, values: Mapping[str, str]) -> 
         api_id: what the HTTP API is to have for its id.
         values: other values of the template's parameters than their defaults.
     """
-    return without_sums(with_routes(with_numbers(template, values), api_id))
+    return without_queries(without_sums(with_routes(with_numbers(template, values), api_id)))
 
 
 def without_sums(template: Template) -> Template:
@@ -131,6 +131,16 @@ def with_numbers(template: Template, values: Mapping[str, str]) -> Template:
             most = values.get(most["Ref"], template["Parameters"][most["Ref"]]["Default"])
         properties = {**resource["Properties"], "ScalingConfig": {"MaximumConcurrency": int(most)}}
         resources[name] = {**resource, "Properties": properties}
+    return {**template, "Resources": resources}
+
+
+def without_queries(template: Template) -> Template:
+    """The same template without the saved queries, a type of resource that the emulator does not know."""
+    resources = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] != "AWS::Logs::QueryDefinition"
+    }
     return {**template, "Resources": resources}
 
 

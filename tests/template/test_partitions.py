@@ -15,7 +15,7 @@ from tests.template.stack import ACCOUNT, CHINA, PLACES, ROOT, TEMPLATE, Documen
 # when referenced from within a region":
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/region-info/lib/default.ts
 _PRINCIPAL: Final = re.compile(
-    r"(apigateway|cloudwatch|codedeploy|delivery\.logs|ecs-tasks|events|lambda|scheduler|sns|states)\.amazonaws\.com"
+    r"(apigateway|budgets|cloudwatch|codedeploy|delivery\.logs|ecs-tasks|events|lambda|scheduler|sns|states)\.amazonaws\.com"
 )
 _PRINCIPALS_FIELDS: Final = frozenset({"Service", "Principal", "iam:PassedToService"})
 

@@ -143,10 +143,12 @@ def handler[A: BaseModel, V: Verified](
         except GatehouseError as error:
             # A library's exception in the chain may quote the push, so no traceback here.
             log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
+            count(Count.FAILED, vendor.name)
             return _refusal(503, "unavailable", "not taken: please send it again")
         except Exception as error:  # noqa: BLE001 - whatever it is, the vendor has to hear that it may retry
             frames = _where(error)
             log.error("failed", vendor=vendor.name, error=type(error).__name__, where=frames)
+            count(Count.FAILED, vendor.name)
             return _refusal(500, "internal", "not taken: please send it again")
 
     return handle

@@ -127,6 +127,13 @@ def test_an_alarm_on_a_sum_of_metrics_is_left_out() -> None:
     assert translate.without_sums(template) == {"Resources": {"Plain": plain, "Other": other}, "Outputs": {}}
 
 
+def test_a_saved_query_is_left_out() -> None:
+    """The emulator does not know the type, and refuses the whole stack."""
+    other = {"Type": "AWS::Logs::LogGroup"}
+    template = {"Resources": {"Query": {"Type": "AWS::Logs::QueryDefinition"}, "Other": other}, "Outputs": {}}
+    assert translate.without_queries(template) == {"Resources": {"Other": other}, "Outputs": {}}
+
+
 # ─── What stands before the emulator ──────────────────────────────────────────────────────────────────────────────
 
 
