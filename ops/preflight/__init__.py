@@ -1,7 +1,9 @@
 """Asks the account what can be asked before a deployment, and says what would stop it: it changes nothing.
 
-Checks: credentials, region, region-opt-in, clock, permissions, stack-name, stack, deletion-protection, door-rules,
-log-group, leftovers, artifacts, lambda-concurrency, api-throttle, ecs-role, image, network, operator-topic.
+It looks at the stack's name; credentials, the clock, the region with its services and opt-in; a stack of this name and
+what an earlier one left; permissions to create what the template has; deletion protection at the right time; policies
+for logs; SAM's bucket; Lambda's concurrency and API Gateway's throttle against the settings; ECS's own role, the image
+and the network of tasks; the operator's topic and its key.
 """
 
 import argparse
@@ -11,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ops.preflight import earlier, limits, operator, permissions, place, plan, tasks
-from ops.preflight.asked import Account, Finding, NotAskedError, Verdict
+from ops.preflight.asked import UNANSWERED, Account, Finding, NotAskedError, Verdict
+from ops.shown import printable
 
 __all__ = ["add_arguments", "run"]
 
@@ -26,10 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", default="gatehouse", help="name that the stack has, or is to have (%(default)s)")
     parser.add_argument(
         "--parameter",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="a setting as it will be deployed, once for each; all else is as the stack has it, or the default",
+        help="settings as they will be deployed; all else is as the stack has it, or the default",
     )
     parser.add_argument("--json", action="store_true", help="an array of {id, verdict, text} in place of lines")
 
@@ -43,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"gatehouse: {fault}", file=sys.stderr)
         return _USAGE
     findings = []
-    for finding in found(Account(), arguments.stack, dict(text.split("=", 1) for text in given)):
+    for finding in found(arguments.stack, dict(text.split("=", 1) for text in given)):
         findings.append(finding)
         if not arguments.json:
             print(f"{finding.verdict:<6}{finding.id:<21}{finding.text}", flush=True)
@@ -52,27 +56,37 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(each.verdict is Verdict.STOP for each in findings))
 
 
-def found(account: Account, stack: str, given: dict[str, str]) -> Iterator[Finding]:
-    """What there is to say of an account, before a stack is deployed into it with these settings."""
+def found(stack: str, given: dict[str, str]) -> Iterator[Finding]:
+    """What there is to say of the account, before a stack is deployed into it with these settings."""
     fault = earlier.name_fault(stack)
     yield Finding("stack-name", Verdict.STOP if fault else Verdict.OK, fault or f"{stack} can be a stack's name")
+    try:
+        account = Account()
+    except UNANSWERED as error:  # a profile that there is not
+        yield Finding("credentials", Verdict.STOP, f"no account is named ({type(error).__name__}): {printable(error)}")
+        return
     caller = place.Caller(account)
     yield from caller.findings
     if not caller.usable:
         return
-    existing = None
     try:
-        existing = earlier.described(account, stack)
-        yield earlier.state(stack, existing)
+        there = earlier.described(account, stack)
     except NotAskedError as refused:
         yield Finding("stack", Verdict.LOOK, str(refused))
-    planned = plan.Plan(stack, given, earlier.known(existing))
+        planned = plan.Plan(stack, given, existing=plan.Existing.UNKNOWN)
+    else:
+        yield earlier.state(stack, there)
+        existing = earlier.existing(there)
+        kept = earlier.known(there) if there and existing is plan.Existing.DEPLOYED else None
+        planned = plan.Plan(stack, given, kept, existing)
     checks: dict[str, Check] = {
+        "services": lambda: place.services(account, planned.kinds()),
         "region-opt-in": lambda: place.opted_in(account),
         "permissions": lambda: permissions.check(account, planned, _arn(caller)),
         "deletion-protection": lambda: earlier.protection(planned),
         "door-rules": lambda: earlier.rules(account, planned),
         "leftovers": lambda: earlier.leftovers(account, planned),
+        "log-policies": lambda: earlier.log_policies(account, planned),
         "artifacts": lambda: earlier.bucket(account),
         "lambda-concurrency": lambda: limits.concurrency(account, planned),
         "api-throttle": lambda: limits.throttle(account, planned),

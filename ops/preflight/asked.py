@@ -64,7 +64,9 @@ class Account:
         return str(self._session.get_partition_for_region(self.region or ""))
 
     def offered(self, service: str) -> list[str]:
-        """The regions in which boto3 knows a service; empty where it does not know."""
+        """The regions in which boto3 knows a service; none where it knows no such service, or one for all regions."""
+        if service not in self._session.get_available_services():
+            return []
         return self._session.get_available_regions(service, partition_name=self.partition)
 
     def client(self, service: str, region: str | None = None) -> Any:

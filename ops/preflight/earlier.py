@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from ops.preflight.asked import Account, Finding, NotAskedError, Verdict
-from ops.preflight.plan import Plan
+from ops.preflight.asked import Account, Finding, NotAskedError, Verdict, cannot
+from ops.preflight.plan import Existing, Plan
 from ops.shown import printable
 
 SAM_STACK: Final = "aws-sam-cli-managed-default"
@@ -19,8 +19,16 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 _RESERVED: Final = ("aws", "ssm")
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 _DEAD: Final = frozenset({"CREATE_FAILED", "DELETE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
+_REVIEWED: Final = "REVIEW_IN_PROGRESS"
 _PARAMETER: Final = "DoorRulesParameter"
+_DELIVERY: Final = "delivery.logs.amazonaws.com"
+_VENDED: Final = "/aws/vendedlogs/"
+_WRITE: Final = "AWSLogDeliveryWrite20150319"
+_POLICIES: Final = 10
+_POLICY_LENGTH: Final = 5120
+_POLICY_FULL: Final = _POLICY_LENGTH - 200  # a log group's ARN in it, with its quotes
 _PROTECTION: Final = "DeletionProtection"
+_UNKNOWN: Final = cannot("cloudformation:DescribeStacks", "whether there is a stack already")
 
 
 def name_fault(stack: str) -> str | None:
@@ -54,11 +62,19 @@ def described(account: Account, stack: str) -> dict[str, Any] | None:
     return dict(found[0]) if found else None
 
 
-def known(found: dict[str, Any] | None) -> dict[str, str] | None:
-    """The settings of a stack that stay as they are; None of one that was not made yet."""
-    if found is None or found["StackStatus"] in _DEAD | {"REVIEW_IN_PROGRESS"}:
-        return None
+def known(found: dict[str, Any]) -> dict[str, str]:
+    """The settings of a stack, which stay as they are where a deployment gives none."""
     return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+
+
+def existing(found: dict[str, Any] | None) -> Existing:
+    """What a deployment finds."""
+    if found is None or found["StackStatus"] == _REVIEWED:
+        return Existing.NONE
+    status = str(found["StackStatus"])
+    if status in _DEAD or (status.endswith("_IN_PROGRESS") and not status.startswith("UPDATE")):
+        return Existing.IN_THE_WAY
+    return Existing.DEPLOYED
 
 
 def state(stack: str, found: dict[str, Any] | None) -> Finding:
@@ -68,7 +84,7 @@ def state(stack: str, found: dict[str, Any] | None) -> Finding:
         return Finding(name, Verdict.OK, f"there is no stack {stack} yet: this is the first deployment")
     status = str(found["StackStatus"])
     delete = f"aws cloudformation delete-stack --stack-name {stack}"
-    if status == "REVIEW_IN_PROGRESS":
+    if status == _REVIEWED:
         return Finding(
             name,
             Verdict.LOOK,
@@ -90,16 +106,22 @@ def state(stack: str, found: dict[str, Any] | None) -> Finding:
 
 
 def protection(plan: Plan) -> Finding:
-    """Whether the tables are protected at the right time: not before they are there, and always after."""
+    """Whether the tables are protected at the right time: not before they are there, and always after.
+
+    Raises:
+        NotAskedError: nobody says whether there is a stack.
+    """
     name, protects = "deletion-protection", plan.settings[_PROTECTION] == "yes"
-    if protects and not plan.is_deployed:
+    if plan.existing is Existing.UNKNOWN:
+        raise NotAskedError(_UNKNOWN)
+    if protects and plan.existing is not Existing.DEPLOYED:
         return Finding(
             name,
             Verdict.STOP,
             f"{_PROTECTION}=yes is for later: a first deployment that fails could not be rolled back. Deploy with "
             f"{_PROTECTION}=no, and switch it on after it",
         )
-    if not protects and plan.is_deployed:
+    if not protects and plan.existing is Existing.DEPLOYED:
         return Finding(
             name,
             Verdict.LOOK,
@@ -118,7 +140,7 @@ def rules(account: Account, plan: Plan) -> Finding:
         "ssm:DescribeParameters",
         ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [parameter]}],
     )["Parameters"]
-    if found and not plan.is_deployed:
+    if found and plan.existing in {Existing.NONE, Existing.UNKNOWN}:
         return Finding(
             "door-rules",
             Verdict.LOOK,
@@ -130,7 +152,9 @@ def rules(account: Account, plan: Plan) -> Finding:
 
 def leftovers(account: Account, plan: Plan) -> Iterator[Finding]:
     """What an earlier stack of this name has left: names that are taken, and what is kept and costs."""
-    if plan.is_deployed:
+    if plan.existing is Existing.UNKNOWN:
+        raise NotAskedError(_UNKNOWN)
+    if plan.existing is not Existing.NONE:  # they are that stack's
         return
     for group in plan.named("AWS::Logs::LogGroup", "LogGroupName"):
         found = account.ask(
@@ -165,6 +189,42 @@ def leftovers(account: Account, plan: Plan) -> Iterator[Finding]:
         yield Finding("leftovers", Verdict.OK, f"nothing is left of an earlier stack {plan.stack}")
 
 
+def log_policies(account: Account, plan: Plan) -> Iterator[Finding]:
+    """Whether the account's policies for logs have room for the access log's.
+
+    There are ten at most in a region, and each has 5,120 characters at most. One that names /aws/vendedlogs/* is enough
+    for all: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html,
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+    """
+    if not any("AccessLogSettings" in stage for stage in plan.of("AWS::ApiGatewayV2::Stage").values()):
+        return
+    name = "log-policies"
+    policies: dict[str, str] = {
+        each["policyName"]: each.get("policyDocument", "")
+        for each in account.ask("logs", "describe_resource_policies", "logs:DescribeResourcePolicies")[
+            "resourcePolicies"
+        ]
+    }
+    if any(_DELIVERY in text and _VENDED in text for text in policies.values()):
+        yield Finding(name, Verdict.OK, f"the policy for {_VENDED}* is there")
+    elif len(policies.get(_WRITE, "")) > _POLICY_FULL:
+        yield Finding(
+            name,
+            Verdict.STOP,
+            f"the policy {_WRITE} is full ({len(policies[_WRITE])} of {_POLICY_LENGTH} characters), and the API's "
+            "access log does not fit: take log groups out of it that are no more (aws logs put-resource-policy)",
+        )
+    elif _WRITE not in policies and len(policies) >= _POLICIES:
+        yield Finding(
+            name,
+            Verdict.STOP,
+            f"there are {len(policies)} policies for logs, which is all that a region has, and the API's access log "
+            "needs one: aws logs describe-resource-policies, and delete-resource-policy",
+        )
+    else:
+        yield Finding(name, Verdict.OK, f"{len(policies)} of {_POLICIES} policies for logs are there")
+
+
 def bucket(account: Account) -> Finding:
     """Whether SAM's bucket for artifacts is there, or can be made."""
     name = "artifacts"
@@ -173,7 +233,7 @@ def bucket(account: Account) -> Finding:
         return Finding(name, Verdict.OK, f"SAM makes its bucket at the first deployment, as the stack {SAM_STACK}")
     status = str(stack["StackStatus"])
     held = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}.get("SourceBucket")
-    if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
+    if status.endswith("_IN_PROGRESS") and status != _REVIEWED:
         return Finding(name, Verdict.STOP, f"{SAM_STACK} is {status}: somebody else deploys; wait until that has ended")
     if held is None or status in _DEAD:
         fault = f"{SAM_STACK} is {status}" + ("" if held else ", and names no SourceBucket")

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from ops.cost.prices import assumed
 from ops.preflight.asked import Account, Finding, NotAskedError, Verdict
-from ops.preflight.plan import Plan
+from ops.preflight.plan import Existing, Plan
 
 QUOTA: Final = "L-B99A9384"
 """Concurrent executions: https://docs.aws.amazon.com/general/latest/gr/lambda-service.html"""
@@ -36,17 +36,17 @@ class Demand:
         """The settings of both, likewise."""
         for name, properties in plan.of("AWS::Lambda::Function").items():
             if "ReservedConcurrentExecutions" in properties:
-                self.reserved[name] = int(properties["ReservedConcurrentExecutions"])
+                self.reserved[name] = int(float(properties["ReservedConcurrentExecutions"]))
                 self.settings[name] = plan.setting_of(name, "ReservedConcurrentExecutions")
         for name, properties in plan.of("AWS::Lambda::Alias").items():
             if "ProvisionedConcurrencyConfig" in properties:
                 warm = properties["ProvisionedConcurrencyConfig"]["ProvisionedConcurrentExecutions"]
                 function = plan.written_reference(name, "FunctionName")
-                self.warm[function] = int(warm)
+                self.warm[function] = int(float(warm))
                 setting = plan.setting_of(name, "ProvisionedConcurrencyConfig")
                 self.settings[function] = ", ".join(filter(None, (self.settings.get(function), setting)))
         self.pollers = sum(
-            int(properties.get("ScalingConfig", {}).get("MaximumConcurrency", 1))
+            int(float(properties.get("ScalingConfig", {}).get("MaximumConcurrency", 1)))
             for properties in plan.of("AWS::Lambda::EventSourceMapping").values()
         )
         """At once from queues and streams."""
@@ -89,7 +89,7 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
                 f"set {demand.settings[function]} the other way round",
             )
             return
-    if demand.taken > free - kept:
+    if demand.taken and demand.taken > free - kept:
         settings = ", ".join(f"{each}" for each in dict.fromkeys(demand.settings.values()))
         wanted = max(_USUAL, limit - free + demand.taken + kept + demand.shared)
         yield Finding(
@@ -121,7 +121,7 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
 def _held(account: Account, plan: Plan, demand: Demand) -> int:
     """What the stack has reserved already, if there is one."""
     held = 0
-    for function in demand.reserved if plan.is_deployed else ():
+    for function in demand.reserved if plan.existing is Existing.DEPLOYED else ():
         try:
             found = account.ask(
                 "cloudformation",

@@ -12,6 +12,7 @@ from ops.shown import printable
 
 _SERVICE: Final = "cloudwatch.amazonaws.com"
 _NEEDED: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+_PARTS: Final = 6  # arn, partition, service, region, account, name
 _NO_TOPIC: Final = ("NotFound", "NotFoundException", "InvalidParameter")
 
 
@@ -33,10 +34,10 @@ def check(account: Account, plan: Plan) -> Iterator[Finding]:
 
 def _topic(account: Account, arn: str) -> Finding:
     name = "operator-topic"
-    region = arn.split(":")[3]
-    if region != account.region:
+    parts = arn.split(":")
+    if len(parts) != _PARTS or parts[3] != account.region:
         return Finding(
-            name, Verdict.STOP, f"{printable(arn)} is in {region}, and alarms reach topics of their own region alone"
+            name, Verdict.STOP, f"{printable(arn)} is no topic in {account.region}, and alarms reach no other"
         )
     try:
         attributes = account.ask(
@@ -44,7 +45,7 @@ def _topic(account: Account, arn: str) -> Finding:
         )["Attributes"]  # fmt: skip
     except ClientError:
         return Finding(name, Verdict.STOP, f"there is no topic {printable(arn)}: no alarm would arrive")
-    if not _lets_in(json.loads(attributes.get("Policy", "{}")), ("sns:Publish",), arn.split(":")[4]):
+    if not _lets_in(json.loads(attributes.get("Policy", "{}")), ("sns:Publish",), parts[4]):
         return Finding(
             name,
             Verdict.LOOK,
@@ -64,16 +65,25 @@ def _key(account: Account, key: str) -> Finding | None:
     https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
     """
     name = "operator-topic"
-    if key.rpartition("/")[2] == "sns" and key.endswith("alias/aws/sns"):
-        return Finding(
-            name,
-            Verdict.STOP,
-            "the topic has AWS's own key alias/aws/sns, which lets CloudWatch in for nobody: no alarm would arrive. "
-            "Give it a key of yours, or none",
-        )
+    aws_own = Finding(
+        name,
+        Verdict.STOP,
+        "the topic has AWS's own key alias/aws/sns, which CloudWatch may not use: no alarm would arrive. Give it a key "
+        "of yours, or none",
+    )
+    if key.endswith("alias/aws/sns"):
+        return aws_own
     try:
-        key_id = account.ask("kms", "describe_key", "kms:DescribeKey", KeyId=key)["KeyMetadata"]["Arn"]
-        policy = account.ask("kms", "get_key_policy", "kms:GetKeyPolicy", KeyId=key_id, PolicyName="default")["Policy"]
+        described = account.ask("kms", "describe_key", "kms:DescribeKey", KeyId=key)["KeyMetadata"]
+        if described.get("KeyManager") == "AWS":
+            return aws_own
+        if described.get("KeyState", "Enabled") != "Enabled":
+            return Finding(
+                name, Verdict.STOP, f"the key of the topic is {described['KeyState']}: no alarm would arrive"
+            )
+        policy = account.ask(
+            "kms", "get_key_policy", "kms:GetKeyPolicy", KeyId=described["KeyId"], PolicyName="default"
+        )["Policy"]  # fmt: skip
     except NotAskedError as refused:
         return Finding(name, Verdict.LOOK, f"the topic is there; its key {refused}")
     if not _lets_in(json.loads(policy), _NEEDED, None):

@@ -98,40 +98,81 @@ def check(account: Account, plan: Plan, caller: str) -> Finding:
         return Finding(
             "permissions", Verdict.LOOK, "these are the root user's credentials, which may do all; use a role of IAM"
         )
-    source = principal(account, caller)
+    asked = _Simulator(account, principal(account, caller))
     actions = needed({kind: list(plan.of(kind).values()) for kind in plan.kinds()})
-    refused = _refused(account, source, actions, ())
     names = {
         "partition": account.partition,
         "region": account.region,
         "account": caller.split(":")[4],
         "stack": plan.stack,
     }
-    still: set[str] = set()
-    for service in sorted({action.partition(":")[0] for action in refused}):
-        of_it = [action for action in refused if action.startswith(f"{service}:")]
-        for arn in rules()["arns"].get(service, ()):
-            of_it = _refused(account, source, of_it, (Template(arn).substitute(names),)) if of_it else []
-        still |= set(of_it)
-    if not still:
-        return Finding("permissions", Verdict.OK, f"the {len(actions)} actions that creating this takes are allowed")
-    shown = ", ".join(sorted(still)[:_SHOWN]) + (f" and {len(still) - _SHOWN} more" if len(still) > _SHOWN else "")
-    return Finding(
-        "permissions",
-        Verdict.STOP,
-        f"{len(still)} of {len(actions)} actions that creating this takes are not allowed: {shown}; "
-        'have them allowed, or deploy with ARGS="--role-arn …" by a role that may',
-    )
+    refused = asked.refused(actions)
+    for service, arns in rules()["arns"].items():
+        for arn in arns:
+            again = [action for action in refused if action.startswith(f"{service}:")]
+            still = asked.refused(again, Template(arn).substitute(names))
+            for action in again:
+                if action not in still:
+                    del refused[action]
+                else:
+                    refused[action] = still[action] or refused[action]
+    certain = sorted(action for action, keys in refused.items() if not keys)
+    if certain:
+        return Finding(
+            "permissions",
+            Verdict.STOP,
+            f"{len(certain)} of the {len(actions)} actions that creating this takes are not allowed: {_some(certain)}. "
+            'Have them allowed, or deploy with ARGS="--role-arn …" by a role that may',
+        )
+    if refused:
+        keys = sorted({key for each in refused.values() for key in each})
+        return Finding(
+            "permissions",
+            Verdict.LOOK,
+            f"{len(refused)} of the {len(actions)} actions that creating this takes depend on {', '.join(keys)}, which "
+            f"nobody knows beforehand: {_some(sorted(refused))}",
+        )
+    return Finding("permissions", Verdict.OK, f"the {len(actions)} actions that creating this takes are allowed")
 
 
-def _refused(account: Account, source: str, actions: Iterable[str], resources: tuple[str, ...]) -> list[str]:
-    found = []
-    for some in batched(actions, _BATCH, strict=False):
-        arguments: dict[str, Any] = {"PolicySourceArn": source, "ActionNames": list(some)}
-        if resources:
-            arguments["ResourceArns"] = list(resources)
-        for page in account.pages("iam", "simulate_principal_policy", _PERMISSION, **arguments):
-            found += [
-                result["EvalActionName"] for result in page["EvaluationResults"] if result["EvalDecision"] != "allowed"
-            ]
-    return found
+def _some(actions: list[str]) -> str:
+    more = f" and {len(actions) - _SHOWN} more" if len(actions) > _SHOWN else ""
+    return ", ".join(actions[:_SHOWN]) + more
+
+
+class _Simulator:
+    """IAM's policy simulator, for one principal and requests into one region.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+
+    def __init__(self, account: Account, source: str) -> None:
+        self._account = account
+        self._common: dict[str, Any] = {
+            "PolicySourceArn": source,
+            "ContextEntries": [
+                _context("aws:RequestedRegion", "string", str(account.region)),
+                _context("aws:SecureTransport", "boolean", "true"),
+            ],
+        }
+
+    def refused(self, actions: Iterable[str], resource: str = "*") -> dict[str, tuple[str, ...]]:
+        """The actions that are not allowed, and the keys of conditions on which that depends."""
+        found = {}
+        for some in batched(actions, _BATCH, strict=False):
+            for page in self._account.pages(
+                "iam",
+                "simulate_principal_policy",
+                _PERMISSION,
+                ActionNames=list(some),
+                ResourceArns=[resource],
+                **self._common,
+            ):
+                for result in page["EvaluationResults"]:
+                    if result["EvalDecision"] != "allowed":
+                        found[str(result["EvalActionName"])] = tuple(result.get("MissingContextValues", ()))
+        return found
+
+
+def _context(key: str, kind: str, value: str) -> dict[str, Any]:
+    return {"ContextKeyName": key, "ContextKeyType": kind, "ContextKeyValues": [value]}

@@ -1,7 +1,7 @@
 """Who asks, where, and whether the clocks agree."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -36,8 +36,9 @@ class Caller:
         if account.region is None:
             self._say("region", Verdict.STOP, "no region is named: set AWS_REGION, as SAM needs it too")
             return
+        if not self._region(account, account.region):
+            return
         try:
-            self._region(account, account.region)
             answer = account.client("sts").get_caller_identity()
         except ClientError as error:
             self._refused(error, account.region)
@@ -56,12 +57,15 @@ class Caller:
             )
             self._clock(answer["ResponseMetadata"].get("HTTPHeaders", {}))
 
-    def _region(self, account: Account, region: str) -> None:
-        """Whether boto3 knows the region for the services that are used."""
-        if region in account.offered("lambda"):
-            self._say("region", Verdict.OK, f"{region}, partition {account.partition}")
-        else:
-            self._say("region", Verdict.LOOK, f"boto3 knows no Lambda in {region}: is it written rightly, or new?")
+    def _region(self, account: Account, region: str) -> bool:
+        """Whether there can be such a region."""
+        try:
+            partition = account.partition
+        except UNANSWERED:
+            self._say("region", Verdict.STOP, f"{printable(region)} is no region's name: set AWS_REGION")
+            return False
+        self._say("region", Verdict.OK, f"{region}, partition {partition}")
+        return True
 
     def _refused(self, error: ClientError, region: str) -> None:
         code = code_of(error)
@@ -101,6 +105,21 @@ class Caller:
 
     def _say(self, name: str, verdict: Verdict, text: str) -> None:
         self.findings.append(Finding(name, verdict, text))
+
+
+def services(account: Account, kinds: Iterable[str]) -> Finding:
+    """Whether the services of these types of resources are in the region, as far as boto3 knows."""
+    wanted = {kind.split("::")[1].lower() for kind in kinds}
+    missing = sorted(
+        service for service in wanted if (offered := account.offered(service)) and account.region not in offered
+    )
+    if missing:
+        return Finding(
+            "services",
+            Verdict.LOOK,
+            f"boto3 knows no {', '.join(missing)} in {account.region}: is it written rightly, or newer than boto3?",
+        )
+    return Finding("services", Verdict.OK, f"{account.region} has the {len(wanted)} services that are used")
 
 
 def opted_in(account: Account) -> Finding:

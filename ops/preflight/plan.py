@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -11,20 +12,38 @@ from ops.cost.template import ROOT, Deployed
 type Document = dict[str, Any]
 
 
+class Existing(StrEnum):
+    """What is known of a stack of the name."""
+
+    NONE = "none"
+    """There is none, or one without anything in it."""
+    DEPLOYED = "deployed"
+    """A deployment updates it."""
+    IN_THE_WAY = "in the way"
+    """It cannot be updated, or not now."""
+    UNKNOWN = "unknown"
+
+
 class Plan:
     """The stack that the template makes under a name.
 
     Args:
         stack: its name.
         given: settings as they are given on the command line.
-        known: settings that a stack of this name has already, which stay as they are unless they are given; None where
-            there is no such stack.
+        known: settings that a stack of this name has already, which stay as they are unless they are given.
+        existing: what is known of that stack.
     """
 
-    def __init__(self, stack: str, given: Mapping[str, str], known: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        stack: str,
+        given: Mapping[str, str],
+        known: Mapping[str, str] | None = None,
+        existing: Existing = Existing.NONE,
+    ) -> None:
         parameters = _template()["Parameters"]
         self.stack = stack
-        self.is_deployed = known is not None
+        self.existing = existing
         defaults = {name: str(entry["Default"]) for name, entry in parameters.items()}
         kept = {name: value for name, value in (known or {}).items() if name in parameters}
         self.settings: Mapping[str, str] = defaults | kept | dict(given)
@@ -60,12 +79,12 @@ class Plan:
         """A text with the stack's name in place."""
         return text.replace("${AWS::StackName}", self.stack)
 
-    def setting_of(self, logical_id: str, *path: str) -> str:
-        """The settings that say what a property is, joined by commas."""
+    def setting_of(self, logical_id: str, *path: str | int) -> str:
+        """The settings that say what a property is, joined by commas; the property itself where none does."""
         value: Any = self._raw(logical_id)
         for step in path:
-            value = value.get(step, {}) if isinstance(value, dict) else value
-        return ", ".join(dict.fromkeys(_references(value))) or ".".join((logical_id, *path))
+            value = value[step]
+        return ", ".join(dict.fromkeys(_references(value))) or ".".join(map(str, (logical_id, *path)))
 
     def _raw(self, logical_id: str) -> Document:
         return self._deployed.written(logical_id)

@@ -15,6 +15,7 @@ _IMAGE: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@\s]+)(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[\w.-]+))"
 )
+_NETWORKED: Final = ("AWS::ECS::Service", "AWS::Scheduler::Schedule")
 _NO_IMAGE: Final = ("ImageNotFoundException", "RepositoryNotFoundException")
 _NO_SUBNET: Final = ("InvalidSubnetID.NotFound", "InvalidSubnetId.Malformed", "InvalidSubnetID.Malformed")
 _NO_GROUP: Final = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed", "InvalidGroup.Malformed", "InvalidGroupId")
@@ -43,18 +44,18 @@ def role(account: Account, plan: Plan) -> Iterator[Finding]:
 def images(account: Account, plan: Plan) -> Iterator[Finding]:
     """Whether the images are where the settings say."""
     wanted = {
-        container["Image"]
-        for properties in plan.of("AWS::ECS::TaskDefinition").values()
-        for container in properties["ContainerDefinitions"]
+        container["Image"]: plan.setting_of(name, "ContainerDefinitions", number, "Image")
+        for name, properties in plan.of("AWS::ECS::TaskDefinition").items()
+        for number, container in enumerate(properties["ContainerDefinitions"])
     }
-    for image in sorted(wanted):
-        yield _image(account, image)
+    for image, setting in sorted(wanted.items()):
+        yield _image(account, image, setting)
 
 
-def _image(account: Account, image: str) -> Finding:
+def _image(account: Account, image: str, setting: str) -> Finding:
     name = "image"
     if not image:
-        return Finding(name, Verdict.STOP, "no image is named; make push-image makes one, and says its name")
+        return Finding(name, Verdict.STOP, f"{setting} names no image; make push-image makes one, and says its name")
     parts = _IMAGE.fullmatch(image)
     if parts is None:
         return Finding(name, Verdict.LOOK, f"cannot be asked: {printable(image)} is in no registry of ECR")
@@ -84,30 +85,37 @@ def _image(account: Account, image: str) -> Finding:
 def network(account: Account, plan: Plan) -> Iterator[Finding]:
     """Whether subnets and security groups are there, of one VPC, and have a way out."""
     seen = set()
-    for network in _networks(plan):
-        subnets = tuple(filter(None, network.get("Subnets", [])))
-        groups = tuple(filter(None, network.get("SecurityGroups", [])))
-        public = network.get("AssignPublicIp") == "ENABLED"
-        if (key := (subnets, groups, public)) not in seen:
-            seen.add(key)
-            yield from _network(account, subnets, groups, public=public)
+    for name, path in _networks(plan):
+        properties: Any = plan.of(*_NETWORKED)[name]
+        for step in path:
+            properties = properties[step]
+        empty = [
+            plan.setting_of(name, *path, each)
+            for each in ("Subnets", "SecurityGroups")
+            if not any(properties.get(each, []))
+        ]
+        subnets, groups = tuple(properties.get("Subnets", [])), tuple(properties.get("SecurityGroups", []))
+        public = properties.get("AssignPublicIp") == "ENABLED"
+        if (subnets, groups, public) in seen:
+            continue
+        seen.add((subnets, groups, public))
+        if empty:
+            yield Finding("network", Verdict.STOP, f"{' and '.join(empty)} is empty, and tasks need it")
+        else:
+            yield _network(account, subnets, groups, public=public)
 
 
-def _networks(plan: Plan) -> Iterator[dict[str, Any]]:
-    for properties in plan.of("AWS::ECS::Service").values():
-        yield properties["NetworkConfiguration"]["AwsvpcConfiguration"]
-    for properties in plan.of("AWS::Scheduler::Schedule").values():
-        task = properties["Target"].get("EcsParameters", {})
-        if "NetworkConfiguration" in task:
-            yield task["NetworkConfiguration"]["AwsvpcConfiguration"]
+def _networks(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The resources with a network of tasks, and where in them it is."""
+    for name in plan.of(_NETWORKED[0]):
+        yield name, ("NetworkConfiguration", "AwsvpcConfiguration")
+    for name, properties in plan.of(_NETWORKED[1]).items():
+        if "NetworkConfiguration" in properties["Target"].get("EcsParameters", {}):
+            yield name, ("Target", "EcsParameters", "NetworkConfiguration", "AwsvpcConfiguration")
 
 
-def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...], *, public: bool) -> Iterator[Finding]:
+def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...], *, public: bool) -> Finding:
     name = "network"
-    if not subnets or not groups:
-        missing = "subnets" if not subnets else "security groups"
-        yield Finding(name, Verdict.STOP, f"no {missing} are named, which tasks need")
-        return
     try:
         found = account.ask(
             "ec2", "describe_subnets", "ec2:DescribeSubnets", expected=_NO_SUBNET, SubnetIds=list(subnets)
@@ -116,26 +124,22 @@ def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...]
             "ec2", "describe_security_groups", "ec2:DescribeSecurityGroups", expected=_NO_GROUP, GroupIds=list(groups)
         )["SecurityGroups"]  # fmt: skip
     except ClientError as error:
-        yield Finding(
-            name, Verdict.STOP, f"not in this account and region: {printable(error.response['Error']['Message'])}"
-        )
-        return
+        said = printable(error.response["Error"]["Message"])
+        return Finding(name, Verdict.STOP, f"not in this account and region: {said}")
     networks = {each["VpcId"] for each in (*found, *guards)}
     if len(networks) > 1:
-        yield Finding(
+        return Finding(
             name, Verdict.STOP, f"subnets and security groups are of {len(networks)} VPCs, and have to be of one"
         )
-        return
     lost = [subnet for subnet in subnets if not public and _is_public(account, subnet, next(iter(networks)))]
     if lost:
-        yield Finding(
+        return Finding(
             name,
             Verdict.LOOK,
             f"{', '.join(lost)} leads out by an internet gateway, which serves public addresses alone: tasks without "
             "one reach nothing there. Give them one, or take a subnet with NAT, unless all is reached by endpoints",
         )
-        return
-    yield Finding(name, Verdict.OK, f"{len(found)} subnets and {len(guards)} security groups, of one VPC")
+    return Finding(name, Verdict.OK, f"{len(found)} subnets and {len(guards)} security groups, of one VPC")
 
 
 def _is_public(account: Account, subnet: str, vpc: str) -> bool:
