@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ops.preflight import earlier, limits, operator, permissions, place, plan, tasks
-from ops.preflight.asked import UNANSWERED, Account, Finding, NotAskedError, Verdict
+from ops.preflight.asked import STRANGE, UNANSWERED, Account, Finding, NotAskedError, Verdict
 from ops.shown import printable
 
 __all__ = ["add_arguments", "run"]
@@ -108,7 +108,7 @@ def _answered(name: str, check: Check) -> Iterator[Finding]:
             yield from answer
     except NotAskedError as refused:
         yield Finding(name, Verdict.LOOK, str(refused))
-    except (KeyError, IndexError, ValueError) as error:  # what answers is not AWS
+    except STRANGE as error:  # what answers is not AWS
         yield Finding(name, Verdict.LOOK, f"cannot be asked: the answer is not as AWS's ({type(error).__name__})")
 
 

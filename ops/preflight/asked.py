@@ -129,6 +129,10 @@ class Account:
             raise NotAskedError(cannot(permission, type(error).__name__)) from error
 
 
+STRANGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading an answer raises that is not as AWS's."""
+
+
 def cannot(permission: str, why: str = "") -> str:
     """What is said of a question without an answer: the permission that it needs, or why else there is none."""
     return f"cannot be asked: {permission}" + (f" ({printable(why)})" if why else "")

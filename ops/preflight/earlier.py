@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from ops.preflight.asked import Account, Finding, NotAskedError, Verdict, cannot
+from ops.preflight.asked import STRANGE, Account, Finding, NotAskedError, Verdict, cannot
 from ops.preflight.plan import Existing, Plan
 from ops.shown import printable
 
@@ -57,9 +57,11 @@ def described(account: Account, stack: str) -> dict[str, Any] | None:
             expected=("ValidationError",),
             StackName=stack,
         )["Stacks"]
+        return {**found[0], "StackStatus": found[0]["StackStatus"]}
     except ClientError:  # there is no such, by name
         return None
-    return dict(found[0]) if found else None
+    except STRANGE as error:  # what answers is not AWS
+        raise NotAskedError(cannot("cloudformation:DescribeStacks", type(error).__name__)) from error
 
 
 def known(found: dict[str, Any]) -> dict[str, str]:

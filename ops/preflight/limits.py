@@ -1,7 +1,8 @@
 """What the account lets run at once, against what the settings ask for."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -50,14 +51,18 @@ class Demand:
             for properties in plan.of("AWS::Lambda::EventSourceMapping").values()
         )
         """At once from queues and streams."""
-        self.rates = [
-            float(route["ThrottlingRateLimit"])
+        self.rates = {
+            key: float(route["ThrottlingRateLimit"])
             for stage in plan.of("AWS::ApiGatewayV2::Stage").values()
-            for route in stage.get("RouteSettings", {}).values()
-        ]
+            for key, route in stage.get("RouteSettings", {}).items()
+        }
         """Requests a second of each route."""
-        self.pushes = math.ceil(sum(self.rates) * assumed()["push_seconds"].value)
-        """At once if every route gets what it takes: rate times duration."""
+        self.let_in: Counter[str] = Counter()
+        """Requests a second for each function, by logical id."""
+        for key, function in _behind(plan):
+            self.let_in[function] += math.ceil(self.rates.get(key, 0))
+        self.pushes = _at_once(rate for function, rate in self.let_in.items() if function not in self.reserved)
+        """At once without a reservation, if every route gets what it takes."""
 
     @property
     def taken(self) -> int:
@@ -70,6 +75,23 @@ class Demand:
     def shared(self) -> int:
         """What is wanted at once of the part that is not reserved."""
         return self.pushes + self.pollers
+
+
+def _at_once(rates: Iterable[float]) -> int:
+    """How many requests are in hand at once: rate times duration."""
+    return math.ceil(sum(rates) * assumed()["push_seconds"].value)
+
+
+def _behind(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The routes, and the function behind each."""
+    functions = {alias: plan.written_reference(alias, "FunctionName") for alias in plan.of("AWS::Lambda::Alias")}
+    for api in plan.of("AWS::ApiGatewayV2::Api"):
+        for path, methods in plan.written(api)["Body"]["paths"].items():
+            for method, operation in methods.items():
+                uri = str(operation["x-amazon-apigateway-integration"]["uri"])
+                for alias, function in functions.items():
+                    if f"${{{alias}}}" in uri:
+                        yield f"{method.upper()} {path}", function
 
 
 def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
@@ -95,19 +117,29 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
         yield Finding(
             name,
             Verdict.STOP,
-            f"{settings} take {demand.taken}, and of {free} unreserved {kept} have to stay so: at most "
-            f"{max(0, free - kept)} can be taken, and Lambda refuses more. Set less, or {_ask_for(wanted)}",
+            f"{settings}: they would take {demand.taken}, and of {free} unreserved {kept} have to stay so. Lambda "
+            f"refuses more than {max(0, free - kept)}: set less, or {_ask_for(wanted)}",
         )
         return
+    for function, reserved in demand.reserved.items():
+        wanted = _at_once([demand.let_in[function]])
+        if reserved < wanted:
+            yield Finding(
+                "lambda-reservation",
+                Verdict.LOOK,
+                f"{plan.setting_of(function, 'ReservedConcurrentExecutions')}={reserved} is the most that there is, "
+                f"too: its routes let in {demand.let_in[function]} a second, about {wanted} at once, and what is "
+                "beyond is throttled",
+            )
     left = free - demand.taken
     if left < demand.shared:
         wanted = max(_USUAL, limit - left + demand.shared)
         yield Finding(
             name,
             Verdict.LOOK,
-            f"the account runs {limit} at once and has {left} for all functions without a reservation; the routes let "
-            f"in {sum(demand.rates):g} a second, about {demand.pushes} at once, and queues and the stream take "
-            f"{demand.pollers}: what is beyond is throttled, vendors get 5xx and doors no answer. Before vendors are "
+            f"the account runs {limit} at once and has {left} for all functions without a reservation; the routes "
+            f"let in {sum(demand.rates.values()):g} a second, about {demand.pushes} at once, and queues and the stream "
+            f"take {demand.pollers}: beyond that vendors get 5xx, and doors no answer. Before vendors are "
             f"pointed here {_ask_for(wanted)}{_pending(account, limit)}",
         )
         return
@@ -181,7 +213,7 @@ def throttle(account: Account, plan: Plan) -> Iterator[Finding]:
     limits = answer.get("throttleSettings", {})
     if "rateLimit" not in limits:
         raise NotAskedError("cannot be asked: apigateway:GET (no throttleSettings)")
-    rate, total = float(limits["rateLimit"]), sum(Demand(plan).rates)
+    rate, total = float(limits["rateLimit"]), sum(Demand(plan).rates.values())
     if total > rate:
         yield Finding(
             "api-throttle",

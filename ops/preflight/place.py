@@ -40,8 +40,12 @@ class Caller:
             return
         try:
             answer = account.client("sts").get_caller_identity()
+            arn, number = str(answer["Arn"]), answer["Account"]
         except ClientError as error:
             self._refused(error, account.region)
+        except KeyError:  # what answers is not AWS
+            self.usable = True
+            self._say("credentials", Verdict.LOOK, cannot("sts:GetCallerIdentity", "no Arn"))
         except UNANSWERED as error:
             self._say(
                 "credentials",
@@ -49,11 +53,11 @@ class Caller:
                 f"there is nothing to sign with, or nobody to ask ({type(error).__name__}): {printable(error)}",
             )
         else:
-            self.usable, self.arn = True, str(answer["Arn"])
+            self.usable, self.arn = True, arn
             self._say(
                 "credentials",
                 Verdict.OK,
-                f"account {answer['Account']}, partition {account.partition}, as {printable(_shown(self.arn))}",
+                f"account {number}, partition {account.partition}, as {printable(_shown(arn))}",
             )
             self._clock(answer["ResponseMetadata"].get("HTTPHeaders", {}))
 

@@ -61,7 +61,7 @@ class Plan:
         """The names that the template itself gives to resources of a type; of all others AWS makes one up."""
         found = []
         for logical_id in self.of(kind):
-            written = self._raw(logical_id).get(name)
+            written = self.written(logical_id).get(name)
             text = written.get("Fn::Sub") if isinstance(written, dict) else written
             if isinstance(text, str):
                 found.append(self.with_stack(text))
@@ -69,7 +69,7 @@ class Plan:
 
     def written_reference(self, logical_id: str, name: str) -> str:
         """The logical id that a property refers to."""
-        return str(self._raw(logical_id)[name]["Ref"])
+        return str(self.written(logical_id)[name]["Ref"])
 
     def output(self, name: str) -> str:
         """A text that the stack tells, as it is before there is a stack: nothing but its name may be in it."""
@@ -81,12 +81,13 @@ class Plan:
 
     def setting_of(self, logical_id: str, *path: str | int) -> str:
         """The settings that say what a property is, joined by commas; the property itself where none does."""
-        value: Any = self._raw(logical_id)
+        value: Any = self.written(logical_id)
         for step in path:
             value = value[step]
         return ", ".join(dict.fromkeys(_references(value))) or ".".join(map(str, (logical_id, *path)))
 
-    def _raw(self, logical_id: str) -> Document:
+    def written(self, logical_id: str) -> Document:
+        """A resource's properties as SAM writes them, with their intrinsic functions."""
         return self._deployed.written(logical_id)
 
 

@@ -2,10 +2,12 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -426,6 +428,22 @@ def test_a_small_account_is_to_have_more_before_vendors_are_pointed_at_it(
     )
     assert "2000 were asked for already" in finding.text
     assert ("Lambda 10, which counts" in finding.text) == (limit == 10)
+
+
+def test_a_reservation_is_the_most_that_its_routes_get(asked: Asked) -> None:
+    answer = {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}}
+    asked.answers("lambda", "get_account_settings", answer)
+
+    tight, whole = limits.concurrency(asked.account, _plan(DoorReservedConcurrency="2"))
+
+    assert (tight.verdict, whole.verdict) == (Verdict.LOOK, Verdict.OK)
+    assert tight.text.startswith("DoorReservedConcurrency=2")
+
+
+def test_every_route_is_of_a_function_and_has_a_rate() -> None:
+    demand = limits.Demand(_plan(Traffic="medium"))
+
+    assert sum(demand.let_in.values()) == sum(demand.rates.values()) == 8 * 200
 
 
 def test_a_quota_that_may_not_be_asked_leaves_the_advice(asked: Asked) -> None:
@@ -938,6 +956,44 @@ def test_where_nobody_can_be_asked_the_answer_is_stop_and_no_traceback(
 
     assert (status, err) == (1, "")
     assert json.loads(out)[-1]["verdict"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, b"{}"),
+        (200, b"[]"),
+        (200, b"<html>Sign in</html>"),
+        (404, b"not found"),
+        (501, b"<x/>"),
+    ],
+)
+def test_what_answers_and_is_not_aws_gets_no_traceback(
+    command: Command, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    class Strange(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_POST = do_HEAD = answer  # noqa: N815 - names of http.server
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        _, out, err = command("--json", "--parameter", *(f"{name}={value}" for name, value in _LISTENER.items()))
+        server.shutdown()
+
+    assert err == ""
+    assert {finding["verdict"] for finding in json.loads(out)} <= {"ok", "look", "stop"}
 
 
 def test_without_credentials_the_answer_is_stop(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
