@@ -1,5 +1,6 @@
 """Who asks, where, and whether the clocks agree."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from ops.shown import printable
 
 _SIGNED: Final = 300
 """Seconds by which a signature may be off: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
+# boto3, and SAM with it, reads no AWS_REGION: https://github.com/aws/aws-sam-cli/pull/6037
+_EXPORT: Final = "set AWS_DEFAULT_REGION"
 _NOTABLE: Final = 30
 # The signature is right, and its time is not; the second comes of a key that is none here.
 _SKEWED: Final = ("RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch")
@@ -34,7 +37,7 @@ class Caller:
         self.usable = False
         self.findings: list[Finding] = []
         if account.region is None:
-            self._say("region", Verdict.STOP, "no region is named: set AWS_REGION, as SAM needs it too")
+            self._say("region", Verdict.STOP, f"no region is named: {_EXPORT}, which SAM goes by too")
             return
         if not self._region(account, account.region):
             return
@@ -66,9 +69,18 @@ class Caller:
         try:
             partition = account.partition
         except UNANSWERED:
-            self._say("region", Verdict.STOP, f"{printable(region)} is no region's name: set AWS_REGION")
+            self._say("region", Verdict.STOP, f"{printable(region)} is no region's name: {_EXPORT}")
             return False
-        self._say("region", Verdict.OK, f"{region}, partition {partition}")
+        other = os.environ.get("AWS_REGION", region)
+        if other != region:
+            self._say(
+                "region",
+                Verdict.STOP,
+                f"SAM would deploy into {region}, and the AWS CLI goes by AWS_REGION={printable(other)}: {_EXPORT} "
+                "to the same",
+            )
+        else:
+            self._say("region", Verdict.OK, f"{region}, partition {partition}")
         return True
 
     def _refused(self, error: ClientError, region: str) -> None:

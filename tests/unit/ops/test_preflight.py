@@ -62,7 +62,8 @@ class Asked:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
     account = Asked()
     yield account
     account.end()
@@ -186,6 +187,21 @@ def test_a_region_is_named(monkeypatch: pytest.MonkeyPatch, region: str | None) 
     caller = place.Caller(Account(boto3.Session("AKIAIOSFODNN7EXAMPLE", _SECRET, region_name=region)))
 
     assert _said(caller) == {"region": Verdict.STOP}
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict"), [(None, Verdict.OK), (REGION, Verdict.OK), ("us-east-1", Verdict.STOP)]
+)  # fmt: skip
+def test_a_region_that_sam_does_not_read_is_no_surprise(
+    monkeypatch: pytest.MonkeyPatch, asked: Asked, other: str | None, verdict: Verdict
+) -> None:
+    """The AWS CLI goes by AWS_REGION first, and boto3 does not know it."""
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    if other is not None:
+        monkeypatch.setenv("AWS_REGION", other)
+    asked.answers("sts", "get_caller_identity", _identity(_USER))
+
+    assert _said(place.Caller(asked.account))["region"] is verdict
 
 
 @pytest.mark.parametrize(
@@ -428,6 +444,13 @@ def test_a_small_account_is_to_have_more_before_vendors_are_pointed_at_it(
     )
     assert "2000 were asked for already" in finding.text
     assert ("Lambda 10, which counts" in finding.text) == (limit == 10)
+
+
+def test_what_has_to_stay_unreserved_in_a_small_account_is_all_of_it(asked: Asked) -> None:
+    text = _concurrency(asked, 10, 10, _plan(DoorReservedConcurrency="5")).text
+
+    assert text.startswith("DoorReservedConcurrency: they would take 5, and of 10 unreserved 10 have to stay so")
+    assert text.endswith("--service-code lambda --quota-code L-B99A9384 --desired-value 1000")
 
 
 def test_a_reservation_is_the_most_that_its_routes_get(asked: Asked) -> None:
@@ -944,7 +967,7 @@ def test_a_setting_that_is_none_is_a_wrong_call_and_asks_nobody(command: Command
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
         ("AWS_ENDPOINT_URL", "nowhere"),
         ("AWS_PROFILE", "nobody"),
-        ("AWS_REGION", "nowhere"),
+        ("AWS_DEFAULT_REGION", "nowhere"),
     ],
 )
 def test_where_nobody_can_be_asked_the_answer_is_stop_and_no_traceback(
