@@ -192,7 +192,9 @@ def _pending(account: Account, limit: int) -> str:
             ServiceCode="lambda", QuotaCode=QUOTA,
         )["Quota"]["Value"]  # fmt: skip
         if int(quota) != limit:
-            said.append(f"Service Quotas shows {int(quota)}, and Lambda {limit}, which counts")
+            said.append(
+                f"Service Quotas shows {int(quota)}, and Lambda {limit}, which counts: if it refuses, ask AWS Support"
+            )
         asked: list[dict[str, Any]] = account.ask(
             "service-quotas", "list_requested_service_quota_change_history_by_quota",
             "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota", ServiceCode="lambda", QuotaCode=QUOTA,
