@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, doors, guard, local, pending, simulators, tools
+from ops import calls, doors, guard, local, pending, preflight, simulators, tools
 from ops.shown import printable
 from ops.simulators import Options, Request
 
@@ -47,6 +47,9 @@ def main() -> int:
     pending.add_arguments(
         commands.add_parser("announce-pending", help="announce what is stored in AWS and was never announced")
     )
+    preflight.add_arguments(
+        commands.add_parser("preflight", help="ask the account what can be asked before a deployment")
+    )
     doors.add_arguments(commands.add_parser("rules", help="set, clear or show the rules by which doors open"))
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
@@ -58,6 +61,8 @@ def main() -> int:
                 _up(arguments)
         elif arguments.command == "announce-pending":
             pending.run(arguments)
+        elif arguments.command == "preflight":
+            return preflight.run(arguments)
         elif arguments.command == "rules":
             doors.run(arguments)
         else:
