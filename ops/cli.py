@@ -14,9 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, doors, guard, local, pending, simulators
+from ops import calls, doors, guard, local, pending, recordings, simulators
 from ops.shown import printable
 from ops.simulators import Options, Request
+from ops.stack import WrongUse
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
 _SEEN = 5  # events of each vendor after which the demo has shown what it is to show
@@ -46,6 +47,9 @@ def main() -> int:
     pending.add_arguments(
         commands.add_parser("announce-pending", help="announce what is stored in AWS and was never announced")
     )
+    recordings.add_arguments(
+        commands.add_parser("restart-recordings", help="start flows again that failed, by the definition of today")
+    )
     doors.add_arguments(commands.add_parser("rules", help="set, clear or show the rules by which doors open"))
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
@@ -56,10 +60,15 @@ def main() -> int:
                 _up(arguments)
         elif arguments.command == "announce-pending":
             pending.run(arguments)
+        elif arguments.command == "restart-recordings":
+            recordings.run(arguments)
         elif arguments.command == "rules":
             doors.run(arguments)
         else:
             calls.vendors()[arguments.command].run(arguments)
+    except WrongUse as error:
+        print(f"gatehouse: {printable(error)}", file=sys.stderr)
+        return 2
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
         for line in str(error).splitlines() or [type(error).__name__]:
             print(f"gatehouse: {printable(line)}", file=sys.stderr)
