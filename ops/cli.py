@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, deadletters, doors, guard, local, pending, recordings, simulators
+from ops import calls, deadletters, doors, guard, local, pending, recordings, restore, simulators
 from ops.shown import printable
 from ops.simulators import Options, Request
 from ops.stack import WrongUse
@@ -53,6 +53,9 @@ def main() -> int:
     deadletters.add_arguments(
         commands.add_parser("redrive", help="take what is in the dead-letter queues back to where it belongs")
     )
+    restore.add_arguments(
+        commands.add_parser("restore", help="copy what a table of the stack lacks from one that was restored, or kept")
+    )
     doors.add_arguments(commands.add_parser("rules", help="set, clear or show the rules by which doors open"))
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
@@ -67,6 +70,8 @@ def main() -> int:
             recordings.run(arguments)
         elif arguments.command == "redrive":
             deadletters.run(arguments)
+        elif arguments.command == "restore":
+            restore.run(arguments)
         elif arguments.command == "rules":
             doors.run(arguments)
         else:

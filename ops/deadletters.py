@@ -65,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "queue", nargs="*", metavar="QUEUE", help="as it is named in the template; all, if none is named"
     )
+    parser.add_argument("--from-queue", metavar="URL", help="one that was kept of a stack before, in place of these")
+    parser.add_argument("--to", metavar="QUEUE", help="where to take what is in that one, as named in the template")
     parser.add_argument("--stack", default="gatehouse", help="name of the deployed stack (%(default)s)")
     parser.add_argument("--dry-run", action="store_true", help="say what is there, and take nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -81,7 +83,11 @@ def run(arguments: argparse.Namespace) -> None:
     """
     stack = deployed(boto3.client("cloudformation"), arguments.stack)
     sqs = boto3.client("sqs")
-    queues = [queue for queue in chosen(dead(sqs, stack), arguments.queue) if _shown(sqs, queue)]
+    if arguments.from_queue or arguments.to:
+        found = [kept(sqs, stack, arguments.from_queue, arguments.to, arguments.queue)]
+    else:
+        found = chosen(dead(sqs, stack), arguments.queue)
+    queues = [queue for queue in found if _shown(sqs, queue)]
     if arguments.dry_run or not queues:
         return
     if any(queue.home_url in {"", stack.outputs["SpillQueueUrl"]} for queue in queues):
@@ -135,6 +141,23 @@ def chosen(queues: Sequence[Dead], names: Sequence[str]) -> list[Dead]:
         if name not in known:
             raise WrongUse(f"{name} is none of the stack's queues of dead letters: {', '.join(sorted(known))}")
     return [queue for queue in queues if not names or queue.name in names]
+
+
+def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, others: Sequence[str]) -> Dead:
+    """A queue that is none of the stack's, and where its messages are to go.
+
+    Raises:
+        WrongUse: it is one of the stack's, or that is none of its queues.
+    """
+    urls = stack.of(_QUEUE)
+    if not url or not home or others:
+        raise WrongUse("--from-queue and --to go together, and without the names of other queues")
+    if home not in urls:
+        raise WrongUse(f"{home} is none of the stack's queues: {', '.join(sorted(urls))}")
+    if url in urls.values():
+        raise WrongUse(f"{url} is one of the stack's own")
+    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return Dead(url.rpartition("/")[2], url, int(told["ApproximateNumberOfMessages"]), home, urls[home])
 
 
 def worked_off(sqs: SQSClient, queue: Dead, take: Callable[[MessageTypeDef], None]) -> Moved:

@@ -277,3 +277,38 @@ def test_whoever_is_named_sends(command: Callable[..., tuple[int, str, str]]) ->
 
         assert house.run("--yes")[0] == 0
         assert house.waiting("Spill") == 1
+
+
+# ─── A queue that was kept from a stack before ────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_in_a_queue_that_was_kept_goes_where_it_is_told_to(house: House) -> None:
+    old = house.aws.sqs.create_queue(QueueName="old-spill")["QueueUrl"]
+    house.aws.sqs.send_message(
+        QueueUrl=old,
+        MessageBody="{}",
+        MessageAttributes={"step": {"DataType": "String", "StringValue": "record"}},
+    )
+
+    status, printed, _ = house.run("--from-queue", old, "--to", "Spill", "--yes")
+
+    assert status == 0
+    assert "old-spill: 1 sent to Spill" in printed
+    (message,) = house.aws.received(house.url("Spill"))
+    assert (message["body"], message["attributes"]) == ("{}", {"step": "record"})
+
+
+@pytest.mark.parametrize(
+    ("kept", "to", "others"),
+    [("old", None, []), (None, "Spill", []), ("old", "Nothing", []), ("own", "Spill", []), ("old", "Spill", ["Dead"])],
+)
+def test_a_queue_that_is_no_other_stacks_or_goes_nowhere_is_wrong_use(
+    house: House, kept: str | None, to: str | None, others: list[str]
+) -> None:
+    old = house.aws.sqs.create_queue(QueueName="old-spill")["QueueUrl"]
+    house.aws.sqs.send_message(QueueUrl=old, MessageBody="{}")
+    urls = {"old": old, "own": house.url("Work")}
+    more = [*(["--from-queue", urls[kept]] if kept else []), *(["--to", to] if to else [])]
+
+    assert house.run(*others, *more, "--yes")[0] == 2
+    assert house.waiting("Spill") == 0
