@@ -136,11 +136,12 @@ def chosen(queues: Sequence[Dead], names: Sequence[str]) -> list[Dead]:
     Raises:
         WrongUse: one that is named is none of them.
     """
-    known = {queue.name for queue in queues}
+    known = {word: queue for queue in queues for word in (queue.name, queue.url, queue.url.rpartition("/")[2])}
     for name in names:
         if name not in known:
-            raise WrongUse(f"{name} is none of the stack's queues of dead letters: {', '.join(sorted(known))}")
-    return [queue for queue in queues if not names or queue.name in names]
+            words = ", ".join(sorted(queue.name for queue in queues))
+            raise WrongUse(f"{name} is none of the stack's queues of dead letters: {words}")
+    return [queue for queue in queues if not names or queue in map(known.get, names)]
 
 
 def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, others: Sequence[str]) -> Dead:

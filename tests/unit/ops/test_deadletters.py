@@ -121,12 +121,30 @@ def test_each_queue_of_dead_letters_goes_to_the_queue_that_names_it(house: House
     assert (house.waiting("Dead"), house.waiting("SpillDead"), house.waiting("Apart")) == (0, 0, 1)
 
 
+def test_an_attribute_of_bytes_goes_back_as_it_was(house: House) -> None:
+    told: dict[str, Any] = {"proof": {"DataType": "Binary.x", "BinaryValue": b"\x00\xff"}}
+    house.aws.sqs.send_message(QueueUrl=house.url("Dead"), MessageBody="{}", MessageAttributes=told)
+
+    assert house.run("--yes")[0] == 0
+
+    (message,) = house.aws.sqs.receive_message(QueueUrl=house.url("Work"), MessageAttributeNames=["All"])["Messages"]
+    assert message["MessageAttributes"] == told
+
+
 def test_only_the_queues_that_are_named_are_worked_off(house: House) -> None:
     house.put("Dead", "1")
     house.put("SpillDead", "2")
 
     house.run("Dead", "--yes")
 
+    assert (house.waiting("Dead"), house.waiting("Work"), house.waiting("SpillDead")) == (0, 1, 1)
+
+
+def test_a_queue_may_be_named_by_its_own_name_or_address_and_is_worked_off_once(house: House) -> None:
+    house.put("Dead", "1")
+    house.put("SpillDead", "2")
+
+    assert house.run(house.url("Dead").rpartition("/")[2], house.url("Dead"), "--yes")[0] == 0
     assert (house.waiting("Dead"), house.waiting("Work"), house.waiting("SpillDead")) == (0, 1, 1)
 
 
