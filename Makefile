@@ -14,7 +14,7 @@ ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy budget cost image push-image diagram requirements pins
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws budget cost image push-image diagram requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,12 @@ build: $(UV) ## for AWS, into .aws-sam
 
 deploy: build ## to AWS, with your credentials; settings as ARGS="--parameter-overrides AnnounceMode=stream"
 	$(sam) deploy $(ARGS)
+
+preflight: $(UV) ## whether your account can take it, before anything is made in it
+	@$(run) gatehouse preflight $(ARGS)
+
+prove-aws: $(UV) ## a throwaway deployment in your account, looked at and deleted again; ARGS=--emulator rehearses it
+	@$(run) python -m ops.proof $(ARGS)
 
 budget: $(UV) ## a budget of the account, with your credentials: ARGS="--parameter-overrides MonthlyBudget=50 Email=you@example.com"
 	$(sam) deploy --template-file ops/budget.yaml --stack-name gatehouse-budget --region $(or $(BUDGET_REGION),us-east-1) \

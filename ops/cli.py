@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import threading
 from collections import Counter
@@ -14,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, deadletters, doors, guard, local, pending, recordings, restore, simulators
+from ops import calls, deadletters, doors, guard, local, pending, recordings, restore, simulators, tools
 from ops.shown import printable
 from ops.simulators import Options, Request
 from ops.stack import WrongUse
@@ -60,6 +61,7 @@ def main() -> int:
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
     arguments = parser.parse_args()
+    os.environ.update(tools.region(os.environ))
     try:
         if arguments.command == "up":
             with local.until_interrupted():

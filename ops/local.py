@@ -26,8 +26,10 @@ REGION = "eu-central-1"
 _STACK_NAME = "gatehouse"
 _RULES = Path(__file__).with_name("rules.local.json")
 _GUARD = Path(__file__).with_name("guard.py")
-_API_ID = "9a7e4005"
-_API_PATH = f"/_aws/execute-api/{_API_ID}"
+API_ID = "9a7e4005"
+"""Of the API that is deployed into the emulator."""
+API_PATH = f"/_aws/execute-api/{API_ID}"
+"""Where the API is that is deployed into the emulator, below its address."""
 _PORT = 4566
 _AT_ONCE = "12"
 
@@ -61,6 +63,15 @@ class Stack:
             aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
         )
 
+    def variables(self) -> dict[str, str]:
+        """The environment of a process that is to work on it."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws_endpoint_url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+
     def write(self, path: Path) -> None:
         """Writes it down, in one step."""
         text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=2, ensure_ascii=False)
@@ -90,11 +101,7 @@ def running(
     Raises:
         RuntimeError: a part of it did not start, the message says where its log is; or it runs already.
     """
-    logs, scratch, noted = folder / "logs", folder / "tmp", folder / "process.json"
-    _end_leftover(noted)
-    for part in (logs, scratch):
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+    logs, scratch, noted = _emptied(folder)
     described = folder / "stack.json"
     described.unlink(missing_ok=True)
     with (
@@ -113,12 +120,38 @@ def running(
             described.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def emulator(folder: Path) -> Iterator[str]:
+    """The emulator with nothing in it, for who deploys by himself; yields its address.
+
+    Args:
+        folder: where it keeps its logs.
+
+    Raises:
+        RuntimeError: it did not start, the message says where its log is; or it runs already.
+    """
+    logs, scratch, noted = _emptied(folder)
+    with _emulator(logs / "emulator.log", scratch, noted, ()) as endpoint:
+        _await_emulator(endpoint, logs / "emulator.log")
+        yield endpoint
+
+
+def _emptied(folder: Path) -> tuple[Path, Path, Path]:
+    """Where logs and the emulator's own files go, both empty, and where it is written down who runs."""
+    logs, scratch, noted = folder / "logs", folder / "tmp", folder / "process.json"
+    _end_leftover(noted)
+    for part in (logs, scratch):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    return logs, scratch, noted
+
+
 def _built(folder: Path, log: Path) -> Path:
     """What `sam build` makes, with the layer for this machine."""
     programs = tools.installed(tools.SAM)
     with log.open("w") as output:
         command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
-        environ = tools.environment(programs, PLATFORM=_platform())
+        environ = tools.environment(programs, PLATFORM=platform())
         if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
             raise RuntimeError(f"sam build failed, see {log}")
     return folder
@@ -145,7 +178,7 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
         SFTP_ENABLED="0",
     )
     # -P: beside the guard are modules of ours, which are not to take another's place.
-    command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", _API_PATH]
+    command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", API_PATH]
     with log.open("w") as output:
         process = subprocess.Popen(
             [*command, *(word for name in admitted for word in ("--allow-host", name))],
@@ -159,7 +192,7 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        _end(process.pid)
+        end(process.pid)
         process.wait(timeout=10)
         noted.unlink(missing_ok=True)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -194,11 +227,11 @@ def _end_leftover(noted: Path) -> None:
     for launcher in filter(_lives, left.pop("launcher")):
         raise RuntimeError(f"it runs already, as process {int(launcher[0])}")
     for identity in filter(_lives, (identity for identities in left.values() for identity in identities)):
-        _end(int(identity[0]))
+        end(int(identity[0]))
     noted.unlink()
 
 
-def _end(pid: int) -> None:
+def end(pid: int) -> None:
     """Ends a process and all that it started: politely, and after five seconds not so."""
     try:
         leader = psutil.Process(pid)
@@ -232,14 +265,14 @@ def _await_emulator(endpoint: str, log: Path) -> None:
         raise RuntimeError(f"the emulator did not start, see {log}") from None
 
 
-def _platform() -> str:
+def platform() -> str:
     """What uv calls this machine; the layer for AWS is built for another one."""
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine)
     return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
 
 
 def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
-    api_url = endpoint + _API_PATH
+    api_url = endpoint + API_PATH
     stack = Stack(
         api_url=api_url,
         aws_endpoint_url=endpoint,
@@ -273,14 +306,14 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     # Flows start as many as there are alarms, and here each is a process with a start.
     bounds = {reservation(template["Resources"][name]): _AT_ONCE for name in _behind_flows(template)}
     as_on_aws = translate.translated(template, artifacts, REGION)
-    plain = translate.without_sums(translate.with_routes(as_on_aws, _API_ID))
-    s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     settings = {
         "PublicBaseUrl": api_url,
         "DoorDecision": "rules",
         **bounds,
         **parameters,
     }
+    plain = translate.for_emulator(as_on_aws, API_ID, settings)
+    s3.put_object(Bucket="artifacts", Key="template.json", Body=json.dumps(plain).encode())
     cloudformation.create_stack(
         StackName=_STACK_NAME,
         TemplateURL=f"{endpoint}/artifacts/template.json",

@@ -85,8 +85,21 @@ def environment(programs: Path | None = None, *, account: bool = False, **more: 
         for name, value in os.environ.items()
         if name != "VIRTUAL_ENV" and (account or not name.startswith("AWS_"))
     }
+    if account:
+        inherited |= region(os.environ)
     ours = {"SAM_CLI_TELEMETRY": "0", "UV": uv(), "PYTHON": sys.executable}
     return {**_with_programs(inherited, programs), **({} if account else _NO_ACCOUNT), **ours, **more}
+
+
+def region(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variable by which SAM and boto3 know the region, where it was given as AWS_REGION.
+
+    They read AWS_DEFAULT_REGION alone; the AWS CLI reads both, and AWS_REGION first. One name is to be enough for all
+    of them, and nobody is to deploy into one region and fill the secrets of another.
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+    https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
+    """
+    return {"AWS_DEFAULT_REGION": environ["AWS_REGION"]} if environ.get("AWS_REGION") else {}
 
 
 def bare_environment(programs: Path, home: Path, **more: str) -> dict[str, str]:

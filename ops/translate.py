@@ -27,10 +27,33 @@ _QUOTED_NUMBER: Final = re.compile(rf'("(?:{_NUMBERS})": )"(\$\{{[^"{{}}]+\}})"'
 
 def read(path: Path) -> Template:
     """A SAM template as it stands in its file."""
+    return parsed(path.read_text())
+
+
+def parsed(text: str) -> Template:
+    """A SAM template, or one of CloudFormation alone, from YAML or JSON."""
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - half a second that most commands do not need
 
-    template: Template = yaml_parse(path.read_text())
+    template: Template = yaml_parse(text)
     return template
+
+
+def with_values(template: Template, values: Mapping[str, str]) -> Template:
+    """The same template as AWS::LanguageExtensions leaves it to SAM: with the parameters' values in their places.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
+    """
+    lists = {name for name, parameter in template["Parameters"].items() if parameter["Type"] == "CommaDelimitedList"}
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, dict):
+            if set(node) == {"Ref"} and node["Ref"] in values:
+                value = values[node["Ref"]]
+                return value.split(",") if node["Ref"] in lists else value
+            return {name: resolved(value) for name, value in node.items()}
+        return [resolved(value) for value in node] if isinstance(node, list) else node
+
+    return {**template, **{part: resolved(template[part]) for part in ("Globals", "Resources") if part in template}}
 
 
 def translated(template: Template, artifacts: Mapping[str, str], region: str) -> Template:
@@ -54,13 +77,29 @@ def translated(template: Template, artifacts: Mapping[str, str], region: str) ->
 
 
 def definition(path: Path) -> str:
+    """A state machine's definition in JSON, from the YAML in a file."""
+    return as_json(path.read_text())
+
+
+def as_json(definition: str) -> str:
     """A state machine's definition in JSON, from YAML: AWS takes both, the emulator the one.
 
     Both put the values of the `${Name}` substitutions into the text before they read it. YAML takes what is
     then there for a number or a string by what it looks like, JSON by its quotes: the substitutions stand without
     quotes in those fields of the language that are numbers, and nowhere else.
     """
-    return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(path.read_text())))
+    return _QUOTED_NUMBER.sub(r"\1\2", json.dumps(yaml.safe_load(definition)))
+
+
+def for_emulator(template: Template, api_id: str, values: Mapping[str, str]) -> Template:
+    """A template translated by SAM, as the emulator makes of it what AWS does.
+
+    Args:
+        template: the template.
+        api_id: what the HTTP API is to have for its id.
+        values: other values of the template's parameters than their defaults.
+    """
+    return without_queries(without_sums(with_routes(with_numbers(template, values), api_id)))
 
 
 def without_sums(template: Template) -> Template:
@@ -69,6 +108,38 @@ def without_sums(template: Template) -> Template:
         name: resource
         for name, resource in template["Resources"].items()
         if resource["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in resource["Properties"]
+    }
+    return {**template, "Resources": resources}
+
+
+def with_numbers(template: Template, values: Mapping[str, str]) -> Template:
+    """The same template with a number where a queue's trigger says how much it takes at once.
+
+    CloudFormation makes a number of a parameter's text there; the emulator leaves it text, and the queue unread.
+
+    Args:
+        template: translated by SAM.
+        values: other values of the template's parameters than their defaults.
+    """
+    resources: dict[str, Any] = dict(template["Resources"])
+    for name, resource in template["Resources"].items():
+        scaling = resource.get("Properties", {}).get("ScalingConfig")
+        if scaling is None:
+            continue
+        most = scaling["MaximumConcurrency"]
+        if isinstance(most, dict):
+            most = values.get(most["Ref"], template["Parameters"][most["Ref"]]["Default"])
+        properties = {**resource["Properties"], "ScalingConfig": {"MaximumConcurrency": int(most)}}
+        resources[name] = {**resource, "Properties": properties}
+    return {**template, "Resources": resources}
+
+
+def without_queries(template: Template) -> Template:
+    """The same template without the saved queries, a type of resource that the emulator does not know."""
+    resources = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] != "AWS::Logs::QueryDefinition"
     }
     return {**template, "Resources": resources}
 

@@ -5,6 +5,8 @@ from random import Random
 
 import pytest
 
+from gatehouse.sandbox import SANDBOX
+
 
 @pytest.fixture
 def seed() -> int:
@@ -12,3 +14,9 @@ def seed() -> int:
     chosen = int(os.environ.get("SEED", Random().randrange(10**9)))
     print(f"seed {chosen}")  # noqa: T201 - shown where the test fails
     return chosen
+
+
+@pytest.fixture(autouse=True)
+def awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call of the test before has left this process as a sandbox that sleeps until the next one."""
+    monkeypatch.setattr(SANDBOX, "_rests_since", None)

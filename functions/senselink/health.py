@@ -1,15 +1,9 @@
-"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live.
+"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live."""
 
-`python -m functions.senselink.health` asks a running listener, for the container's health check.
-"""
-
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
@@ -19,6 +13,8 @@ _STUCK: Final = 60.0
 """Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
 
 
+_FIRST: Final = 10.0
+"""Seconds until the first metrics: time to connect, and early enough for an alarm that is made when the task stands."""
 _NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
 """Metrics of messages that no event of their own came of; together they are one more, for one alarm."""
 
@@ -83,7 +79,7 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
     Args:
         port: of 127.0.0.1; 0 for any.
         reports: of the servers.
-        seconds: between two writes.
+        seconds: between two writes; the first one comes earlier.
 
     Yields:
         the port.
@@ -100,8 +96,10 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
     ended = threading.Event()
 
     def tell() -> None:
-        while not ended.wait(seconds):
+        pause = min(seconds, _FIRST)
+        while not ended.wait(pause):
             write(reports)
+            pause = seconds
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threads = [threading.Thread(target=server.serve_forever), threading.Thread(target=tell)]
@@ -137,19 +135,3 @@ def tell_of_missed(missed: Mapping[str, int]) -> None:
         gauges({"MissedBySubscription": Gauge("Count", records)}, vendor="senselink", server=server)
     gauges({"MissedBySubscription": Gauge("Count", sum(missed.values()))}, vendor="senselink")
     flush()
-
-
-def main() -> int:
-    """Whether the listener of this host is well, as an exit status."""
-    asked = HTTPConnection("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080")), timeout=3)
-    try:
-        asked.request("GET", "/")
-        return int(asked.getresponse().status != 200)
-    except (OSError, HTTPException):
-        return 1
-    finally:
-        asked.close()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,7 +32,7 @@ from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
 from gatehouse.accounts import Secret
-from gatehouse.errors import Unavailable, WrongSetting
+from gatehouse.errors import GatehouseError, Unavailable, WrongSetting
 from gatehouse.gate import Gate
 from gatehouse.reading import read_json
 from gatehouse.settings import PictureSettings
@@ -54,6 +54,8 @@ _UNKNOWN_CLOCK: Final = timedelta(days=1)
 """How far a server's clock that nobody knows may be behind ours."""
 _LOWERED: Final = timedelta(minutes=10)
 """How much further back than need be is said what is in hand: so not each of many late records has it said again."""
+_TELLS: Final = 60.0
+"""Seconds between two lines that say what a server's entry in the secret lacks."""
 _PATIENCE: Final = 10
 """Failures of an alarm list after which records are not kept waiting for it any longer."""
 
@@ -95,6 +97,16 @@ type Entry = tuple[Server, Api | None]
 """A server's entry in the secret, and its API."""
 
 
+class Awaited(GatehouseError):
+    """The secret does not have what it takes to connect to a server, yet or any more. The message names what is
+    missing, and no value.
+
+    It is waited for, and no reason to end: the stack makes the secret empty, together with the service that ECS has
+    to see steady. A task that ended would have CloudFormation roll the whole stack back.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    """
+
+
 class Listener:
     """Listens to one server."""
 
@@ -119,7 +131,8 @@ class Listener:
             stop: when to end.
             api: its record list and pictures, if it has them.
             now: a clock.
-            newest: its entry in the secret, where that is another one by now; asked before each connection.
+            newest: its entry in the secret, where that is another one by now; asked before each connection. It raises
+                `Awaited` where there is none to connect by.
         """
         self._server = server
         self._api = api
@@ -141,6 +154,7 @@ class Listener:
         self._filling = False
         self._filling_lock = threading.Lock()
         self._connected_at = 0.0
+        self._told_at = float("-inf")
         self.report = Report(server.server)
         self.report.age = self._age
         self.report.given_up = lambda: self._recorder.given_up
@@ -169,6 +183,9 @@ class Listener:
                 with connected(self._server, self._settings.silence) as connection:
                     opened_at = time.monotonic()
                     self._listen(connection)
+            except Awaited as error:
+                self._tell(error)
+                pause = TICK
             except Denied as error:
                 log.error("permission denied", server=self._server.server, why=str(error))
                 self.report.denied += 1
@@ -197,6 +214,12 @@ class Listener:
         self._server, self._api = entry
         self._recorder.use(*entry)
         self._lists.use(*entry)
+
+    def _tell(self, awaited: Awaited) -> None:
+        """Says what is waited for, once in a while."""
+        if time.monotonic() - self._told_at >= _TELLS:
+            self._told_at = time.monotonic()
+            log.error("waiting for the secret", server=self._server.server, why=str(awaited))
 
     def _known(self) -> Written | None:
         """What is written down of the server; it is waited for, since without it a gap could not be told."""
@@ -461,34 +484,55 @@ class _Pauses:
 class _Entry:
     """A server's entry in the secret, as it is now."""
 
-    def __init__(self, server: Server, newest: Callable[[], Sequence[Server]]) -> None:
-        self._server = server
+    def __init__(self, name: str, newest: Callable[[], Sequence[Server]]) -> None:
+        self._name = name
         self._newest = newest
+        self._server: Server | None = None
 
     def __call__(self) -> Entry | None:
-        """The entry, if it is another one than before; what cannot be used is left."""
+        """The entry, if it is another one than before.
+
+        Raises:
+            Awaited: there is none to connect by.
+        """
         try:
-            found = next((one for one in self._newest() if one.server == self._server.server), None)
-            if found is None or found == self._server:
+            found = self._found()
+            if found == self._server:
                 return None
             entry = _usable(found), _api(found)
-        except (WrongSetting, Unavailable) as error:
-            log.error("the secret is not usable", server=self._server.server, error=str(error))
-            return None
+        except (Awaited, WrongSetting, Unavailable) as error:
+            self._server = None
+            raise Awaited(str(error)) from None
         self._server = found
         return entry
+
+    def _found(self) -> Server:
+        for server in self._newest():
+            if server.server == self._name:
+                return server
+        raise Awaited("it is not in the secret")
 
 
 def _usable(server: Server) -> Server:
     """The server, if it has what it takes to connect.
 
     Raises:
-        WrongSetting: it has not.
+        Awaited: it has not.
+        WrongSetting: its authority is none.
     """
-    if not (server.url and server.app_key and server.app_secret):
-        raise WrongSetting(f"SERVERS: {server.server} needs url, app_key and app_secret in the secret")
+    _has(server, "url", "app_key", "app_secret")
     context(server)
     return server
+
+
+def _has(server: Server, *fields: str) -> None:
+    """Nothing, if an entry has these fields.
+
+    Raises:
+        Awaited: it has not.
+    """
+    if lacking := ", ".join(field for field in fields if not getattr(server, field)):
+        raise Awaited(f"its entry in the secret has no {lacking}")
 
 
 def _api(server: Server) -> Client | None:
@@ -496,77 +540,89 @@ def _api(server: Server) -> Client | None:
 
 
 def listeners(
-    settings: Settings, servers: Sequence[Server], stop: Stop, newest: Callable[[], Sequence[Server]] = lambda: ()
+    settings: Settings,
+    servers: Sequence[Server],
+    stop: Stop,
+    newest: Callable[[], Sequence[Server]] | None = None,
 ) -> list[Listener]:
-    """A listener for each server that is named, on AWS.
+    """A listener for each server that is named, on AWS. Each by itself waits for its entry in the secret.
 
     Args:
         settings: of the task.
         servers: that are in the secret.
         stop: when to end.
-        newest: those that are in the secret by now.
+        newest: those that are in the secret by now, in place of `servers`.
 
     Raises:
-        WrongSetting: one is named that is not in the secret, or that has not what it takes to connect.
+        WrongSetting: no server is named.
     """
-    known = {server.server: server for server in servers}
     names = _named(settings)
     if not names:
         raise WrongSetting("SERVERS: names no server")
-    for name in names:
-        if name not in known:
-            raise WrongSetting(f"SERVERS: {name} is not in the secret")
-        _usable(known[name])
     gate = edge.gate(settings)
     watermarks = WatermarksTable(lambda: aws.client("dynamodb"), settings.watermarks_table)
     return [
         Listener(
-            known[name],
+            Server(server=name),
             gate,
             watermarks,
             settings,
             stop,
-            _api(known[name]),
-            newest=_Entry(known[name], newest),
+            newest=_Entry(name, newest or (lambda: servers)),
         )
         for name in names
     ]
 
 
-def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> list[once.Fetcher]:
+def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> tuple[list[once.Fetcher], list[str]]:
     """What `--once` does, on AWS: one for each server that has lists and no listener.
 
-    Raises:
-        WrongSetting: there is none, or its entry in the secret cannot be used.
+    Returns:
+        them, and the names of the servers whose entries do not have what it takes, each of which was logged.
     """
     named = _named(settings)
-    known = [
-        server
-        for server in servers
-        if server.server not in named and server.api_url and server.app_key and server.app_secret
-    ]
-    if not known:
-        raise WrongSetting("no server in the secret has api_url, app_key and app_secret, and is not in SERVERS")
     gate = edge.gate(settings)
     watermarks = WatermarksTable(lambda: aws.client("dynamodb"), settings.watermarks_table)
-    clients = [Client(server) for server in known]
-    return [
-        once.Fetcher(
-            server,
-            watermarks,
-            Recorder(server, gate, stop, client, workers=settings.workers, buffer=settings.buffer),
-            client,
-            stop,
-            overlap=timedelta(seconds=settings.overlap),
-            grace=timedelta(seconds=settings.grace),
-            retention=timedelta(days=settings.retention_days),
+    found, awaited = [], []
+    for server in servers:
+        if server.server in named or not server.api_url:
+            continue
+        try:
+            _has(server, "app_key", "app_secret")
+            client = Client(server)
+        except (Awaited, WrongSetting) as error:
+            log.error("waiting for the secret", server=server.server, why=str(error))
+            awaited.append(server.server)
+            continue
+        found.append(
+            once.Fetcher(
+                server,
+                watermarks,
+                Recorder(server, gate, stop, client, workers=settings.workers, buffer=settings.buffer),
+                client,
+                stop,
+                overlap=timedelta(seconds=settings.overlap),
+                grace=timedelta(seconds=settings.grace),
+                retention=timedelta(days=settings.retention_days),
+            )
         )
-        for server, client in zip(known, clients, strict=True)
-    ]
+    return found, awaited
 
 
 def _named(settings: Settings) -> list[str]:
-    return [name.strip() for name in settings.servers.split(",") if name.strip()]
+    """The servers that SERVERS names.
+
+    Raises:
+        WrongSetting: a name is empty, or there twice.
+    """
+    names = [name.strip() for name in settings.servers.split(",")]
+    if not any(names):
+        return []
+    if not all(names):
+        raise WrongSetting("SERVERS: has an empty name between its commas")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise WrongSetting(f"SERVERS: names {', '.join(twice)} twice")
+    return names
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -580,7 +636,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     signal.signal(signal.SIGINT, end)
     try:
         work = _work(arguments, stop)
-    except (WrongSetting, Unavailable) as error:
+    except WrongSetting as error:
         log.error("cannot start", error=str(error))
         return 1
     status = work()
@@ -592,12 +648,12 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     """What is to be done, on AWS; it returns the exit status.
 
     Raises:
-        WrongSetting: an option, a setting or an entry of the secret.
-        Unavailable: the secret cannot be read.
+        WrongSetting: an option, or a setting. What the secret holds is none.
     """
     if list(arguments) not in ([], ["--once"]):
         raise WrongSetting("there is no option but --once")
     settings = Settings.read(os.environ)
+    _named(settings)
     secret = Secret(
         aws.client("secretsmanager"),
         settings.secret_arn,
@@ -605,15 +661,33 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
         vendor="senselink",
         grace=settings.secret_grace,
     )
-    servers = secret.accounts().accounts
-    if arguments:
-        return partial(once.run, fetchers(settings, servers, stop), stop, settings.once_seconds)
 
     def newest() -> Sequence[Server]:
         secret.newer()  # not more often than every ten seconds
         return secret.accounts().accounts
 
-    return partial(_listen, listeners(settings, servers, stop, newest), settings, stop)
+    if arguments:
+        return partial(_fetch, settings, newest, stop)
+    return partial(_listen, listeners(settings, (), stop, newest), settings, stop)
+
+
+def _fetch(settings: Settings, newest: Callable[[], Sequence[Server]], stop: Stop) -> int:
+    """Fetches once; returns the exit status, 1 where the secret does not have what it takes.
+
+    It does not wait for the secret: nothing has to become steady by it, and the next run reads the secret anew.
+    """
+    try:
+        servers = newest()
+    except (WrongSetting, Unavailable) as error:
+        log.error("waiting for the secret", why=str(error))
+        return 1
+    found, awaited = fetchers(settings, servers, stop)
+    if not found:
+        if not awaited:
+            log.error("waiting for the secret", why="no server in it has api_url and is not in SERVERS")
+        return 1
+    status = once.run(found, stop, settings.once_seconds)
+    return 1 if awaited else status
 
 
 def _listen(listening: Sequence[Listener], settings: Settings, stop: Stop) -> int:

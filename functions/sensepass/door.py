@@ -18,7 +18,7 @@ from gatehouse.deadline import Deadline
 from gatehouse.errors import NotKept
 from gatehouse.events import Arrival, Decider, Decision, Known
 from gatehouse.gate import Answer, Keep, Push
-from gatehouse.telemetry import Count, count, log
+from gatehouse.telemetry import Count, Span, count, log, measure
 
 if TYPE_CHECKING:
     from gatehouse.rules import Rules
@@ -31,6 +31,7 @@ _LATE: Final = 0.5
 """Seconds that an event is still given to be kept when the deadline passed before anything could be done."""
 _TIP: Final = 10
 """Characters of `customtips`: "recommended content 0-10 characters"."""
+_VENDOR: Final = "sensepass"
 _VERIFY_CODE: Final = {True: 2, False: 3}
 """`verify_code`: recognised; no permission."""
 
@@ -87,6 +88,7 @@ class Door:
         decision, tip = self._decide(message, verified, payload, push.received_at)
         told = Known(device=verify.serial(payload, verified), site=verified.account, decision=decision)
         self._keep(partial(meaning, decision=decision), keep, push.received_at, told)
+        self._tell(decision, push.received_at)
         return _answer({"pass": decision.allowed, "customtips": tip[:_TIP], **_names(message, decision)})
 
     def _decide(
@@ -142,7 +144,16 @@ class Door:
             log.error("the door was answered, the event is lost", error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
             log.error("the door was answered, the event is lost", error=type(error).__name__)
-            count(Count.NOT_KEPT, "sensepass")
+            count(Count.NOT_KEPT, _VENDOR)
+
+    def _tell(self, decision: Decision, received_at: datetime) -> None:
+        """Tells the operator by whom it was decided, and how long the terminal waited; nothing of who stood there."""
+        age = max(self._age(received_at), 0.0)
+        count(Count.DECISION, _VENDOR, by=decision.by)
+        measure(Span.DECISION, _VENDOR, age * 1000)
+        if age >= self._deadline:
+            count(Count.DECISION_LATE, _VENDOR)
+            log.warning("a door was answered late", by=decision.by, milliseconds=int(age * 1000))
 
     def _concluded(self, message: AccessRecord | DeviceAlarm) -> bool:
         """What an upload is answered with: nobody waits for it, so that it is the terminal's own word."""

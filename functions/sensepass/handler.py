@@ -71,4 +71,4 @@ def _rules(settings: Settings) -> Rules:
     return Rules(fetch, patience=settings.decision_deadline / 2)
 
 
-lambda_handler = edge.http(Settings, vendor, patience=lambda settings: settings.decision_deadline / 2)
+lambda_handler = edge.http(Settings, vendor, patience=lambda settings: settings.decision_deadline / 2, heartbeat="GET")

@@ -19,7 +19,6 @@ from unittest import mock
 
 import boto3
 import botocore.session
-import yaml
 from moto import mock_aws
 
 from gatehouse import aws
@@ -28,7 +27,6 @@ from gatehouse.telemetry import NAMESPACE
 from ops.cost import units
 from ops.cost.prices import Assumption, Usage
 from ops.cost.template import ACCOUNT, REGION, ROOT, Deployed, Document
-from ops.simulators import eye4
 
 type Metric = tuple[str, tuple[tuple[str, str], ...]]
 """A metric's name, and its dimensions: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html"""
@@ -93,8 +91,9 @@ class Run:
 
     def __init__(self, deployed: Deployed, assumed: Mapping[str, Assumption]) -> None:
         self.deployed = deployed
-        self._assumed = assumed
-        self._now = datetime(2026, 11, 1, tzinfo=UTC)
+        self.assumed = assumed
+        self.now = datetime(2026, 11, 1, tzinfo=UTC)
+        """What our functions' clock shows: the time of the last push."""
         self._counted = Counted()
         self._running = ""
         self._indexes = _indexes(deployed)
@@ -107,7 +106,7 @@ class Run:
     # ─── The run ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def _account(self) -> Iterator[None]:
+    def account(self) -> Iterator[None]:
         """An account with what the functions call."""
         environment = {
             "AWS_ACCESS_KEY_ID": "counted",
@@ -148,7 +147,7 @@ class Run:
                 if stream is not None:
                     handler.setStream(stream)
 
-    def _started(self, function: str, **settings: str) -> LambdaHandler:
+    def started(self, function: str, **settings: str) -> LambdaHandler:
         """A function's handler, imported as Lambda imports it."""
         properties = self.deployed.of("AWS::Lambda::Function")[function]
         environment = {
@@ -170,25 +169,30 @@ class Run:
 
         def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             self._running = function
-            with _stopped(self._now):
+            with _stopped(self.now):
                 answer: dict[str, Any] = module.lambda_handler(event, context)
             self._counted.usage["lambda_request"] += 1
             self._counted.usage["lambda_gb_second"] += (
-                memory * self._assumed["cold_share"].value * self._assumed["cold_seconds"].value
+                memory * self.assumed["cold_share"].value * self.assumed["cold_seconds"].value
             )
             self._logged()
             return answer
 
         return cast("LambdaHandler", handler)
 
-    def _taken(self) -> Counted:
+    def taken(self) -> Counted:
         """What was counted since the last time."""
         counted, self._counted = self._counted, Counted()
         return counted
 
-    def _runs(self, function: str, seconds: str) -> None:
+    def uses(self, name: str, number: float) -> None:
+        """Counts what no call shows, by its price's name."""
+        self._counted.usage[name] += number
+
+    def runs(self, function: str, seconds: str) -> None:
+        """Counts how long a function runs, by the name of what is assumed."""
         memory = self.deployed.of("AWS::Lambda::Function")[function]["MemorySize"] / 1024
-        self._counted.usage["lambda_gb_second"] += memory * self._assumed[seconds].value
+        self.uses("lambda_gb_second", memory * self.assumed[seconds].value)
 
     # ─── Pushes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,14 +200,14 @@ class Run:
         """Every sample that is stored, one after the other, and the relay after each."""
         found = []
         for function, vendor in self.deployed.vendors():
-            with self._account():
-                _put_accounts(self.deployed.environment(function), vendor)
-                handler = self._started(function, ANNOUNCE_MODE=mode)
-                relay = self._started("RelayFunction", ANNOUNCE_MODE=mode)
+            with self.account():
+                put_secret(self.deployed.environment(function), _accounts(vendor))
+                handler = self.started(function, ANNOUNCE_MODE=mode)
+                relay = self.started("RelayFunction", ANNOUNCE_MODE=mode)
                 for sample in sorted((ROOT / "events" / vendor).glob("valid-*.json")):
                     seconds = "push_seconds" if mode == "inline" else "stream_seconds"
-                    own = self._push(function, handler, json.loads(sample.read_text()), seconds)
-                    shared = self._relayed(relay, own.records, self._assumed[f"relay_{mode}_batch"].value)
+                    own = self.push(function, handler, json.loads(sample.read_text()), seconds)
+                    shared = self.relayed(relay, own.records, mode)
                     found.append(Push(vendor, sample.stem.removeprefix("valid-"), mode, own, shared))
         return found
 
@@ -211,38 +215,28 @@ class Run:
         """What each vendor's function does with a push of a stranger."""
         found = {}
         for function, vendor in self.deployed.vendors():
-            with self._account():
-                _put_accounts(self.deployed.environment(function), vendor)
-                handler = self._started(function)
+            with self.account():
+                put_secret(self.deployed.environment(function), _accounts(vendor))
+                handler = self.started(function)
                 # The secret is read with the first one, and then for ten seconds not again.
                 event = json.loads((ROOT / "events" / vendor / "unknown-account.json").read_text())
                 for _ in range(2):
-                    found[vendor] = self._push(function, handler, event, "rejected_seconds")
+                    found[vendor] = self.push(function, handler, event, "rejected_seconds")
         return found
 
-    def heartbeat(self) -> Counted:
-        """A terminal that asks whether anybody is there."""
-        function = "SensepassFunction"
-        with self._account():
-            _put_accounts(self.deployed.environment(function), "sensepass")
-            handler = self._started(function)
-            event = json.loads((ROOT / "events/sensepass/valid-v1-3-authorize.json").read_text())
-            event["requestContext"]["http"]["method"] = "GET"
-            del event["body"]
-            return self._push(function, handler, event, "rejected_seconds")
-
-    def _push(self, function: str, handler: LambdaHandler, event: Document, seconds: str) -> Counted:
-        self._now = datetime.fromtimestamp(event["requestContext"]["timeEpoch"] / 1000, tz=UTC)
-        self._taken()
+    def push(self, function: str, handler: LambdaHandler, event: Document, seconds: str) -> Counted:
+        """A request to a function behind the API, at the time that the gateway says."""
+        self.now = datetime.fromtimestamp(event["requestContext"]["timeEpoch"] / 1000, tz=UTC)
+        self.taken()
         answer = handler(event, None)
         usage = self._counted.usage
         usage["api_request"] += units.chunks(len(event.get("body") or ""), units.PAYLOAD)
-        usage["transfer_out_gb"] += (len(answer["body"]) + self._assumed["header_bytes"].value) / GB
+        usage["transfer_out_gb"] += (len(answer["body"]) + self.assumed["header_bytes"].value) / GB
         self._log(len(access_line(self.deployed, event["routeKey"])), 1)
-        self._runs(function, seconds)
-        return self._taken()
+        self.runs(function, seconds)
+        return self.taken()
 
-    def _relayed(self, relay: LambdaHandler, records: list[units.Item], batch: float) -> Counted:
+    def relayed(self, relay: LambdaHandler, records: list[units.Item], mode: str) -> Counted:
         """The relay's share of some records: what is done once for a batch is divided by its size."""
         if not records:
             return Counted()
@@ -251,84 +245,21 @@ class Run:
             for number, record in enumerate(records)
         ]
         relay({"Records": images}, None)
-        self._runs("RelayFunction", "relay_seconds")
-        counted = self._taken()
+        self.runs("RelayFunction", "relay_seconds")
+        counted = self.taken()
         own = counted.usage.only({"write_unit", "read_unit", "filtered_gb"})
         shared = Usage({name: number for name, number in counted.usage.items() if name not in own})
-        counted.usage = own + shared.times(len(records) / batch)
+        counted.usage = own + shared.times(len(records) / self.assumed[f"relay_{mode}_batch"].value)
         return counted
 
-    # ─── What runs by itself, and Eye4's recordings ───────────────────────────────────────────────────────────────
+    # ─── What runs by itself ──────────────────────────────────────────────────────────────────────────────────────
 
     def sweep(self) -> Counted:
         """A sweep that finds nothing."""
-        with self._account():
-            self._started("SweepFunction")({}, None)
-            self._runs("SweepFunction", "sweep_seconds")
-            return self._taken()
-
-    def recording(self) -> dict[str, Counted]:
-        """An alarm of Eye4 with a recording of two files, and its resource message after it, step by step."""
-        found: dict[str, Counted] = {}
-        accounts = eye4.new_accounts()
-        app, fileid = accounts.apps["eye4"], "9c" * 20
-        cloud = eye4.Cloud(now=self._now.timestamp)
-        cloud.hold(fileid, eye4.Recording((eye4.File("image", 60_000), eye4.File("video", 1_500_000))))
-        with cloud.serving(), self._account():
-            boto3.client("secretsmanager").put_secret_value(
-                SecretId=self.deployed.environment("Eye4Function")["SECRET_ARN"],
-                SecretString=json.dumps(accounts.secret),
-            )
-            handler = self._started("Eye4Function")
-            alarm, message = eye4.alarm(app, "", fileid=fileid), eye4.resource(app, "", fileid)
-            event = _api_event(alarm.url, alarm.body, alarm.headers, self._now)
-            found["the alarm"] = self._push("Eye4Function", handler, event, "push_seconds")
-            body = found["the alarm"].records[0]["event"]["S"]
-            started = self._started("Eye4StartFunction")(_queue_event(body), None)
-            if started["batchItemFailures"]:
-                raise RuntimeError("the sample's alarm starts no flow")
-            self._runs("Eye4StartFunction", "start_seconds")
-            self._counted.usage["queue_request"] += 3 * units.chunks(len(body))  # sent, received, deleted
-            found["the start of its flow"] = self._taken()
-            wanted = self._wanted()
-            found["the flow"] = self._flow(wanted)
-            event = _api_event(message.url, message.body, message.headers, self._now)
-            found["the resource message"] = self._push("Eye4Function", handler, event, "push_seconds")
-            resolve = self._started("Eye4ResolveFunction", API_URL=cloud.url)
-            answer = resolve({"alarm": wanted, "since": self._now.isoformat()}, None)
-            if answer["status"] != "available":
-                raise RuntimeError(f"the sample's recording is {answer['status']}")
-            self._runs("Eye4ResolveFunction", "resolve_seconds")
-            found["resolving"] = self._taken()
-            both = found["the alarm"].records + found["resolving"].records
-            relay = self._started("RelayFunction")
-            found["the relay's share"] = self._relayed(relay, both, self._assumed["relay_inline_batch"].value)
-        return found
-
-    def _wanted(self) -> Document:
-        """The input of the flow that was just started."""
-        states = boto3.client("stepfunctions")
-        flow = states.list_state_machines()["stateMachines"][0]["stateMachineArn"]
-        (execution,) = states.list_executions(stateMachineArn=flow)["executions"]
-        wanted: Document = json.loads(states.describe_execution(executionArn=execution["executionArn"])["input"])
-        return wanted
-
-    def _flow(self, wanted: Document) -> Counted:
-        """What the flow itself does: its transitions, and the row that its wait writes."""
-        states: Document = yaml.safe_load((ROOT / "functions/eye4/flow.asl.yaml").read_text())["States"]
-        first = states["AwaitUpload"]
-        token = "t" * int(self._assumed["token_characters"].value)
-        aws.client("dynamodb").update_item(
-            TableName=self.deployed.environment("Eye4Function")["PENDING_FILES_TABLE"],
-            Key={"recording": {"S": wanted["recording"]}},
-            UpdateExpression=first["Parameters"]["UpdateExpression"],
-            ExpressionAttributeValues={":token": {"S": token}, ":expires_at": {"N": wanted["expires_at"]}},
-        )
-        path = ["AwaitUpload"]
-        while "Next" in states[path[-1]]:
-            path.append(states[path[-1]]["Next"])
-        self._counted.usage["transition"] += len(path) + 1  # and to the end
-        return self._taken()
+        with self.account():
+            self.started("SweepFunction")({}, None)
+            self.runs("SweepFunction", "sweep_seconds")
+            return self.taken()
 
     # ─── Measuring ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -417,12 +348,12 @@ class Run:
             for directive in emf.get("_aws", {}).get("CloudWatchMetrics", ()):
                 if directive["Namespace"] == NAMESPACE:
                     self._counted.metrics |= _metrics(directive, emf)
-        platform = self._assumed["platform_log_bytes"].value
-        platform_lines = int(self._assumed["platform_log_lines"].value)
+        platform = self.assumed["platform_log_bytes"].value
+        platform_lines = int(self.assumed["platform_log_lines"].value)
         self._log(sum(len(line.encode()) for line in lines) + platform, len(lines) + platform_lines)
 
     def _log(self, size: float, lines: int) -> None:
-        taken = (size + lines * self._assumed["line_bytes"].value) / GB
+        taken = (size + lines * self.assumed["line_bytes"].value) / GB
         self._counted.usage["log_gb"] += taken
         self._counted.usage["log_gb_month"] += taken * self._log_months
 
@@ -479,33 +410,14 @@ def access_line(deployed: Deployed, route: str) -> str:
     )
 
 
-def _api_event(path: str, body: bytes, headers: Mapping[str, str], now: datetime) -> Document:
-    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
-    return {
-        "routeKey": f"POST {path}",
-        "rawPath": path,
-        "headers": dict(headers),
-        "requestContext": {
-            "domainName": "push.example.com",
-            "http": {"method": "POST", "path": path},
-            "requestId": "NtDlhZzg/7qugYc=",
-            "timeEpoch": int(now.timestamp() * 1000),
-        },
-        "body": body.decode(),
-        "isBase64Encoded": False,
-    }
+def _accounts(vendor: str) -> str:
+    """The secret of a vendor's samples."""
+    return (ROOT / "events" / vendor / "secret.json").read_text()
 
 
-def _queue_event(body: str) -> Document:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
-    message = {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "eventSource": "aws:sqs"}
-    return {"Records": [message]}
-
-
-def _put_accounts(environment: Mapping[str, str], vendor: str) -> None:
-    boto3.client("secretsmanager").put_secret_value(
-        SecretId=environment["SECRET_ARN"], SecretString=(ROOT / "events" / vendor / "secret.json").read_text()
-    )
+def put_secret(environment: Mapping[str, str], document: str) -> None:
+    """Puts a vendor's accounts where its function reads them."""
+    boto3.client("secretsmanager").put_secret_value(SecretId=environment["SECRET_ARN"], SecretString=document)
 
 
 def _make(deployed: Deployed) -> None:

@@ -10,11 +10,10 @@ from math import ceil
 from statistics import mean
 from typing import Final
 
-from functions.senselink.health import Report
 from gatehouse.accounts import MAX_AGE, MIN_AGE
 from gatehouse.errors import Reason
 from gatehouse.telemetry import Count
-from ops.cost import units
+from ops.cost import Measured, Told, units, vendors
 from ops.cost.count import GB, Counted, Push, Run, access_line
 from ops.cost.prices import Assumption, Prices, Usage
 from ops.cost.template import Deployed, Document
@@ -31,12 +30,6 @@ _POLL: Final = 20
 _KEY_REUSED: Final = 300
 """Seconds for which SNS uses a data key: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"""
 _TIER: Final = 300 * MILLION
-_WITH_LISTENER: Final = {
-    "SenselinkServers": "north",
-    "SenselinkImage": "registry.example.com/gatehouse-listener:1",
-    "SenselinkSubnets": "subnet-1",
-    "SenselinkSecurityGroups": "sg-1",
-}
 
 
 @dataclass(frozen=True)
@@ -48,9 +41,9 @@ class Facts:
     deployed: Deployed
     pushes: Sequence[Push]
     rejected: Mapping[str, Counted]
-    heartbeat: Counted
     sweep: Counted
-    recording: Mapping[str, Counted]
+    besides: Mapping[str, Mapping[str, Counted]]
+    """What vendors' functions do beside their pushes, by vendor and by step."""
 
     def usd(self, usage: Mapping[str, float]) -> float:
         """US$ for what was used."""
@@ -67,7 +60,8 @@ def gathered(prices: Prices, assumed: Mapping[str, Assumption]) -> Facts:
     deployed = Deployed()
     run = Run(deployed, assumed)
     pushes = [push for mode in _MODES for push in run.pushes(mode)]
-    return Facts(prices, assumed, deployed, pushes, run.rejected(), run.heartbeat(), run.sweep(), run.recording())
+    besides = {name: vendor.measured(run) for name, vendor in vendors().items() if isinstance(vendor, Measured)}
+    return Facts(prices, assumed, deployed, pushes, run.rejected(), run.sweep(), besides)
 
 
 # ─── Sums ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,44 +137,6 @@ def traffic(facts: Facts) -> list[Line]:
 def bound_of_metrics(vendors: int) -> int:
     """Own metrics at most: everything that can be counted by each vendor, and what is rejected by each reason too."""
     return vendors * (len(Count) + len(Reason))
-
-
-def listener(facts: Facts) -> dict[str, list[Line]]:
-    """What the listener is besides, by how it reaches the internet."""
-    prices, hours = facts.prices, facts.hours
-    (task,) = Deployed(**_WITH_LISTENER).of("AWS::ECS::TaskDefinition").values()
-    processors, memory = int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024
-    more = idle(Facts(**{**_fields(facts), "deployed": Deployed(**_WITH_LISTENER)}))  # type: ignore[arg-type]
-    alarms = sum(line.usd for line in more) - sum(line.usd for line in idle(facts))
-    report = Report("north")
-    gauges = len(report.told()) + 2  # DeafServers, MessagesNotRecorded
-    common = [
-        Line(
-            f"a task of {processors:g} processor and {memory:g} GB",
-            f"{hours:,.0f} h",
-            prices.of("task_cpu_hour", processors * hours) + prices.of("task_gb_hour", memory * hours),
-        ),
-        Line("its metrics, for one server", f"{gauges}", prices.of("metric_month", gauges)),
-        Line("its alarms", "", alarms),
-    ]
-    return {
-        "with a public address": [
-            *common,
-            Line("a public IPv4 address", f"{hours:,.0f} h", prices.of("address_hour", hours)),
-        ],
-        "behind a NAT gateway of its own": [
-            *common,
-            Line(
-                "a NAT gateway and its address",
-                f"{hours:,.0f} h, and ${prices.of('nat_gb'):.3f} for each GB",
-                prices.of("nat_hour", hours) + prices.of("address_hour", hours),
-            ),
-        ],
-    }
-
-
-def _fields(facts: Facts) -> dict[str, object]:
-    return {name: getattr(facts, name) for name in Facts.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -268,41 +224,49 @@ def sized(facts: Facts, size: int) -> tuple[int, float]:
 
 def rendered(facts: Facts) -> str:
     """docs/cost.md."""
-    parts = (_summary, _quiet, _million, _sizes, _listening, _recordings, _switches, _flooded, _assumed, _prices)
-    return "\n".join(line for part in parts for line in part(facts)).rstrip() + "\n"
+    told = [vendor.told(facts) for vendor in vendors().values()]
+    lines = (
+        *_summary(facts, told),
+        *_quiet(facts),
+        *_million(facts),
+        *_sizes(facts),
+        *(line for vendor in told for line in vendor.section),
+        *_switches(facts, told),
+        *_flooded(facts),
+        *_assumed(facts),
+        *_prices(facts),
+    )
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(facts: Facts) -> Iterator[str]:
-    vendors = sorted({push.vendor for push in facts.pushes})
+def _summary(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
+    pushing = sorted({push.vendor for push in facts.pushes})
     millions = {
-        (vendor, mode): facts.usd(averaged(_of(facts, vendor, mode))) * MILLION for vendor in vendors for mode in _MODES
+        (vendor, mode): facts.usd(averaged(_of(facts, vendor, mode))) * MILLION for vendor in pushing for mode in _MODES
     }
-    heard = {how: sum(line.usd for line in lines) for how, lines in listener(facts).items()}
     yield from (
         "# What it costs",
         "",
         "<!-- Made by `make cost`, and a test says when it is stale. Change ops/cost and not this file. -->",
         "",
     )
-    yield from _prose(f"""
+    yield from prose(f"""
         US$, list prices of {facts.prices.region} on {facts.prices.date}, without free tiers, taxes and what
         subscribers pay. `make cost` runs the real handlers on the samples in `events/`, counts their calls to AWS,
         and measures items, messages and log lines as AWS does; resources are counted in the translated template with
         its defaults. What is assumed, durations above all, stands [in one table](#what-is-assumed): nothing was
         measured on AWS yet. Other regions cost up to about a third more.
     """)
-    yield from _table(
+    yield from table(
         ["", "US$"],
         [
-            ["a month in which nothing comes", _usd(_total(idle(facts)))],
-            ["what comes with any traffic at all, a month", _usd(_total(traffic(facts)))],
+            ["a month in which nothing comes", dollars(total(idle(facts)))],
+            ["what comes with any traffic at all, a month", dollars(total(traffic(facts)))],
             *(
                 [f"a million pushes in mode `{mode}`, with the storage of what they leave", _span(millions, mode)]
                 for mode in _MODES
             ),
-            ["a SensePass terminal's heartbeat, every 30 s, a month", _usd(_heartbeats(facts))],
-            *([f"SenseLink's listener, one task {how}, a month", _usd(usd)] for how, usd in heard.items()),
-            ["a thousand recordings of Eye4, without their storage", _usd(_told(facts) * 1_000)],
+            *([what, dollars(usd)] for vendor in told for what, usd in vendor.summary),
         ],
     )
 
@@ -311,28 +275,28 @@ def _quiet(facts: Facts) -> Iterator[str]:
     vendors = len(list(facts.deployed.vendors()))
     most = bound_of_metrics(vendors)
     yield from ("## A month in which nothing comes", "")
-    yield from _bill(idle(facts))
-    yield from _prose("""
+    yield from bill(idle(facts))
+    yield from prose("""
         A key's first two yearly rotations add $1 a month each. An alarm is billed for each metric in it; what exists
         only with a setting is not in here. With any traffic at all come:
     """)
-    yield from _bill(traffic(facts))
-    yield from _prose(f"""
+    yield from bill(traffic(facts))
+    yield from prose(f"""
         A metric is billed for the hours in which it has a value. If all is counted that can be, with every reason for a
-        rejection, there are {most} of them at most,
-        ${_usd(facts.prices.of("metric_month", most))} a month, and one more for each sender whose messages are redone.
+        rejection, there are {most} of them at most, ${dollars(facts.prices.of("metric_month", most))} a month, and one
+        more for each sender whose messages are redone.
     """)
 
 
 def _million(facts: Facts) -> Iterator[str]:
     prices = facts.prices
     retention, logs = facts.deployed.parameter("RetentionDays"), facts.deployed.parameter("LogRetentionDays")
-    vendors = sorted({push.vendor for push in facts.pushes})
+    pushing = sorted({push.vendor for push in facts.pushes})
     yield from ("## A million pushes", "")
-    yield from _prose(
+    yield from prose(
         "On average over each vendor's samples, whose pictures are tiny; [real ones](#what-size-does) come on top."
     )
-    yield from _table(
+    yield from table(
         [
             "vendor",
             "mode",
@@ -344,23 +308,23 @@ def _million(facts: Facts) -> Iterator[str]:
             "requests, US$",
             "storage, US$",
         ],
-        [_row(facts, vendor, mode) for vendor in vendors for mode in _MODES],
+        [_row(facts, vendor, mode) for vendor in pushing for mode in _MODES],
     )
-    yield from _prose(f"""
+    yield from prose(f"""
         Storage is what a month's million takes until it expires: {retention} days for events and pictures
         (`RetentionDays`), with point-in-time recovery, and {logs} for logs (`LogRetentionDays`). Once so many days
         have passed, that much is paid every month. The average push of all vendors in mode `inline`:
     """)
     whole = averaged(push for push in facts.pushes if push.mode == "inline")
-    yield from _table(
+    yield from table(
         ["what", "for each push", "US$ for a million"],
         [
-            [prices.table[name].text, _amount(name, number), _usd(prices.of(name, number) * MILLION)]
+            [prices.table[name].text, amount(name, number), dollars(prices.of(name, number) * MILLION)]
             for name, number in sorted(whole.items(), key=lambda entry: -prices.of(*entry))
             if prices.of(name, number) * MILLION >= 0.005
         ],
     )
-    yield from _prose("""
+    yield from prose("""
         Free are deliveries from SNS to queues, functions and Firehose of the same region, Lambda's reading of the
         table's stream, what TTL deletes, and data that comes in. A push that comes again costs a conditional write
         that fails, of its item's size, and no storage. What is spilled costs three requests of SQS, and its writes
@@ -372,14 +336,14 @@ def _sizes(facts: Facts) -> Iterator[str]:
     prices = facts.prices
     retention = float(facts.deployed.parameter("RetentionDays"))
     yield from ("## What size does", "")
-    yield from _table(
+    yield from table(
         ["event", "write units", "read units, mode `inline`", "both, US$ for a million"],
         [
             [
                 f"{size} KB",
                 f"{written}",
                 f"{read:g}",
-                _usd((prices.of("write_unit", written) + prices.of("read_unit", read)) * MILLION),
+                dollars((prices.of("write_unit", written) + prices.of("read_unit", read)) * MILLION),
             ]
             for size in (1, 2, 4, 8, 16, 64, 200)
             for written, read in [sized(facts, size * 1_000)]
@@ -387,76 +351,29 @@ def _sizes(facts: Facts) -> Iterator[str]:
     )
     picture = facts.assumed["picture_bytes"].value
     kept = picture / GB * retention * 24 / facts.hours
-    yield from _prose(f"""
+    yield from prose(f"""
         Each KB is written twice, with the record and with its mark; the indexes have keys alone. A publish counts as
         one for each 64 KB begun. A picture of {picture / 1_000:.0f} KB costs a PUT and its storage, for a million
-        ${_usd(prices.of("put") * MILLION)} and ${_usd(prices.of("bucket_gb_month", kept) * MILLION)} for
+        ${dollars(prices.of("put") * MILLION)} and ${dollars(prices.of("bucket_gb_month", kept) * MILLION)} for
         {retention:.0f} days; a push of more than 512 KB, as base64, is several requests of the API.
     """)
 
 
-def _listening(facts: Facts) -> Iterator[str]:
-    yield from ("## The listener", "")
-    for how, lines in listener(facts).items():
-        yield from (f"One task {how}:", "")
-        yield from _bill(lines)
-    yield from _prose("""
-        A second task is a second task and address. A NAT gateway that is there already costs its GB alone, and
-        endpoints of S3 and DynamoDB, which are free, take most of that off it. An event costs as a push does, without
-        the API and without Lambda.
-    """)
-
-
-def _recordings(facts: Facts) -> Iterator[str]:
-    prices = facts.prices
-    story = _story(facts)
-    now = {name: number for name, number in story.items() if name not in STORED}
-    kept = {name: number for name, number in story.items() if name in STORED}
-    steps = ", ".join(
-        f"{step} {counted.usage['write_unit']:g}"
-        for step, counted in facts.recording.items()
-        if counted.usage["write_unit"]
-    )
-    yield from ("## Eye4's recordings", "")
-    yield from _prose("""
-        A thousand alarms, each with a recording of two files below 8 MiB and one message after its alarm; [the flow's
-        page](eye4-flow.md#what-it-costs) has the other cases.
-    """)
-    yield from _table(
-        ["what", "for each recording", "US$ for a thousand"],
-        [
-            *(
-                [prices.table[name].text, _amount(name, number), f"{prices.of(name, number) * 1_000:.4f}"]
-                for name, number in sorted(now.items(), key=lambda entry: -prices.of(*entry))
-                if prices.of(name, number) * 1_000 >= 0.00005
-            ),
-            ["", "", f"**{_told(facts) * 1_000:.4f}**"],
-        ],
-    )
-    yield from _prose(f"""
-        Of the write units: {steps}. The alarm's own event, the relay and the logs are in it. Keeping the two files,
-        1.56 MB together, for {facts.deployed.parameter("RetentionDays")} days costs ${_usd(facts.usd(kept) * 1_000)}
-        for a thousand.
-    """)
-
-
-def _switches(facts: Facts) -> Iterator[str]:
+def _switches(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
     prices = facts.prices
     ways = len(routes(facts.deployed))
-    memory = facts.deployed.of("AWS::Lambda::Function")["SensepassFunction"]["MemorySize"]
-    warm = prices.of("provisioned_gb_second", memory / 1024 * facts.hours * HOUR)
     by_route = prices.of("metric_month", ways * len(_ROUTE_METRICS))
     yield from ("## What can be switched on", "")
-    yield from _table(
+    yield from table(
         ["setting", "", "US$ a month"],
         [
             [
                 "`DetailedMetrics`",
                 f"{len(_ROUTE_METRICS)} metrics for each of {ways} routes with traffic",
-                _usd(by_route),
+                dollars(by_route),
             ],
-            ["`DoorProvisionedConcurrency`", f"each sandbox of {memory} MB that is kept warm", _usd(warm)],
-            ["", "each dashboard, beyond the account's first three", _usd(prices.of("dashboard_month"))],
+            *([setting, what, dollars(usd)] for vendor in told for setting, what, usd in vendor.switches),
+            ["", "each dashboard, beyond the account's first three", dollars(prices.of("dashboard_month"))],
         ],
     )
 
@@ -465,40 +382,40 @@ def _flooded(facts: Facts) -> Iterator[str]:
     day, month = 24 * HOUR, facts.hours * HOUR
     default = facts.deployed.parameter("Traffic")
     yield from ("## A flood", "")
-    yield from _prose("""
+    yield from prose("""
         Pushes of strangers on all routes at once, as many as `Traffic` lets through: turned away by our functions,
         nothing stored.
     """)
-    yield from _table(
+    yield from table(
         ["`Traffic`", "requests a second", "a day, US$", "a month, US$"],
         [
             [
                 f"`{size}`",
                 f"{flood(facts, day, size).rate:,.0f}",
-                *(_usd(flood(facts, span, size).usd) for span in (day, month)),
+                *(dollars(flood(facts, span, size).usd) for span in (day, month)),
             ]
             for size in facts.deployed.allowed("Traffic")
         ],
     )
     yield from (f"A month of it with `{default}`, the default:", "")
-    yield from _bill(flood(facts, month, default).lines)
+    yield from bill(flood(facts, month, default).lines)
     worst, route = max(
         (limit * day * facts.usd(averaged(_of(facts, route.split("/")[2], "inline"))), route)
         for route, limit in limits(facts.deployed).items()
     )
     line = len(access_line(facts.deployed, route)) + facts.assumed["line_bytes"].value
     unseen = facts.usd({"log_gb": line / GB}) * MILLION
-    yield from _prose(f"""
+    yield from prose(f"""
         What bounds it: the gateway's limit on each route, beyond which it answers 429, and AWS bills [no throttled
         request](https://repost.aws/questions/QUm1jSF1ieSQ25Ol1RzFLysA/does-aws-charge-for-throttled-requests); the
         account's concurrency of Lambda; that a function reads its secret every {MIN_AGE:.0f} s at most, however
         many pushes fail; and that nothing of a stranger's push is kept. What makes it dearer are large bodies: the
         API takes 10 MB, and bills one as twenty requests. Whether the access log has a line for a throttled request
-        no page says: if it has, a million of them costs some ${_usd(unseen)}, and nothing of ours bounds these.
+        no page says: if it has, a million of them costs some ${dollars(unseen)}, and nothing of ours bounds these.
     """)
-    yield from _prose(f"""
+    yield from prose(f"""
         Somebody with a credential, or a device gone mad, costs more, since each push is kept: at the limit of
-        `{route}` ${_usd(worst)} a day with `{default}`, storage included. Nothing but the limit bounds that. The
+        `{route}` ${dollars(worst)} a day with `{default}`, storage included. Nothing but the limit bounds that. The
         metric `Recorded` tells within minutes, the bill within a day.
     """)
     yield from ("### A budget", "")
@@ -506,7 +423,7 @@ def _flooded(facts: Facts) -> Iterator[str]:
         '    make budget ARGS="--parameter-overrides MonthlyBudget=50 Email=you@example.com"',
         "",
     )
-    yield from _prose("""
+    yield from prose("""
         has AWS write when 80 % of it is spent, and when it forecasts more than all of it. It is the account's budget
         and not the stack's: AWS knows what a stack costs by cost allocation tags alone, which somebody has to
         activate. It is no brake either: AWS updates what was spent [up to three times a
@@ -519,16 +436,16 @@ def _flooded(facts: Facts) -> Iterator[str]:
 
 def _assumed(facts: Facts) -> Iterator[str]:
     yield from ("## What is assumed", "", "In `ops/cost/assumed.toml`:", "")
-    yield from _table(["what", "is"], [[entry.text, f"{entry.value:,g}"] for entry in facts.assumed.values()])
+    yield from table(["what", "is"], [[entry.text, f"{entry.value:,g}"] for entry in facts.assumed.values()])
 
 
 def _prices(facts: Facts) -> Iterator[str]:
     yield from ("## Prices", "")
-    yield from _prose(f"""
+    yield from prose(f"""
         In `ops/cost/prices.toml`, of {facts.prices.region}, looked up on {facts.prices.date} in stored copies of
         these pages; ¹ from memory, on no page at hand.
     """)
-    yield from _table(
+    yield from table(
         ["what", "US$", "page"],
         [
             [f"{price.text}{' ¹' if price.remembered else ''}", _price(price.usd, price.per), f"<{price.page}>"]
@@ -543,43 +460,32 @@ def _row(facts: Facts, vendor: str, mode: str) -> list[str]:
     kept = {name: number for name, number in usage.items() if name in STORED}
     counts = (f"{usage[name]:.1f}" for name in ("write_unit", "read_unit", "publish", "put"))
     log = f"{usage['log_gb'] * GB / 1_000:.1f}"
-    return [vendor, f"`{mode}`", *counts, log, _usd(facts.usd(now) * MILLION), _usd(facts.usd(kept) * MILLION)]
+    return [vendor, f"`{mode}`", *counts, log, dollars(facts.usd(now) * MILLION), dollars(facts.usd(kept) * MILLION)]
 
 
 def _of(facts: Facts, vendor: str, mode: str) -> list[Push]:
     return [push for push in facts.pushes if push.vendor == vendor and push.mode == mode]
 
 
-def _story(facts: Facts) -> Usage:
-    """All steps of a recording."""
-    return sum((counted.usage for counted in facts.recording.values()), Usage())
-
-
-def _told(facts: Facts) -> float:
-    """US$ of a recording without its storage."""
-    return facts.usd({name: number for name, number in _story(facts).items() if name not in STORED})
-
-
-def _heartbeats(facts: Facts) -> float:
-    return facts.usd(facts.heartbeat.usage) * facts.hours * HOUR / 30
-
-
 def _span(millions: Mapping[tuple[str, str], float], mode: str) -> str:
     found = {usd: vendor for (vendor, of), usd in millions.items() if of == mode}
     least, most = min(found), max(found)
-    return f"{_usd(least)} ({found[least]}) to {_usd(most)} ({found[most]})"
+    return f"{dollars(least)} ({found[least]}) to {dollars(most)} ({found[most]})"
 
 
-def _total(lines: Iterable[Line]) -> float:
+def total(lines: Iterable[Line]) -> float:
+    """US$ for all lines."""
     return sum(line.usd for line in lines)
 
 
-def _bill(lines: Sequence[Line]) -> Iterator[str]:
-    rows = [[line.text, line.number, _usd(line.usd)] for line in lines]
-    yield from _table(["what", "how many", "US$"], [*rows, ["", "", f"**{_usd(_total(lines))}**"]])
+def bill(lines: Sequence[Line]) -> Iterator[str]:
+    """A table of lines and their total."""
+    rows = [[line.text, line.number, dollars(line.usd)] for line in lines]
+    yield from table(["what", "how many", "US$"], [*rows, ["", "", f"**{dollars(total(lines))}**"]])
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table's lines, and an empty one."""
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
     for row in rows:
@@ -587,18 +493,21 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
     yield ""
 
 
-def _prose(text: str) -> Iterator[str]:
+def prose(text: str) -> Iterator[str]:
+    """A paragraph's lines, wrapped anew, and an empty one."""
     yield from textwrap.wrap(" ".join(text.split()), 150, break_long_words=False, break_on_hyphens=False)
     yield ""
 
 
-def _amount(name: str, number: float) -> str:
+def amount(name: str, number: float) -> str:
+    """How much was used of what has a price."""
     if name.endswith(("gb", "gb_month")):
         return f"{number * GB / 1_000:,.2f} KB" + (" for a month" if name.endswith("month") else "")
     return f"{number:,.3g}"
 
 
-def _usd(usd: float) -> str:
+def dollars(usd: float) -> str:
+    """US$ as a table has them."""
     return f"{usd:,.0f}" if usd >= 1_000 else f"{usd:.2f}"
 
 

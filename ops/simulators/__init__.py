@@ -45,6 +45,40 @@ class Accounts:
     """The apps by their key under `vendors` in `.local/stack.json`."""
 
 
+class Deployed(Protocol):
+    """A stack, wherever it is: in the emulator or in AWS."""
+
+    @property
+    def vendors(self) -> Mapping[str, Credentials]:
+        """The invented apps in its secrets."""
+
+    @property
+    def functions(self) -> Mapping[str, str]:
+        """The functions' names, by their logical ids in lower case and without `Function`."""
+
+    @property
+    def tables(self) -> Mapping[str, str]:
+        """The tables' names, by their logical ids in lower case and without `Table`."""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The secrets' ARNs, by vendor."""
+
+    @property
+    def media_bucket(self) -> str:
+        """The bucket of pictures and recordings."""
+
+    @property
+    def logs(self) -> str:
+        """The folder for logs of what runs beside it."""
+
+    def client(self, service: Any) -> Any:
+        """A boto3 client of its account."""
+
+    def variables(self) -> Mapping[str, str]:
+        """The environment of a process that is to work on it: region, credentials, and where AWS is."""
+
+
 class Simulator(Protocol):
     """What a vendor's module offers."""
 

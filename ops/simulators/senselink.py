@@ -28,7 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from ops.simulators import Accounts, Credentials, Request
+from ops.simulators import Accounts, Credentials, Deployed, Request
 
 if TYPE_CHECKING:
     from ops.local import Stack
@@ -127,7 +127,7 @@ def beside(
         yield [started.enter_context(listening(stack, silence)).pid] if listen else []
 
 
-def point_to(stack: "Stack", url: str, api_url: str | None) -> None:
+def point_to(stack: Deployed, url: str, api_url: str | None) -> None:
     """Says in the vendor's secret where the server is."""
     client = stack.client("secretsmanager")
     document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
@@ -174,7 +174,7 @@ def _catching_up(stack: "Stack") -> Iterator[None]:
 
 
 def listening(
-    stack: "Stack", silence: float = SILENCE, **variables: str
+    stack: Deployed, silence: float = SILENCE, **variables: str
 ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     """The listener as a process of this machine, told what the stack's own function is told.
 
@@ -187,7 +187,7 @@ def listening(
 
 
 @contextlib.contextmanager
-def started(stack: "Stack", *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(stack: Deployed, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """The listener's image, as a process of this machine, until the block ends or it does.
 
     Args:
@@ -201,10 +201,7 @@ def started(stack: "Stack", *arguments: str, **variables: str) -> Iterator[subpr
         # Of the developer's own, nothing that says whose account it is.
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         **{name: value for name, value in told.items() if not name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
-        "AWS_DEFAULT_REGION": stack.region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        **stack.variables(),
         "MEDIA_BUCKET": stack.media_bucket,
         "WATERMARKS_TABLE": stack.tables["watermarks"],
         "SERVERS": _NAME,
@@ -511,10 +508,13 @@ class Server:
         self._ended = threading.Event()
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Serves on two free ports of 127.0.0.1 until the block ends."""
-        for handler in (_Socket, _Api):
-            self._doors[handler] = _Door(self, handler)
+    def serving(self, port: int = 0) -> Iterator[Self]:
+        """Serves on two ports of 127.0.0.1 until the block ends.
+
+        Args:
+            port: of the WebSocket, where something leads to it; else a free one.
+        """
+        self._doors = {_Socket: _Door(self, _Socket, port), _Api: _Door(self, _Api)}
         self.url = f"ws://127.0.0.1:{self._doors[_Socket].port}"
         self.api_url = f"http://127.0.0.1:{self._doors[_Api].port}"
         heart = threading.Thread(target=self._beat, daemon=True)
@@ -742,9 +742,9 @@ class Server:
 class _Door:
     """A port behind which a handler stands; it can be closed, and opened again."""
 
-    def __init__(self, server: Server, handler: type["_Handler"]) -> None:
+    def __init__(self, server: Server, handler: type["_Handler"], port: int = 0) -> None:
         self._handler = partial(handler, server)
-        self.port = 0
+        self.port = port
         self.open()
 
     def open(self) -> None:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import boto3
 
-from functions.senselink import health, listener, once, recorder, wire
+from functions.senselink import alive, health, listener, once, recorder, wire
 from gatehouse import aws
 from gatehouse.accounts import Secret
 from tests.template import driver
@@ -158,11 +158,13 @@ def reported() -> list[Document]:
 
 def asked_at() -> str:
     """Where the health check asks, if nothing is set."""
-    with patch.object(health, "HTTPConnection") as connection, patch.dict("os.environ", clear=True):
-        connection.return_value.getresponse.return_value.status = 200
-        assert health.main() == 0
-    host, port = connection.call_args.args
-    return f"http://{host}:{port}/"
+    with patch("socket.create_connection") as connect, patch.dict("os.environ", clear=True):
+        asked = connect.return_value.__enter__.return_value
+        asked.makefile.return_value.readline.return_value = b"HTTP/1.0 200 OK\r\n"
+        assert alive.main() == 0
+    ((host, port),) = connect.call_args.args
+    (sent,) = asked.sendall.call_args.args
+    return f"http://{host}:{port}{sent.decode().split()[1]}"
 
 
 def _listen(task: Task, calls: Calls) -> None:

@@ -375,6 +375,15 @@ class Stack:
         delimiter, items = argument
         return str(delimiter).join(map(str, self.resolve(items)))
 
+    def _select(self, argument: list[Any]) -> Any:
+        index, items = argument
+        return self.resolve(items)[int(self.resolve(index))]
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        delimiter, text = argument
+        assert isinstance(delimiter, str), "CloudFormation takes no function here"
+        return str(self.resolve(text)).split(delimiter)
+
     def _if(self, argument: list[Any]) -> Any:
         condition, then, otherwise = argument
         return self.resolve(then if self.holds({"Condition": condition}) else otherwise)
@@ -403,5 +412,7 @@ _INTRINSIC: Final[dict[str, Callable[[Stack, Any], Any]]] = {
     "Fn::GetAtt": Stack._get_att,  # noqa: SLF001 - a table of this class's own methods
     "Fn::If": Stack._if,  # noqa: SLF001
     "Fn::Join": Stack._join,  # noqa: SLF001
+    "Fn::Select": Stack._select,  # noqa: SLF001
+    "Fn::Split": Stack._split,  # noqa: SLF001
     "Fn::Sub": Stack._sub,  # noqa: SLF001
 }

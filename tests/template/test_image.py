@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -300,6 +301,96 @@ print([name for name, module in sorted(sys.modules.items())
 """
     ended = _run(built, ["python", "-c", code], {})
     assert (ended.stdout, ended.returncode) == ("[]\n", 0), ended.stderr
+
+
+def test_the_health_check_imports_nothing_but_the_standard_library_and_little_of_that(built: Replay) -> None:
+    """It is a new Python every half minute, beside a listener that is busy."""
+    code = f"""
+import sys
+before = set(sys.modules)
+import {built.file.health[1][-1]}
+print(*sorted(name.partition(".")[0] for name in set(sys.modules) - before))
+"""
+    ended = _run(built, ["python", "-c", code], {})
+    assert ended.returncode == 0, ended.stderr
+    imported = set(ended.stdout.split()) - {"functions"}
+    assert imported
+    assert imported <= sys.stdlib_module_names
+    assert not {"http", "urllib", "email", "ssl", "asyncio", "logging", "json"} & imported
+
+
+def test_the_health_check_costs_little_more_than_a_python_that_does_nothing(built: Replay) -> None:
+    def seconds(command: list[str]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        _run(built, command, {"HEALTH_PORT": "1"})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    nothing, asked = (
+        min(seconds(command) for _ in range(5)) for command in (["python", "-c", "pass"], built.file.health[1])
+    )
+    assert asked < 3 * nothing, f"{asked:.3f} s of a processor, and {nothing:.3f} s without the check"
+
+
+_BUSY: Final = """
+import importlib, os, sys, threading
+importlib.import_module(sys.argv[1])
+health = importlib.import_module(sys.argv[1].rpartition(".")[0] + ".health")
+report = health.Report("busy")
+with health.serve(int(os.environ["HEALTH_PORT"]), [report], 3600):
+    print("busy", flush=True)
+    def work():
+        while True:
+            report.tick()
+            sum(range(10_000))
+    for _ in range(15):
+        threading.Thread(target=work, daemon=True).start()
+    work()
+"""
+
+
+def test_the_health_check_answers_in_time_while_sixteen_threads_take_all_there_is(built: Replay) -> None:
+    """The listener and its check share a quarter of a processor: both are on one here, and stopped for three quarters
+    of each tenth of a second, as the task's quota of Linux does it. https://docs.kernel.org/scheduler/sched-bwc.html
+    """
+    options, command = built.file.health
+    within = float(options["timeout"].removesuffix("s"))
+    environment = {**dockerfile.outside(), **built.environment(), "HEALTH_PORT": _free_port()}
+    (processor, *_) = os.sched_getaffinity(0)
+
+    def start(command: list[str]) -> subprocess.Popen[str]:
+        made = subprocess.Popen(
+            _command(built, command),
+            cwd=built.work(),
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=group[0] if group else 0,
+        )
+        os.sched_setaffinity(made.pid, {processor})
+        group.append(made.pid)
+        started.append(made)
+        return made
+
+    group: list[int] = []
+    started: list[subprocess.Popen[str]] = []
+    listener = start(["python", "-c", _BUSY, built.file.entrypoint[-1]])
+    try:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "busy\n"
+        check = start(command)
+        begun = time.monotonic()
+        while check.poll() is None and time.monotonic() - begun < within:
+            os.killpg(group[0], signal.SIGSTOP)
+            time.sleep(0.075)
+            os.killpg(group[0], signal.SIGCONT)
+            time.sleep(0.025)
+        assert check.poll() == 0
+        assert listener.poll() is None
+    finally:
+        os.killpg(group[0], signal.SIGKILL)
+        for process in started:
+            process.communicate()
 
 
 def _command(built: Replay, command: list[str]) -> list[str | Path]:

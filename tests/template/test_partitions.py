@@ -15,7 +15,7 @@ from tests.template.stack import ACCOUNT, CHINA, PLACES, ROOT, TEMPLATE, Documen
 # when referenced from within a region":
 # https://github.com/aws/aws-cdk/blob/main/packages/aws-cdk-lib/region-info/lib/default.ts
 _PRINCIPAL: Final = re.compile(
-    r"(apigateway|cloudwatch|codedeploy|delivery\.logs|ecs-tasks|events|lambda|scheduler|sns|states)\.amazonaws\.com"
+    r"(apigateway|budgets|cloudwatch|codedeploy|delivery\.logs|ecs-tasks|events|lambda|scheduler|sns|states)\.amazonaws\.com"
 )
 _PRINCIPALS_FIELDS: Final = frozenset({"Service", "Principal", "iam:PassedToService"})
 
@@ -109,14 +109,24 @@ def _named(line: str) -> bool:
     return bool(re.search(r"arn:aws\b", line) or re.search(r"amazonaws\.com", _PRINCIPAL.sub("", line)))
 
 
+# Where the name of a registry ends. Fn::Split takes no function as its delimiter, so that it is written in both forms:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-split.html
+_REGISTRY_ENDS: Final = re.compile(r"(?<=[\[ ])\.amazonaws\.com(\.cn)?/(?=[\], n]|$)")
+
+
 def test_no_source_of_what_is_deployed_names_a_partition() -> None:
     lines = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in _shipped()
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if _named(line)
+        if _named(_REGISTRY_ENDS.sub("", line) if path == TEMPLATE else line)
     ]
     assert lines == []
+
+
+def test_where_the_name_of_a_registry_ends_is_known_in_every_partition() -> None:
+    found = {match[0] for match in _REGISTRY_ENDS.finditer(TEMPLATE.read_text())}
+    assert found == {f".{place.suffix}/" for place in PLACES}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from tests.template import driver
 from tests.template.iam import Call, Grant, denied, grants, unused
 from tests.template.needs import of_code
-from tests.template.stack import HERE, Function, Stack, Task
+from tests.template.stack import HERE, Function, Stack, Task, sam
 
 _STACK: Final = Stack(driver.parameters())
 _TASKS: Final = {task.name: task for task in _STACK.tasks()}
@@ -98,6 +98,33 @@ def test_a_task_is_started_by_a_role_that_can_fetch_its_image_and_write_its_log_
     assert [grant.action for grant in allowed if grant.resource == "*"] == ["ecr:GetAuthorizationToken"]
     assert _trusted(task.starter) == [{"Service": "ecs-tasks.amazonaws.com"}]
     assert task.starter not in {function.role for function in _FUNCTIONS.values()}
+
+
+@pytest.mark.parametrize(
+    ("image", "repository"),
+    [
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/gatehouse:1", "gatehouse"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/gatehouse:1", "gatehouse"),
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/a/b/gatehouse.x:v1.2", "a/b/gatehouse.x"),
+        (f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/gatehouse@sha256:{'0' * 64}", "gatehouse"),
+        (f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a/b@sha256:{'0' * 64}", "a/b"),
+        (f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/gatehouse:1@sha256:{'0' * 64}", "gatehouse"),
+        ("public.ecr.aws/a/b:1", "none"),
+        ("gatehouse:1", "none"),
+        ("registry.example.com:5000/gatehouse:1", "none"),
+    ],
+)
+def test_a_task_is_started_by_a_role_that_can_fetch_from_the_repository_of_its_image_alone(
+    image: str, repository: str
+) -> None:
+    (setting,) = (name for name in sam()["Parameters"] if name.endswith("Image"))
+    stack = Stack({**driver.parameters(), setting: image})
+    for task in stack.tasks():
+        assert task.container["Image"] == image
+        role = stack.of_type("AWS::IAM::Role")[task.starter]
+        allowed = {grant for policy in role["Policies"] for grant in grants(policy["PolicyDocument"])}
+        fetching = {grant.resource for grant in allowed if grant.action.removeprefix("ecr:") in _FETCHING}
+        assert fetching == {f"arn:aws:ecr:*:*:repository/{repository}"}
 
 
 def test_every_kind_of_call_was_driven(needed: dict[str, set[Call]]) -> None:

@@ -165,7 +165,23 @@ def test_a_task_writes_into_a_log_group_of_its_own(task: Task) -> None:
     assert group not in [function.properties["LoggingConfig"]["LogGroup"] for function in _ON.functions()]
     assert log["Options"]["awslogs-region"] == task.environment["AWS_DEFAULT_REGION"]
     assert log["Options"]["awslogs-stream-prefix"]  # Fargate demands one
-    assert set(log["Options"]) <= {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "mode"}
+    assert set(log["Options"]) <= {
+        "awslogs-group",
+        "awslogs-region",
+        "awslogs-stream-prefix",
+        "mode",
+        "max-buffer-size",
+    }
+
+
+@every_task
+def test_a_task_never_waits_for_its_log_and_says_how_much_of_it_may_wait(task: Task) -> None:
+    """The default differs by account: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html."""
+    options = task.container["LogConfiguration"]["Options"]
+    assert options["mode"] == "non-blocking"
+    size = re.fullmatch(r"(\d+)m", options["max-buffer-size"])
+    assert size
+    assert 1 <= int(size[1]) <= int(task.properties["Memory"]) // 8
 
 
 @every_task

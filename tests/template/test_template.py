@@ -246,7 +246,10 @@ def test_the_sweep_is_over_before_the_next_one_and_somebody_hears_of_none_that_e
     watched = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
     assert {metric["MetricName"] for metric in watched} == {"Invocations", "Errors"}
     assert {metric["Dimensions"][0]["Value"] for metric in watched} == {_STACK.physical(sweep.name).ref}
-    assert alarm["TreatMissingData"] == "breaching"
+    # A new stack has had no run, and pages nobody; whatever leaves that state, or falls back into it, is told.
+    assert alarm["TreatMissingData"] == "missing"
+    told = Stack({"OperatorEmail": "on@call.example"}).of_type("AWS::CloudWatch::Alarm")["SweepAlarm"]
+    assert told["InsufficientDataActions"] == told["AlarmActions"] != []
 
 
 def test_what_is_forgotten_is_older_than_the_relay_can_be_at_it_whatever_is_set() -> None:
@@ -418,7 +421,10 @@ def test_what_nobody_could_read_is_kept_for_a_week_and_read_by_no_other_account(
     assert list(denied["Condition"]) == ["StringNotEquals"]
 
 
-@pytest.mark.parametrize("what", [Count.CONFLICT, Count.SECRET_UNUSABLE])
+@pytest.mark.parametrize(
+    "what",
+    [Count.CONFLICT, Count.SECRET_UNUSABLE, Count.NOT_KEPT, Count.FAILED, Count.REJECTED, Count.UNMAPPED],
+)
 def test_what_may_befall_any_vendor_is_heard_of_whoever_it_is(what: Count) -> None:
     alarm = _STACK.of_type("AWS::CloudWatch::Alarm")[f"{what}Alarm"]
     metrics = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from gatehouse.errors import Unavailable, WrongSetting
+from gatehouse.sandbox import Attempt, under_way
 from gatehouse.telemetry import Count, count, log
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MIN_AGE: Final = 10.0
 """Seconds for which even a failed verification does not read it again: hostile pushes must not drive the bill."""
 GRACE: Final = 86_400.0
 """Seconds for which what was read last is used on while nothing newer can be read, where no setting says otherwise."""
+_TELLS: Final = 60.0
+"""Seconds for which the same fault is not logged again; it is counted each time."""
 
 
 class Credentials(BaseModel):
@@ -164,6 +167,10 @@ class Secret[A: BaseModel]:
 
     What was read last is used on while Secrets Manager does not answer or holds something unusable, for a time: a
     secret that somebody is just editing must not shut the gate, and one that was withdrawn must not stay open.
+
+    Where somebody waits at a door it is read beside the push, and the sandbox may freeze with the read. What comes of
+    such a read is neither used nor told, and the next push waits for another one: what was withdrawn is refused after
+    `MAX_AGE`, and one more push.
     """
 
     def __init__(
@@ -186,8 +193,8 @@ class Secret[A: BaseModel]:
             model: of the document in it.
             monotonic: a clock.
             vendor: whose it is, for the metric.
-            patience: seconds that a push waits for it at most, where somebody waits at a door; while the one at hand
-                is not much too old, it does not wait at all. None where a push waits as long as it takes.
+            patience: seconds that a push waits for it at most, where somebody waits at a door; the first one that finds
+                it too old does not wait at all. None where a push waits as long as it takes.
             grace: seconds for which the one at hand is used on.
             wall: another clock: the first one may stand still with a sandbox that is frozen.
         """
@@ -202,7 +209,10 @@ class Secret[A: BaseModel]:
         self._failure: Exception | None = None
         self._read_at: tuple[float, ...] | None = None
         self._tried_at: tuple[float, ...] | None = None
-        self._reading: threading.Event | None = None
+        self._tries = 0
+        """Reads since the last one that brought something."""
+        self._reading: Attempt | None = None
+        self._told: tuple[object, tuple[float, ...] | None] = None, None
         self._lock = threading.Lock()
 
     def accounts(self) -> A:
@@ -213,9 +223,9 @@ class Secret[A: BaseModel]:
             WrongSetting: the secret does not hold what the vendor's README says, and nothing was read before.
         """
         age = self._since(self._read_at)
-        if age >= MAX_AGE and (self._accounts is None or self._since(self._tried_at) >= MIN_AGE):
-            # Twice as old, it may be a sandbox that slept: what was withdrawn meanwhile opens no door.
-            self._refresh(waits=self._patience is None or age >= 2 * MAX_AGE)
+        if age >= MAX_AGE and (self._accounts is None or self._since(self._tried()) >= MIN_AGE):
+            # Twice as old, or after a read that brought nothing: what was withdrawn meanwhile opens no door.
+            self._refresh(waits=self._patience is None or age >= 2 * MAX_AGE or self._tries > 0)
         if self._accounts is None:
             raise self._failure or Unavailable("GetSecretValue: not in time")
         if self._since(self._read_at) >= self._grace:
@@ -224,11 +234,16 @@ class Secret[A: BaseModel]:
 
     def newer(self) -> A | None:
         """The accounts as they are now, if they differ from those in use; asked after a failed verification."""
-        if self._since(self._tried_at) < MIN_AGE:
+        if self._since(self._tried()) < MIN_AGE:
             return None
         before = self._accounts
         self._refresh(waits=True)
         return self._accounts if self._accounts != before else None
+
+    def freshen(self) -> None:
+        """Reads it again if it is old, in a call that nobody at a door waits for."""
+        if self._since(self._read_at) >= MAX_AGE and self._since(self._tried()) >= MIN_AGE:
+            self._refresh(waits=True)
 
     def begin(self) -> None:
         """Begins to read it, beside whatever else a start has to do."""
@@ -239,6 +254,15 @@ class Secret[A: BaseModel]:
             return float("inf")
         return max(clock() - then for clock, then in zip(self._clocks, moment, strict=True))
 
+    @property
+    def _slept(self) -> bool:
+        """Whether the sandbox slept over the last read beside a push."""
+        return self._reading is not None and self._reading.slept
+
+    def _tried(self) -> tuple[float, ...] | None:
+        """When it was read last, or tried to; what slept does not count."""
+        return None if self._slept else self._tried_at
+
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
 
@@ -246,42 +270,57 @@ class Secret[A: BaseModel]:
         """Reads it again: in line, or beside the push, which then waits for its patience or not at all."""
         if self._patience is None and waits:
             self._tried_at = self._now()
-            self._read()
+            self._tries += 1
+            self._read(Attempt())
             return
         with self._lock:
-            done = self._reading
-            if done is None:
-                done = self._reading = threading.Event()
+            reading = self._reading
+            if reading is None or reading.ended.is_set() or reading.slept:
+                reading = self._reading = Attempt()
                 self._tried_at = self._now()
-                threading.Thread(target=self._read_beside, args=(done,), name="secret", daemon=True).start()
-        if waits:
-            done.wait(self._patience)
+                self._tries += 1
+                threading.Thread(target=self._read, args=(reading,), name="secret", daemon=True).start()
+        if waits and not reading.ended.wait(self._patience):
+            self._tell("the secret cannot be read", ["not in time"])
 
-    def _read_beside(self, done: threading.Event) -> None:
+    def _read(self, attempt: Attempt) -> None:
+        """Reads it. What comes of a read that the sandbox slept over is as if it had not been."""
+        begun_at = self._now()
         try:
-            self._read()
-        finally:
-            self._reading = None
-            done.set()
-
-    def _read(self) -> None:
-        try:
-            document = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
+            with under_way(attempt):
+                document = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             accounts, faults = usable(document, self._model)
-        except (ClientError, BotoCoreError, KeyError) as error:
-            self._failure = Unavailable(f"GetSecretValue: {type(error).__name__}")
-            self._tell("the secret cannot be read", [type(error).__name__])
+        except (ClientError, BotoCoreError, KeyError, Unavailable) as error:
+            why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            self._end(attempt, Unavailable(f"GetSecretValue: {why}"), "the secret cannot be read", [why])
         except ValidationError as error:
             found = _faults(error)
-            self._failure = WrongSetting(f"secret {self._arn}: {'; '.join(found)}")
-            self._tell("the secret is not usable", found)
+            failure = WrongSetting(f"secret {self._arn}: {'; '.join(found)}")
+            self._end(attempt, failure, "the secret is not usable", found)
+        except BaseException:
+            attempt.end()
+            raise
         else:
-            self._accounts = accounts
-            self._read_at = self._now()
-            if faults:
-                self._tell("accounts in the secret are not usable", faults)
+            with attempt.ending() as counts:
+                if counts:
+                    self._accounts = accounts
+                    self._tries = 0
+                    # As it was then, and not as it is now that the answer is here.
+                    self._read_at = begun_at
+                    if faults:
+                        self._tell("accounts in the secret are not usable", faults)
+
+    def _end(self, attempt: Attempt, failure: Exception, what: str, faults: list[str]) -> None:
+        with attempt.ending() as counts:
+            if counts:
+                self._failure = failure
+                self._tell(what, faults)
 
     def _tell(self, what: str, faults: list[str]) -> None:
         """Says what is wrong with the secret; never what is in it."""
         count(Count.SECRET_UNUSABLE, self._vendor)
-        log.error(what, secret=self._arn, faults="; ".join(faults), in_use=self._accounts is not None)
+        fault = what, *faults
+        told, told_at = self._told
+        if told != fault or self._since(told_at) >= _TELLS:
+            self._told = fault, self._now()
+            log.error(what, secret=self._arn, faults="; ".join(faults), in_use=self._accounts is not None)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import botocore.session
 from botocore.config import Config
 
+from gatehouse import sandbox
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -52,7 +54,14 @@ def client(service: Literal["stepfunctions"]) -> SFNClient: ...
 @cache
 def client(service: str) -> Any:
     """The process's client of a service, by botocore directly: boto3 on top costs 40 ms of every cold start."""
-    return _session().create_client(service, config=_CONFIG)
+    made = _session().create_client(service, config=_CONFIG)
+    # Before each attempt, the SDK's own second ones among them.
+    made.meta.events.register("before-send.*.*", _check)
+    return made
+
+
+def _check(**_: object) -> None:
+    sandbox.check()
 
 
 @cache

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gatehouse.errors import NotKept, Unavailable
+from gatehouse.sandbox import Attempt, under_way
 
 if TYPE_CHECKING:
     from gatehouse.events import Record
@@ -50,7 +51,17 @@ def _pool() -> ThreadPoolExecutor:
 def _within[T](seconds: float, call: Callable[[], T], what: str) -> T:
     if seconds <= 0:
         raise Unavailable(f"{what}: no time left")
-    running: Future[T] = _pool().submit(call)
+    attempt = Attempt()
+
+    def run() -> T:
+        # A call that is not in time freezes with the sandbox. What of it was not sent by then is not sent at all.
+        try:
+            with under_way(attempt):
+                return call()
+        finally:
+            attempt.end()
+
+    running: Future[T] = _pool().submit(run)
     try:
         return running.result(timeout=seconds)
     except NotInTime:

@@ -21,6 +21,7 @@ from gatehouse.events import Arrival
 from gatehouse.gate import BODY_LIMIT, Accounts, Answer, Gate, Push, Vendor, Verified
 from gatehouse.media import MediaBucket
 from gatehouse.reading import TooLarge, inflate
+from gatehouse.sandbox import SANDBOX
 from gatehouse.settings import GateSettings, PictureSettings, VendorSettings
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
@@ -63,7 +64,11 @@ def events_table(settings: GateSettings) -> EventsTable:
 
 
 def http[S: VendorSettings, A: BaseModel, V: Verified](
-    settings: type[S], vendor: Callable[[S], Vendor[A, V]], *, patience: Callable[[S], float] | None = None
+    settings: type[S],
+    vendor: Callable[[S], Vendor[A, V]],
+    *,
+    patience: Callable[[S], float] | None = None,
+    heartbeat: str | None = None,
 ) -> LambdaHandler:
     """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0).
 
@@ -71,6 +76,7 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
         settings: the model of what the function is told.
         vendor: makes the vendor from it.
         patience: seconds that a push waits for the secret at most, where somebody waits for the answer.
+        heartbeat: the method of the calls that nobody waits for; the secret is read again in these, if there are any.
     """
 
     def make() -> LambdaHandler:
@@ -86,7 +92,14 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
         )
         if patience is not None:
             secret.begin()
-        return handler(supplied, gate(read), secret, read.public_base_url)
+        handle = handler(supplied, gate(read), secret, read.public_base_url)
+
+        def taken(event: dict[str, Any], context: object) -> dict[str, Any]:
+            if event["requestContext"]["http"]["method"] == heartbeat:
+                secret.freshen()
+            return handle(event, context)
+
+        return taken
 
     return triggered(make, lambda event, made: made(event, None))
 
@@ -100,13 +113,16 @@ def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], di
     make_once = cache(make)
 
     def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+        SANDBOX.called()
         try:
             return handle(event, make_once())
         finally:
             flush()
+            SANDBOX.answered()
 
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         make_once()
+        SANDBOX.rests()
     return lambda_handler
 
 
@@ -127,10 +143,12 @@ def handler[A: BaseModel, V: Verified](
         except GatehouseError as error:
             # A library's exception in the chain may quote the push, so no traceback here.
             log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
+            count(Count.FAILED, vendor.name)
             return _refusal(503, "unavailable", "not taken: please send it again")
         except Exception as error:  # noqa: BLE001 - whatever it is, the vendor has to hear that it may retry
             frames = _where(error)
             log.error("failed", vendor=vendor.name, error=type(error).__name__, where=frames)
+            count(Count.FAILED, vendor.name)
             return _refusal(500, "internal", "not taken: please send it again")
 
     return handle

@@ -17,6 +17,8 @@ from aws_lambda_powertools.utilities.feature_flags.exceptions import SchemaValid
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gatehouse.errors import Unavailable
+from gatehouse.sandbox import Attempt, under_way
 from gatehouse.telemetry import log
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ class Rules:
     """The rules document, cached. A broken one never replaces a good one, and nobody waits for a new one."""
 
     def __init__(
-        self, fetch: Callable[[], str], monotonic: Callable[[], float] = time.monotonic, patience: float = 0.0
+        self,
+        fetch: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
+        patience: float = 0.0,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """Rules that were not read yet.
 
@@ -67,15 +73,17 @@ class Rules:
             fetch: reads the document.
             monotonic: a clock.
             patience: seconds that the first question waits for the document at most, after a start.
+            wall: another clock: the first one may stand still with a sandbox that is frozen.
         """
         self._fetch = fetch
-        self._monotonic = monotonic
+        self._clocks = (monotonic, wall)
         self._patience = patience
         self._read = threading.Event()
         self._flags: FeatureFlags | None = None
         self._was_there = False
-        self._looked_at = float("-inf")
-        self._looking = threading.Lock()
+        self._looked_at: tuple[float, ...] | None = None
+        self._looking: Attempt | None = None
+        self._lock = threading.Lock()
 
     def verdict(self, context: Mapping[str, object]) -> Verdict | None:
         """What the rules say; None if there are none.
@@ -85,6 +93,8 @@ class Rules:
                 makes the condition not match.
         """
         if not self._read.is_set():
+            if self._looking is not None and self._looking.slept:
+                self.refresh_meanwhile()
             self._read.wait(self._patience)
         if self._flags is None:
             return None
@@ -93,28 +103,56 @@ class Rules:
 
     def refresh(self) -> None:
         """Looks at the document again, if it was not just looked at. What goes wrong is logged."""
-        if self._monotonic() - self._looked_at < MAX_AGE or not self._looking.acquire(blocking=False):
-            return
-        try:
-            self._looked_at = self._monotonic()
-            document = self._fetch()
-            self._was_there = True
-            self._flags = _flags(document)
-        except (ClientError, BotoCoreError) as error:
-            if not self._was_there and _is_not_there(error):
-                return  # none were ever set, which is no fault
-            log.error("the rules cannot be read; those read before stay in use", error=type(error).__name__)
-        except (ValueError, SchemaValidationError) as error:
-            # Of a schema error Powertools' text names the place and the fault; it is our own document, and no secret.
-            log.error("the rules are not usable; those read before stay in use", fault=str(error)[:300])
-        finally:
-            self._read.set()
-            self._looking.release()
+        if (attempt := self._begin()) is not None:
+            self._look(attempt)
 
     def refresh_meanwhile(self) -> None:
         """As `refresh`, beside a call that does not wait for it."""
-        if self._monotonic() - self._looked_at >= MAX_AGE:
-            threading.Thread(target=self.refresh, name="rules", daemon=True).start()
+        if (attempt := self._begin()) is not None:
+            threading.Thread(target=self._look, args=(attempt,), name="rules", daemon=True).start()
+
+    def _begin(self) -> Attempt | None:
+        """A look, None where none is due. Where the sandbox slept over one, another one is due at once."""
+        with self._lock:
+            looking = self._looking
+            is_at_it = looking is not None and not looking.ended.is_set()
+            if looking is not None and not looking.slept and (is_at_it or self._age() < MAX_AGE):
+                return None
+            self._looked_at = tuple(clock() for clock in self._clocks)
+            self._looking = Attempt()
+            return self._looking
+
+    def _age(self) -> float:
+        if self._looked_at is None:
+            return float("inf")
+        return max(clock() - then for clock, then in zip(self._clocks, self._looked_at, strict=True))
+
+    def _look(self, attempt: Attempt) -> None:
+        """Looks at the document. What comes of a look that the sandbox slept over is neither used nor told."""
+        try:
+            with under_way(attempt):
+                document = self._fetch()
+            flags = _flags(document)
+        except (ClientError, BotoCoreError, Unavailable) as error:
+            with attempt.ending() as counts:
+                if counts and (self._was_there or not _is_not_there(error)):  # none were ever set, which is no fault
+                    log.error("the rules cannot be read; those read before stay in use", error=type(error).__name__)
+        except (ValueError, SchemaValidationError) as error:
+            with attempt.ending() as counts:
+                if counts:
+                    self._was_there = True
+                    # Of a schema error Powertools' text names the place and the fault; it is our own document, and
+                    # no secret.
+                    log.error("the rules are not usable; those read before stay in use", fault=str(error)[:300])
+        else:
+            with attempt.ending() as counts:
+                if counts:
+                    self._was_there = True
+                    self._flags = flags
+        finally:
+            attempt.end()
+            if not attempt.slept:
+                self._read.set()
 
 
 def check(document: str) -> None:

@@ -250,6 +250,7 @@ def test_what_is_our_fault_asks_the_vendor_to_send_again(error: GatehouseError, 
     assert (answer.status, answer.reason) == (503, "unavailable")
     assert str(error) not in json.dumps(answer.body)
     assert [line["level"] for line in output.logged] == ["ERROR"]
+    assert output.counted == {Count.FAILED: 1}
 
 
 def test_a_bug_of_ours_asks_the_vendor_to_send_again_and_tells_where_it_was_and_not_what(output: Output) -> None:
@@ -263,6 +264,7 @@ def test_a_bug_of_ours_asks_the_vendor_to_send_again_and_tells_where_it_was_and_
     assert (line["message"], line["error"]) == ("failed", "KeyError")
     assert line["where"][-1].endswith(" fail")
     assert "test_edge.py" in line["where"][-1]
+    assert output.counted == {Count.FAILED: 1}
     assert "marker" not in output.read() + json.dumps(answer.body)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gatehouse.telemetry import Count, Gauge, count, flush, gauges, log
+from gatehouse.telemetry import Count, Gauge, Span, count, flush, gauges, log, measure
 from tests.unit.conftest import Output
 
 
@@ -47,8 +47,41 @@ def test_a_dimension_of_one_metric_is_not_one_of_the_next(output: Output) -> Non
     ]
 
 
+def test_what_is_turned_away_is_counted_by_its_reason_and_by_the_vendor_alone(output: Output) -> None:
+    """An alarm takes ten metrics at most, and there are more reasons than that."""
+    count(Count.REJECTED, "acme", reason="stale")
+    count(Count.DECISION, "acme", by="doubt")
+
+    sets = [line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for line in output.lines]
+    assert sets == [[["vendor", "reason"], ["vendor"]], [["vendor", "by"]]]
+
+
+def test_how_long_something_took_is_told_each_time_by_itself_beside_what_was_counted(output: Output) -> None:
+    measure(Span.DECISION, "acme", 12)
+    count(Count.RECORDED, "acme")
+    measure(Span.DECISION, "acme", 340.5)
+
+    (line,) = output.lines
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["vendor"]]
+    assert {"Name": "DecisionTime", "Unit": "Milliseconds"} in directive["Metrics"]
+    assert _metrics(output) == [{"vendor": "acme", "Recorded": [1.0], "DecisionTime": [12.0, 340.5]}]
+
+
+@pytest.mark.parametrize(("measured", "lines"), [(99, 1), (100, 2), (250, 3)])
+def test_a_line_has_no_more_values_of_a_metric_than_cloudwatch_takes(measured: int, lines: int, output: Output) -> None:
+    for value in range(measured):
+        measure(Span.DECISION, "acme", value)
+
+    written = _metrics(output)
+    assert [line["vendor"] for line in written] == ["acme"] * lines
+    assert [value for line in written for value in line["DecisionTime"]] == list(range(measured))
+    assert max(len(line["DecisionTime"]) for line in written) <= 100
+
+
 def test_what_was_written_is_not_written_again(output: Output) -> None:
     count(Count.RECORDED, "acme")
+    measure(Span.DECISION, "acme", 1)
     flush()
     flush()
 

@@ -1,11 +1,14 @@
 """What it costs: the document is today's, and its formulas are AWS's, by examples that were computed by hand."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.cost import document, units
+from ops import cost
+from ops.cost import document, senselink, units
 from ops.cost.count import Run
 from ops.cost.document import Facts
 from ops.cost.prices import Price, Prices, Usage, assumed
@@ -145,7 +148,7 @@ def test_an_alarm_is_billed_for_each_metric_in_it() -> None:
 
 
 def test_the_listeners_task_is_billed_by_the_hour(facts: Facts) -> None:
-    task = document.listener(facts)["with a public address"][0]
+    task = senselink.listener(facts)["with a public address"][0]
     assert task.usd == pytest.approx(730 * (0.25 * 0.03238 + 0.5 * 0.00356))
 
 
@@ -163,10 +166,47 @@ def test_a_flood_is_as_much_as_all_routes_take(facts: Facts) -> None:
 
 
 def test_a_recording_costs_what_its_flow_is_said_to(facts: Facts) -> None:
-    flow = facts.recording["the flow"].usage
-    assert flow["transition"] == 3
-    assert facts.recording["resolving"].usage["put"] == 2
-    assert facts.recording["the start of its flow"].usage["queue_request"] == 3
+    steps = facts.besides["eye4"]
+    assert steps["the flow"].usage["transition"] == 3
+    assert steps["resolving"].usage["put"] == 2
+    assert steps["the start of its flow"].usage["queue_request"] == 3
+
+
+_ANOTHER = """
+from ops.cost import Told
+from ops.cost.count import Counted, Run
+from ops.cost.document import Facts
+
+
+def measured(run: Run) -> dict[str, Counted]:
+    return {"a step": Counted()}
+
+
+def told(facts: Facts) -> Told:
+    return Told([("its row", 7)], ["## Its section", ""], [("`ItsSwitch`", "its price", 8)])
+"""
+
+
+@pytest.fixture
+def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A vendor that cost nothing beside its pushes until its module was put beside the others."""
+    name = next(vendor for _, vendor in Deployed().vendors() if vendor not in cost.vendors())
+    (tmp_path / f"{name}.py").write_text(_ANOTHER)
+    monkeypatch.setattr(cost, "__path__", [*cost.__path__, str(tmp_path)])
+    yield name
+    if sys.modules.pop(f"{cost.__name__}.{name}", None) is not None:
+        delattr(cost, name)
+
+
+def test_what_a_vendor_costs_beside_its_pushes_is_found_by_looking(facts: Facts, another: str) -> None:
+    assert isinstance(cost.vendors()[another], cost.Measured)
+    told = document.rendered(facts).splitlines()
+    assert {"| its row | 7.00 |", "## Its section", "| `ItsSwitch` | its price | 8.00 |"} <= set(told)
+
+
+def test_only_what_is_a_vendors_is_taken_for_one() -> None:
+    behind_the_api = {vendor for _, vendor in Deployed().vendors()}
+    assert set() < set(cost.vendors()) <= behind_the_api
 
 
 def test_the_same_run_counts_the_same_twice() -> None:

@@ -192,3 +192,28 @@ def test_what_deploys_has_it(account: set[str]) -> None:
 )
 def test_sam_has_it_where_it_asks_something_of_aws(arguments: list[str], needed: bool) -> None:
     assert tools.needs_account(arguments) is needed
+
+
+# ─── The region ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+        ({"AWS_REGION": ""}, None),
+        ({}, None),
+    ],
+)
+def test_sam_is_told_the_region_by_the_one_name_that_it_knows(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], known: str | None
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert tools.environment(account=True).get("AWS_DEFAULT_REGION") == known
+    assert "AWS_DEFAULT_REGION" not in tools.environment()

@@ -125,3 +125,51 @@ def test_an_alarm_on_a_sum_of_metrics_is_left_out() -> None:
     other = {"Type": "AWS::SNS::Topic", "Properties": {"Metrics": []}}
     template = {"Resources": {"Summed": summed, "Plain": plain, "Other": other}, "Outputs": {}}
     assert translate.without_sums(template) == {"Resources": {"Plain": plain, "Other": other}, "Outputs": {}}
+
+
+def test_a_saved_query_is_left_out() -> None:
+    """The emulator does not know the type, and refuses the whole stack."""
+    other = {"Type": "AWS::Logs::LogGroup"}
+    template = {"Resources": {"Query": {"Type": "AWS::Logs::QueryDefinition"}, "Other": other}, "Outputs": {}}
+    assert translate.without_queries(template) == {"Resources": {"Other": other}, "Outputs": {}}
+
+
+# ─── What stands before the emulator ──────────────────────────────────────────────────────────────────────────────
+
+
+_PARAMETERS = {
+    "Seconds": {"Type": "Number", "Default": 5},
+    "Names": {"Type": "CommaDelimitedList", "Default": ""},
+    "Mode": {"Type": "String", "Default": "inline"},
+}
+
+
+def test_values_stand_in_place_of_parameters_and_conditions_are_left_to_cloudformation() -> None:
+    template = {
+        "Parameters": _PARAMETERS,
+        "Conditions": {"IsInline": {"Fn::Equals": [{"Ref": "Mode"}, "inline"]}},
+        "Globals": {"Function": {"Environment": {"Variables": {"MODE": {"Ref": "Mode"}}}}},
+        "Resources": {"One": {"Properties": {"Wait": {"Ref": "Seconds"}, "Who": [{"Ref": "Names"}, {"Ref": "Two"}]}}},
+    }
+    known = {"Seconds": "7", "Names": "a,b", "Mode": "stream"}
+
+    resolved = translate.with_values(template, known)
+
+    assert resolved["Globals"]["Function"]["Environment"]["Variables"] == {"MODE": "stream"}
+    assert resolved["Resources"]["One"]["Properties"] == {"Wait": "7", "Who": [["a", "b"], {"Ref": "Two"}]}
+    assert resolved["Conditions"] == template["Conditions"]
+
+
+@pytest.mark.parametrize(
+    ("written", "values", "number"),
+    [({"Ref": "Seconds"}, {}, 5), ({"Ref": "Seconds"}, {"Seconds": "9"}, 9), ("9", {}, 9), (9, {}, 9)],
+)
+def test_a_queue_is_read_by_so_many_at_once_as_a_number(written: Any, values: dict[str, str], number: int) -> None:
+    plain = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"BatchSize": 3}}
+    bounded = {**plain, "Properties": {"BatchSize": 3, "ScalingConfig": {"MaximumConcurrency": written}}}
+    template = {"Parameters": _PARAMETERS, "Resources": {"Plain": plain, "Bounded": bounded}}
+
+    resources = translate.with_numbers(template, values)["Resources"]
+
+    assert resources["Plain"] == plain
+    assert resources["Bounded"]["Properties"] == {"BatchSize": 3, "ScalingConfig": {"MaximumConcurrency": number}}

@@ -15,7 +15,7 @@ import pytest
 from functions.senselink import listener as module
 from functions.senselink import recorder
 from functions.senselink.client import CallFailed, NoSuchCall
-from functions.senselink.listener import Settings, listeners
+from functions.senselink.listener import Awaited, Settings, listeners
 from functions.senselink.recorder import Recorder, Stop
 from functions.senselink.wire import Server
 from gatehouse.errors import Unavailable, WrongSetting
@@ -453,16 +453,19 @@ def test_a_secret_that_was_rotated_is_used_at_the_next_connection(house: House) 
     assert [path.split("/")[3] for path in there.paths] == [SENSELINK["app_key"], "rotated"]
 
 
-def test_the_newest_entry_is_taken_where_it_can_be_used_and_only_where_it_is_another_one() -> None:
+def test_the_newest_entry_is_taken_where_it_can_be_used_and_is_waited_for_where_it_cannot() -> None:
     old = Server.model_validate(SENSELINK)
+    other = Server.model_validate({**SENSELINK, "app_key": "other", "api_url": "https://192.0.2.20"})
     newest: list[Any] = [
         [old],
-        Unavailable("fake"),
-        WrongSetting("fake"),
+        [old],
+        Unavailable("GetSecretValue: ThrottlingException"),
+        WrongSetting("accounts.0.app_key: MISSING"),
         [],
         [Server.model_validate({**SENSELINK, "ca": "none"})],
-        [Server.model_validate({**SENSELINK, "app_key": "other", "api_url": "https://192.0.2.20"})],
-        [Server.model_validate({**SENSELINK, "app_key": "other", "api_url": "https://192.0.2.20"})],
+        [Server.model_validate({**SENSELINK, "url": None, "app_secret": None})],
+        [other],
+        [other],
     ]
 
     def now() -> Sequence[Server]:
@@ -471,11 +474,23 @@ def test_the_newest_entry_is_taken_where_it_can_be_used_and_only_where_it_is_ano
             raise found
         return list(found)
 
-    (listener,) = listeners(Settings.read(LISTENS), [old], Stop(), now)
-    entries = [listener._newest() for _ in range(len(newest))]  # noqa: SLF001
+    (listener,) = listeners(Settings.read(LISTENS), [], Stop(), now)
 
-    assert [entry and (entry[0].app_key, entry[1] is not None) for entry in entries] == [
-        *[None] * 5,
+    def told() -> object:
+        try:
+            entry = listener._newest()  # noqa: SLF001
+        except Awaited as error:
+            return str(error)
+        return entry and (entry[0].app_key, entry[1] is not None)
+
+    assert [told() for _ in range(len(newest))] == [
+        (SENSELINK["app_key"], False),
+        None,
+        "GetSecretValue: ThrottlingException",
+        "accounts.0.app_key: MISSING",
+        "it is not in the secret",
+        "server north: ca is not a certificate in PEM",
+        "its entry in the secret has no url, app_secret",
         ("other", True),
         None,
     ]

@@ -1,5 +1,8 @@
 """What is to be seen of the listener: its metrics, and whether its threads live."""
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from functions.senselink import health
+from functions.senselink import alive, health
 from functions.senselink.health import Report, serve, write
 from tests.unit.conftest import Output
 from tests.unit.senselink.server import wait_until
@@ -81,13 +84,36 @@ def test_the_containers_check_asks_the_running_listener(
     with serve(0, [Report("north")], 3600) as port:
         clock.now += 61 if stuck else 0
         monkeypatch.setenv("HEALTH_PORT", str(port))
-        assert health.main() == status
+        assert alive.main() == status
 
 
 def test_the_containers_check_fails_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(0, [], 3600) as port:
         monkeypatch.setenv("HEALTH_PORT", str(port))
-    assert health.main() == 1
+    assert alive.main() == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [(b"HTTP/1.0 200 OK\r\n\r\n", 0), (b"HTTP/1.1 503 x\r\n\r\n", 1), (b"HTTP/1.0 2", 1), (b"", 1), (b"\x00" * 500, 1)],
+)
+def test_the_containers_check_reads_the_status_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, status: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HEALTH_PORT", str(server.getsockname()[1]))
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer, suppress(ConnectionError):  # which has heard enough
+                peer.recv(1000)
+                for place in range(0, len(said), 3):  # in pieces
+                    peer.sendall(said[place : place + 3])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert alive.main() == status
+        thread.join()
 
 
 # ─── What is counted ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,6 +190,16 @@ def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
     write(reports)
 
     assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0], "MessagesNotRecorded": [0.0]}
+
+
+def test_the_first_metrics_are_written_before_an_alarm_could_miss_them(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alarm is made when the task stands, counts what is missing as deaf, and would page for a first deployment."""
+    assert health._FIRST < 30, "a task stands once it was asked for its health, every 30 s"  # noqa: SLF001
+    monkeypatch.setattr(health, "_FIRST", 0.02)
+    with serve(0, [Report("north")], 3600):
+        wait_until(lambda: len(_written(output)) == 2)
 
 
 def test_the_metrics_are_written_again_and_again(output: Output) -> None:

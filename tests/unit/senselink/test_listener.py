@@ -926,35 +926,42 @@ def test_there_is_a_listener_for_each_server_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("servers", "entry", "why"),
+    ("servers", "why"),
     [
-        ("south", SENSELINK, "SERVERS: south is not in the secret"),
-        (" , ", SENSELINK, "SERVERS: names no server"),
-        ("north", {**SENSELINK, "url": None}, "SERVERS: north needs url, app_key and app_secret"),
-        ("north", {**SENSELINK, "app_secret": None}, "SERVERS: north needs url, app_key and app_secret"),
-        ("north", {**SENSELINK, "ca": "MARKER"}, "server north: ca is not a certificate"),
+        (" , ", "SERVERS: names no server"),
+        ("", "SERVERS: names no server"),
+        ("north,,south", "SERVERS: has an empty name"),
+        ("north,south,north", "SERVERS: names north twice"),
     ],
 )
-def test_a_server_that_cannot_be_listened_to_stops_the_start(servers: str, entry: Mapping[str, Any], why: str) -> None:
+def test_servers_that_are_no_names_stop_the_start(servers: str, why: str) -> None:
     with pytest.raises(WrongSetting, match=why):
-        _listeners(servers, entry)
+        _listeners(servers, SENSELINK)
 
 
-def test_once_is_for_servers_that_have_lists_and_no_listener() -> None:
+def test_once_is_for_servers_that_have_lists_and_no_listener(output: Output) -> None:
     alone = {**SENSELINK, "url": None, "api_url": "https://192.0.2.21"}
     entries = [
         SENSELINK,
         {**alone, "server": "east"},
         {**alone, "server": "west", "app_secret": None},
+        {**alone, "server": "bad", "ca": "MARKER"},
         {**alone, "server": "south"},
         {"server": "far", "tokens": ["far-one-0123456789abcdef"]},
     ]
     known = [Server.model_validate(entry) for entry in entries]
 
-    assert [one.name for one in fetchers(Settings.read({**LISTENS, "SERVERS": "south"}), known, Stop())] == ["east"]
-    assert [one.name for one in fetchers(Settings.read({**LISTENS, "SERVERS": ""}), known, Stop())] == ["east", "south"]
-    with pytest.raises(WrongSetting, match="no server in the secret has api_url"):
-        fetchers(Settings.read({**LISTENS, "SERVERS": "south,east"}), known, Stop())
+    def made(servers: str) -> tuple[list[str], list[str]]:
+        found, awaited = fetchers(Settings.read({**LISTENS, "SERVERS": servers}), known, Stop())
+        return [one.name for one in found], awaited
+
+    assert made("south") == (["east"], ["west", "bad"])
+    assert made("") == (["east", "south"], ["west", "bad"])
+    assert made("south,east,west,bad") == ([], [])
+    assert ("west", "its entry in the secret has no app_secret") in [
+        (line["server"], line["why"]) for line in output.logged
+    ]
+    assert "MARKER" not in output.read()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from gatehouse.events import Decider, Record
 from gatehouse.gate import Gate
 from gatehouse.rules import Rules, Verdict
 from gatehouse.settings import Announce
-from gatehouse.telemetry import Count
+from gatehouse.telemetry import Count, Span
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
 from tests.builders import (
@@ -328,6 +328,57 @@ def test_past_the_deadline_a_late_question_still_gets_the_terminals_word(
     assert _passes(house.send(_asks(firmware)))
     assert house.event["data"]["decision"]["by"] == "terminal"
     assert passed is (in_doubt == "allow")
+
+
+def _told_by(output: Output) -> dict[tuple[str, str | None], float]:
+    """What was counted, by the metric and whom it was decided by."""
+    return {
+        (metric["Name"], line.get("by")): sum(line[metric["Name"]])
+        for line in output.lines
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", ())
+        for metric in directive["Metrics"]
+        if metric["Name"] in {Count.DECISION, Count.DECISION_LATE, Span.DECISION}
+    }
+
+
+@each_that_waits
+@pytest.mark.parametrize(
+    ("settings", "says", "by"),
+    [
+        ({}, {}, "terminal"),
+        ({"decision": "rules", "rules": rules_of(STAFF_ONLY)}, {}, "rules"),
+        ({}, {"recognizeStatus": 0, "pass": None}, "doubt"),
+        ({"decision": "rules"}, {}, "doubt"),
+    ],
+)
+def test_an_operator_sees_who_decides_and_how_long_it_takes(
+    firmware: Firmware, settings: dict[str, Any], says: dict[str, Any], by: str, output: Output
+) -> None:
+    sensepass_house(**settings).send(_asks(firmware, **says))
+
+    assert _told_by(output) == {(Count.DECISION, by): 1, (Span.DECISION, None): 20}
+
+
+@each_that_waits
+@pytest.mark.parametrize(("seconds_later", "late"), [(0.999, 0), (1.0, 1), (1.5, 1)])
+def test_an_operator_sees_which_answers_came_after_the_deadline(
+    firmware: Firmware, seconds_later: float, late: int, output: Output
+) -> None:
+    sensepass_house(deadline=1.0, now=lambda: NOW + seconds(seconds_later)).send(_asks(firmware))
+
+    told = _told_by(output)
+    assert told.get((Count.DECISION_LATE, None), 0) == late
+    assert told[Span.DECISION, None] == pytest.approx(seconds_later * 1000)
+    lines = [line for line in output.logged if line["message"] == "a door was answered late"]
+    assert [(line["by"], line["milliseconds"]) for line in lines] == [("terminal", seconds_later * 1000)] * late
+
+
+def test_what_nobody_waits_for_is_no_decision(output: Output) -> None:
+    house = sensepass_house()
+    house.send(terminal("1.3").upload(STAFF))
+    house.send(terminal("1.3").heartbeat())
+
+    assert _told_by(output) == {}
 
 
 def test_a_clock_that_is_behind_the_gateways_does_not_stop_the_door() -> None:

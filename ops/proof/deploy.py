@@ -1,0 +1,208 @@
+"""The stack itself: preflight, `sam build`, `sam deploy`, and invented accounts in the secrets."""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from ops import local, simulators, tools
+from ops.proof.remove import Removal
+from ops.proof.report import NotProvedError, RefutedError, Report
+from ops.proof.site import OPERATORS, Aws, Site
+
+_ROOT: Final = Path(__file__).parents[2]
+TEMPLATE: Final = _ROOT / "template.yaml"
+_TOLD: Final = 12
+"""Lines of a program's end that a report has."""
+
+
+def preflight(report: Report, aws: Aws) -> None:
+    """What can be known of the account before anything is made in it."""
+    with report.step("preflight", "nothing about the account stands in the way, as `gatehouse preflight` sees it"):
+        if importlib.util.find_spec("ops.preflight") is None:
+            raise NotProvedError("there is no `gatehouse preflight` here")
+        aws.needs_aws("quotas, service-linked roles and the region's services")
+        _run(report, [sys.executable, "-m", "ops.cli", "preflight"], "preflight.log")
+
+
+@contextlib.contextmanager
+def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *, keep: bool) -> Iterator[Site]:
+    """The stack while the block runs; then, and if anything fails, it is deleted with all that belongs to it.
+
+    Args:
+        report: where it is told.
+        aws: whose account.
+        name: of the stack, which is not to exist yet.
+        settings: the template's parameters that are not at their defaults.
+        keep: whether it stays.
+
+    Raises:
+        RuntimeError: there is a stack of this name.
+        RefutedError: it could not be deployed; the report says so.
+    """
+    if find(aws, name):
+        raise RuntimeError(f"there is a stack {name} already, and it is left alone")
+    removal = Removal(aws, name)
+    try:
+        build(report)
+        topic = operators_topic(aws, name)
+        yield deploy(report, aws, name, {**settings, "OperatorTopicArn": topic})
+    finally:
+        removal.run(report, keep=keep)
+        shutil.rmtree(_built(report), ignore_errors=True)
+
+
+def operators_topic(aws: Aws, name: str) -> str:
+    """A topic for the operational alarms, which the stack does not make itself."""
+    return str(aws.client("sns").create_topic(Name=f"{name}-{OPERATORS}")["TopicArn"])
+
+
+def build(report: Report) -> None:
+    """`sam build`, beside whatever was built for another deployment.
+
+    Raises:
+        RefutedError: it failed; the report says so.
+    """
+    with _needed(report, "build", "`sam build` builds the functions and their layer"):
+        _sam(report, "build", "--build-dir", str(_built(report)))
+
+
+def deploy(report: Report, aws: Aws, name: str, settings: Mapping[str, str]) -> Site:
+    """`sam deploy` of the throwaway stack, as a pipeline does it.
+
+    Raises:
+        RefutedError: it failed; the report says so.
+    """
+    with _needed(report, "deploy", "`sam deploy` makes the stack in one go") as step:
+        run_deploy(report, name, settings)
+        found = find(aws, name)
+        if found is None or found["StackStatus"] != "CREATE_COMPLETE":
+            raise RefutedError(f"the stack is {found and found['StackStatus']}")
+        site = describe(aws, name, settings, report.folder)
+        step.figures["resources"] = len(site.resources)
+    return site
+
+
+def run_deploy(report: Report, name: str, settings: Mapping[str, str], *options: str) -> None:
+    """`sam deploy` of a stack by the name, with these settings and the others as they are."""
+    overrides = ["--parameter-overrides", *(f"{key}={value}" for key, value in settings.items())] if settings else []
+    _sam(
+        report,
+        "deploy",
+        *("--config-file", str(_ROOT / "samconfig.toml"), "--config-env", "ci"),
+        *("--template-file", str(_built(report) / "template.yaml")),
+        *("--stack-name", name, "--s3-prefix", name),
+        *options,
+        *overrides,
+    )
+
+
+def describe(aws: Aws, name: str, settings: Mapping[str, str], folder: Path) -> Site:
+    """A deployed stack."""
+    found = find(aws, name) or {"Outputs": []}
+    return Site(
+        aws=aws,
+        name=name,
+        outputs={one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]},
+        resources=resources(aws, name),
+        settings={one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])} | dict(settings),
+        folder=folder,
+    )
+
+
+def find(aws: Aws, name: str) -> dict[str, Any] | None:
+    """A stack by its name or id; None if there is none."""
+    try:
+        stacks: list[dict[str, Any]] = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return stacks[0] if stacks else None
+
+
+def resources(aws: Aws, name: str) -> dict[str, dict[str, str]]:
+    """The resources of a stack by logical id."""
+    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
+    return {
+        one["LogicalResourceId"]: {
+            "PhysicalResourceId": one["PhysicalResourceId"],
+            "ResourceType": one["ResourceType"],
+            "Status": one["ResourceStatus"],
+        }
+        for page in pages
+        for one in page["StackResourceSummaries"]
+        if one.get("PhysicalResourceId")
+    }
+
+
+def fill(report: Report, site: Site) -> None:
+    """Puts invented accounts of every vendor into the secrets, and a subscriber on each topic.
+
+    Raises:
+        RefutedError: it failed; the report says so.
+    """
+    with _needed(report, "secrets", "accounts can be put into the five secrets that the outputs name"):
+        client = site.client("secretsmanager")
+        for name, simulator in simulators.simulators().items():
+            accounts = simulator.new_accounts()
+            report.hide(accounts.secret)
+            report.hide(accounts.apps)
+            client.put_secret_value(
+                SecretId=site.outputs[f"{name.capitalize()}SecretArn"], SecretString=json.dumps(accounts.secret)
+            )
+            site.vendors.update(accounts.apps)
+    with _needed(report, "subscribe", "a queue of this account can subscribe to each of the five topics"):
+        site.subscribe()
+
+
+@contextlib.contextmanager
+def _needed(report: Report, id: str, claim: str) -> Iterator[Any]:  # noqa: A002 - a step's
+    """A step without which the others mean nothing."""
+    with report.step(id, claim) as step:
+        yield step
+    if step.outcome != "proved":
+        raise RefutedError(f"{id}: {step.reason}")
+
+
+def _built(report: Report) -> Path:
+    return report.folder.absolute() / "build"
+
+
+def _sam(report: Report, command: str, *arguments: str) -> None:
+    _run(report, [sys.executable, "-m", "ops.tools", tools.SAM, command, *arguments], f"sam-{command}.log")
+
+
+def _run(report: Report, command: Sequence[str], log: str) -> None:
+    """Runs a program, its words into a file.
+
+    Raises:
+        RefutedError: it failed; with the last that it said.
+    """
+    path = report.folder / log
+    with path.open("a") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    try:
+        code = process.wait()
+    except BaseException:
+        # With what it started: a SAM that goes on would deploy what is being removed.
+        local.end(process.pid)
+        process.wait()
+        raise
+    if code:
+        said = path.read_text(errors="replace").splitlines()[-_TOLD:]
+        raise RefutedError(f"it ended with {code}, see {path}: {' '.join(said)}")
