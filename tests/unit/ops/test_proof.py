@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ops.proof import deploy, door, remove, telemetry, watch
+from ops.proof import deploy, remove, sensepass, telemetry, watch
 from ops.proof.report import NotProvedError, Outcome, RefutedError, Report
 from ops.proof.site import Aws, Site
 from ops.simulators import simulators
@@ -34,9 +34,9 @@ def _outcomes(report: Report) -> dict[str, tuple[Outcome, str]]:
 def test_every_row_to_watch_has_a_verdict_or_is_looked_at_by_hand() -> None:
     text = (_ROOT / "docs" / "aws-truth.md").read_text()
     rows = dict(re.findall(r"^\| (W\d+) \| (.*?) \|", text, re.MULTILINE))
-    given = {one.id: one.claim for one in watch.VERDICTS.values()}
+    given = {one.id: one.claim for one in watch.verdicts().values()}
     # In the row's words: a number that was given to another row would give its verdict of something else.
-    assert {**given, **{number: claim for number, (claim, _) in watch.BY_HAND.items()}} == rows
+    assert {**given, **{number: claim for number, (claim, _) in watch.left_to_hands().items()}} == rows
 
 
 def test_a_step_ends_as_what_is_raised_in_it_says_and_the_next_one_follows(report: Report) -> None:
@@ -151,12 +151,11 @@ def test_the_gateways_own_times_are_read_from_its_log_once_all_are_there(aws: Aw
         event = {"timestamp": int(now * 1000) + number, "message": json.dumps(line)}
         logs.put_log_events(logGroupName="/aws/vendedlogs/x/api", logStreamName="one", logEvents=[event])
 
-    assert door.logged(site, now - 60, wanted=1) == [12.0]
-    assert door.logged(site, now - 60, wanted=2) == []
+    assert sensepass.logged(site, now - 60, wanted=1) == [12.0]
+    assert sensepass.logged(site, now - 60, wanted=2) == []
 
 
 def test_the_events_of_each_vendor_are_counted_by_the_metric(aws: Aws, tmp_path: Path) -> None:
-    began = time.time() - 60
     for vendor, count in (("sunmi", 2), ("sunmi", 1), ("eye4", 4)):
         aws.client("cloudwatch").put_metric_data(
             Namespace="Gatehouse",
@@ -165,7 +164,7 @@ def test_the_events_of_each_vendor_are_counted_by_the_metric(aws: Aws, tmp_path:
             ],
         )
 
-    assert telemetry.recorded(_site(aws, tmp_path), began) == {"sunmi": 3, "eye4": 4}
+    assert telemetry.recorded(_site(aws, tmp_path)) == {"sunmi": 3, "eye4": 4}
 
 
 def test_what_a_stack_retains_is_deleted_with_it_and_another_stack_is_left_alone(aws: Aws, report: Report) -> None:
