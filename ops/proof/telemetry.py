@@ -30,7 +30,7 @@ def prove(report: Report, site: Site) -> None:
         step.reason = "of all stacks of this account and region: the metrics do not name the stack"
     claim = "every alarm is there, tells the operators, and rings only for what was done here"
     with report.step("alarms", claim) as step:
-        _alarms_are_well(site, step.figures)
+        alarms_are_well(site, step.figures)
     with report.step("alarm-rings", "a dead letter rings DeadLettersAlarm, and the operators are told") as step:
         site.aws.needs_aws("an emulator counts no queue's length for its alarms")
         sqs, queue = site.client("sqs"), site.physical("SpillDeadLetterQueue")
@@ -44,7 +44,7 @@ def prove(report: Report, site: Site) -> None:
         step.figures |= _queries(site)
 
 
-def _alarms_are_well(site: Site, figures: dict[str, Any]) -> None:
+def alarms_are_well(site: Site, figures: dict[str, Any]) -> None:
     """Holds the alarms against what they are to be.
 
     Raises:

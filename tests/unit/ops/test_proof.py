@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from ops import proof
 from ops.proof import deploy, remove, sensepass, telemetry, watch
 from ops.proof.report import NotProvedError, Outcome, RefutedError, Report
 from ops.proof.site import Aws, Site
@@ -165,6 +166,64 @@ def test_the_events_of_each_vendor_are_counted_by_the_metric(aws: Aws, tmp_path:
         )
 
     assert telemetry.recorded(_site(aws, tmp_path)) == {"sunmi": 3, "eye4": 4}
+
+
+_TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
+
+
+def _alarmed(aws: Aws, tmp_path: Path, outputs: dict[str, str], *actions: str) -> Site:
+    """A site that has one alarm, which does this."""
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName="gatehouse-proof-1-SpillAge",
+        AlarmActions=list(actions),
+        Namespace="Gatehouse",
+        MetricName="Spilled",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    found = {"PhysicalResourceId": "gatehouse-proof-1-SpillAge", "ResourceType": "AWS::CloudWatch::Alarm"}
+    return Site(aws, "gatehouse-proof-1", outputs, resources={"SpillAgeAlarm": found}, settings={}, folder=tmp_path)
+
+
+def test_an_alarm_may_ring_only_for_what_the_proof_has_done(aws: Aws, report: Report, tmp_path: Path) -> None:
+    site = _alarmed(aws, tmp_path, {"OperatorTopicArn": _TOPIC}, _TOPIC)
+
+    def looked() -> tuple[Outcome, str]:
+        report.steps.clear()
+        with report.step("alarms", "they are well") as step:
+            telemetry.alarms_are_well(site, step.figures)
+        return _outcomes(report)["alarms"]
+
+    assert looked() == (Outcome.PROVED, "")
+    aws.client("cloudwatch").set_alarm_state(
+        AlarmName="gatehouse-proof-1-SpillAge", StateValue="ALARM", StateReason="a letter is old"
+    )
+    assert looked() == (Outcome.FAILED, "SpillAgeAlarm rings: a letter is old")
+    site.causes["SpillAgeAlarm"] = "a letter of the proof"
+    assert looked() == (Outcome.PROVED, "")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "actions", "wrong"),
+    [
+        ({"OperatorTopicArn": _TOPIC}, [], "these do not tell the operators: SpillAgeAlarm"),
+        ({"OperatorTopicArn": _TOPIC}, [f"{_TOPIC}-of-others"], "these do not tell the operators: SpillAgeAlarm"),
+        ({"OperatorWarning": "Give OperatorEmail"}, [], "nobody hears of its alarms"),
+    ],
+)
+def test_alarms_that_nobody_hears_of_fail_the_proof(
+    aws: Aws, tmp_path: Path, outputs: dict[str, str], actions: list[str], wrong: str
+) -> None:
+    with pytest.raises(RefutedError, match=wrong):
+        telemetry.alarms_are_well(_alarmed(aws, tmp_path, outputs, *actions), {})
+
+
+def test_a_vendor_with_more_than_pushes_is_found_by_its_name() -> None:
+    here = {path.stem for path in (_ROOT / "ops" / "proof").glob("*.py")}
+    assert set(proof.vendors()) == here & simulators().keys() != set()
 
 
 def test_what_a_stack_retains_is_deleted_with_it_and_another_stack_is_left_alone(aws: Aws, report: Report) -> None:
