@@ -303,10 +303,9 @@ def _spill_size(site: Site, _: Report, step: Step) -> None:
 
 @verdict("W30", "an alarm arrives")
 def _operators(site: Site, _: Report, __: Step) -> None:
-    site.client("cloudwatch").set_alarm_state(
-        AlarmName=site.physical("NotKeptAlarm"), StateValue="ALARM", StateReason="a proof"
-    )
-    site.until(lambda: site.rang(site.physical("NotKeptAlarm")), "the operators' topic tells of the alarm")
+    alarm = site.physical("SpillAgeAlarm")  # of one metric: those of several are not in the emulator
+    site.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a proof")
+    site.until(lambda: site.rang(alarm), "the operators' topic tells of the alarm")
 
 
 @verdict("W34", "the API answers requests from the internet, in China too")
