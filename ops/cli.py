@@ -15,9 +15,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
-from ops import calls, doors, guard, local, pending, simulators, tools
+from ops import (
+    calls,
+    deadletters,
+    doors,
+    guard,
+    local,
+    pending,
+    preflight,
+    recordings,
+    restore,
+    simulators,
+    tools,
+)
 from ops.shown import printable
 from ops.simulators import Options, Request
+from ops.stack import WrongUse
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
 _SEEN = 5  # events of each vendor after which the demo has shown what it is to show
@@ -47,6 +60,18 @@ def main() -> int:
     pending.add_arguments(
         commands.add_parser("announce-pending", help="announce what is stored in AWS and was never announced")
     )
+    preflight.add_arguments(
+        commands.add_parser("preflight", help="ask the account what can be asked before a deployment")
+    )
+    recordings.add_arguments(
+        commands.add_parser("restart-recordings", help="start flows again that failed, by the definition of today")
+    )
+    deadletters.add_arguments(
+        commands.add_parser("redrive", help="take what is in the dead-letter queues back to where it belongs")
+    )
+    restore.add_arguments(
+        commands.add_parser("restore", help="copy what a table of the stack lacks from one that was restored, or kept")
+    )
     doors.add_arguments(commands.add_parser("rules", help="set, clear or show the rules by which doors open"))
     for name, vendor in calls.vendors().items():
         vendor.add_arguments(commands.add_parser(name, help=(vendor.__doc__ or "").splitlines()[0]))
@@ -58,10 +83,21 @@ def main() -> int:
                 _up(arguments)
         elif arguments.command == "announce-pending":
             pending.run(arguments)
+        elif arguments.command == "preflight":
+            return preflight.run(arguments)
+        elif arguments.command == "restart-recordings":
+            recordings.run(arguments)
+        elif arguments.command == "redrive":
+            deadletters.run(arguments)
+        elif arguments.command == "restore":
+            restore.run(arguments)
         elif arguments.command == "rules":
             doors.run(arguments)
         else:
             calls.vendors()[arguments.command].run(arguments)
+    except WrongUse as error:
+        print(f"gatehouse: {printable(error)}", file=sys.stderr)
+        return 2
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
         for line in str(error).splitlines() or [type(error).__name__]:
             print(f"gatehouse: {printable(line)}", file=sys.stderr)

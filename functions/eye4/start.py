@@ -50,6 +50,22 @@ def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient, files: Pen
     return execution
 
 
+def alarm(body: str) -> Any:
+    """The alarm's event in a message, in SNS's envelope or without it.
+
+    The subscription delivers it raw. What SNS could not deliver, it put into the dead-letter queue by itself
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html), from where it comes back as it lay there.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    told = json.loads(body)
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+    if isinstance(told, dict) and told.get("Type") == "Notification" and isinstance(told.get("Message"), str):
+        return json.loads(told["Message"])
+    return told
+
+
 def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Starts the flows of a batch; names the messages that the queue has to keep."""
     files = PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC))
@@ -57,7 +73,7 @@ def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     # Powertools hands the message over by this very name.
     def begin(record: SQSRecord) -> None:
         try:
-            execution = start(json.loads(record.body), settings.flow_arn, aws.client("stepfunctions"), files)
+            execution = start(alarm(record.body), settings.flow_arn, aws.client("stepfunctions"), files)
         except Exception as error:
             log.error("no flow started: the queue keeps it", message_id=record.message_id, error=type(error).__name__)
             raise

@@ -13,6 +13,8 @@ _STUCK: Final = 60.0
 """Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
 
 
+_FIRST: Final = 10.0
+"""Seconds until the first metrics: time to connect, and early enough for an alarm that is made when the task stands."""
 _NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
 """Metrics of messages that no event of their own came of; together they are one more, for one alarm."""
 
@@ -77,7 +79,7 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
     Args:
         port: of 127.0.0.1; 0 for any.
         reports: of the servers.
-        seconds: between two writes.
+        seconds: between two writes; the first one comes earlier.
 
     Yields:
         the port.
@@ -94,8 +96,10 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
     ended = threading.Event()
 
     def tell() -> None:
-        while not ended.wait(seconds):
+        pause = min(seconds, _FIRST)
+        while not ended.wait(pause):
             write(reports)
+            pause = seconds
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     threads = [threading.Thread(target=server.serve_forever), threading.Thread(target=tell)]

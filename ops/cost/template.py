@@ -75,6 +75,15 @@ class Deployed:
         """How many resources there are of a type."""
         return sum(resource["Type"] == kind for resource in self._resources.values())
 
+    def kinds(self) -> set[str]:
+        """The types of the resources."""
+        return {str(resource["Type"]) for resource in self._resources.values()}
+
+    def written(self, logical_id: str) -> Document:
+        """A resource's properties as SAM writes them, with their intrinsic functions."""
+        properties: Document = self._resources[logical_id].get("Properties", {})
+        return properties
+
     def of(self, *kinds: str) -> dict[str, Document]:
         """The properties of the resources of some types, by logical id."""
         return {

@@ -30,7 +30,7 @@ def preflight(report: Report, aws: Aws, name: str) -> None:
         aws.needs_aws("quotas, service-linked roles and the region's services")
         log = report.folder / "preflight.log"
         try:
-            _run(report, [sys.executable, "-m", "ops.cli", "preflight", "--stack", name], log.name)
+            run(report, [sys.executable, "-m", "ops.cli", "preflight", "--stack", name], log.name)
         except RefutedError as error:
             stops = re.findall(r"^stop +(.+)$", log.read_text(), re.MULTILINE)
             raise RefutedError("; ".join(stops) or str(error)) from None
@@ -176,10 +176,10 @@ def _built(report: Report) -> Path:
 
 
 def _sam(report: Report, command: str, *arguments: str) -> None:
-    _run(report, [sys.executable, "-m", "ops.tools", tools.SAM, command, *arguments], f"sam-{command}.log")
+    run(report, [sys.executable, "-m", "ops.tools", tools.SAM, command, *arguments], f"sam-{command}.log")
 
 
-def _run(report: Report, command: Sequence[str], log: str) -> None:
+def run(report: Report, command: Sequence[str], log: str) -> None:
     """Runs a program, its words into a file.
 
     Raises:

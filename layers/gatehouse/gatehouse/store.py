@@ -21,6 +21,9 @@ type Keys = list[dict[str, AttributeValueTypeDef]]
 
 FORGOTTEN = timedelta(minutes=15)
 """Age of a record that nobody is at any more: above the relay's longest window, grace and patience together."""
+RESTORED = "restored"
+"""The `announce` of a record that was copied in from a backup: the relay leaves it alone, and the sweep announces it as
+redriven if it never was announced."""
 PENDING = "Pending"
 """The index of what is not announced yet: sparse, since the mark takes an item out of it."""
 SHARDS = "0123456789abcdef"

@@ -102,6 +102,24 @@ def test_an_alarm_that_comes_twice_is_one_flow(states: FakeStates) -> None:
     assert len(states.started) == 1
 
 
+def test_an_alarm_in_the_envelope_of_sns_is_the_same_flow_as_one_without(states: FakeStates) -> None:
+    """What SNS could not deliver comes back from the dead-letter queue as SNS left it there."""
+    event = _event(ring())
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+    envelope = {"Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:…", "Message": json.dumps(event),
+                "Timestamp": "2026-07-01T12:00:00.000Z", "SignatureVersion": "1", "Signature": "…"}  # fmt: skip
+
+    assert _failed(start.handle(_batch(envelope, event), SETTINGS)) == []
+    ((_name, told),) = states.started.items()
+    assert Wanted.model_validate_json(told) == recording.of(event)
+
+
+@pytest.mark.parametrize("said", ["MARKER {", 5, None, "[]"])
+def test_an_envelope_with_something_else_in_it_is_left_to_the_queue(states: FakeStates, said: Any) -> None:
+    assert _failed(start.handle(_batch({"Type": "Notification", "Message": said}), SETTINGS)) == ["m-0"]
+    assert not states.started
+
+
 def test_two_alarms_of_one_recording_are_one_flow_and_the_first_ones(states: FakeStates) -> None:
     first, second = _event(ring()), _event(ring(FILEID.upper(), action="177"))
     assert first["id"] != second["id"]

@@ -192,6 +192,16 @@ def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
     assert _written(output)[-1] == {"vendor": "senselink", "DeafServers": [0.0], "MessagesNotRecorded": [0.0]}
 
 
+def test_the_first_metrics_are_written_before_an_alarm_could_miss_them(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alarm is made when the task stands, counts what is missing as deaf, and would page for a first deployment."""
+    assert health._FIRST < 30, "a task stands once it was asked for its health, every 30 s"  # noqa: SLF001
+    monkeypatch.setattr(health, "_FIRST", 0.02)
+    with serve(0, [Report("north")], 3600):
+        wait_until(lambda: len(_written(output)) == 2)
+
+
 def test_the_metrics_are_written_again_and_again(output: Output) -> None:
     with serve(0, [Report("north")], 0.02):
         wait_until(lambda: output.counted.get("DeafServers", 0) >= 3)
