@@ -16,7 +16,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
@@ -26,14 +25,14 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import local, tools, transforms
-from ops.proof import deploy, door, listener, pushes, recordings, telemetry, watch
-from ops.proof.listener import Fargate
+from ops.proof import Configurable, Running, deploy, pushes, telemetry, vendors, watch
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import Aws, Site
-from ops.simulators import eye4
 
 PREFIX: Final = "gatehouse-proof-"
 """How the names of throwaway stacks begin."""
+OPERATOR: Final = "prover@example.com"
+"""An address that nobody has, so that the stack makes its own topic of alarms: https://www.rfc-editor.org/rfc/rfc2606"""
 _FOLDER: Final = Path(".local/proof")
 
 
@@ -67,17 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", action="store_true", help="leave the stack and all that was made beside it")
     parser.add_argument("--emulator", action="store_true", help="not in AWS, but in an emulator that is started here")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the reports are (%(default)s)")
-    fargate = parser.add_argument_group("the listener on Fargate, which is not proved without all of these")
-    fargate.add_argument(
-        "--senselink-url",
-        metavar="wss://…",
-        help="where the simulated server is reached from Fargate: a tunnel of yours, which leads to --senselink-port",
-    )
-    fargate.add_argument("--senselink-port", type=int, default=9000, metavar="PORT", help="(%(default)s)")
-    fargate.add_argument("--image", help="the listener's image, as `make push-image` names it")
-    fargate.add_argument("--subnets", help="joined by commas")
-    fargate.add_argument("--security-groups", help="joined by commas")
-    fargate.add_argument("--public-ip", action="store_true", help="the subnets are public and have no NAT")
+    for vendor in vendors().values():
+        if isinstance(vendor, Configurable):
+            vendor.add_arguments(parser)
     return parser
 
 
@@ -88,52 +79,42 @@ def prove(arguments: argparse.Namespace) -> Report:
     report = Report(arguments.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name[-8:]}", _about(aws, name))
     report.folder.mkdir(parents=True)
     print(f"The stack {name}, account {report.about['account']}, {aws.region}; {report.folder}", flush=True)
-    fargate = Fargate(
-        url=arguments.senselink_url,
-        port=arguments.senselink_port,
-        image=arguments.image,
-        subnets=arguments.subnets,
-        security_groups=arguments.security_groups,
-        public_ip=arguments.public_ip,
-    )
-    deploy.preflight(report, aws)
+    deploy.preflight(report, aws, name)
     if report.has_failed:
         return report  # nothing was made
     with (
-        _eye4(aws) as api,
+        _running(aws) as parameters,
         contextlib.suppress(RefutedError),  # told in the report
-        deploy.deployed(
-            report, aws, name, {**_settings(aws), **recordings.SETTINGS, **api}, keep=arguments.keep
-        ) as site,
+        deploy.deployed(report, aws, name, {**_settings(aws), **parameters}, keep=arguments.keep) as site,
     ):
         deploy.fill(report, site)
-        _look(report, site, fargate)
+        _look(report, site, arguments)
     return report
 
 
-def _look(report: Report, site: Site, fargate: Fargate) -> None:
-    began = time.time()
-    door.prove(report, site)  # the first: nobody has woken the function
+def _look(report: Report, site: Site, arguments: argparse.Namespace) -> None:
+    for vendor in vendors().values():  # the first: nobody has woken a function by a push
+        vendor.prove(report, site, arguments)
     pushes.prove(report, site)
-    recordings.prove(report, site)
-    listener.prove(report, site, fargate)
-    telemetry.prove(report, site, began)
+    telemetry.prove(report, site)
     watch.prove(report, site)
 
 
 def _settings(aws: Aws) -> dict[str, str]:
-    """The settings that go with an emulator, whose API has another address than it says."""
-    return {"PublicBaseUrl": f"{aws.endpoint}{local.API_PATH}"} if aws.endpoint else {}
+    """Somebody who hears of alarms; and what goes with an emulator, whose API has another address than it says."""
+    heard = {"OperatorEmail": OPERATOR}
+    return {**heard, "PublicBaseUrl": f"{aws.endpoint}{local.API_PATH}"} if aws.endpoint else heard
 
 
 @contextlib.contextmanager
-def _eye4(aws: Aws) -> Iterator[Mapping[str, str]]:
-    """An Eye4 that has recordings, where the stack reaches one that is here."""
-    if aws.endpoint is None:
-        yield {"Eye4ApiUrl": recordings.NOBODY}
-        return
-    with eye4.Cloud().serving() as cloud:
-        yield {"Eye4ApiUrl": cloud.url}
+def _running(aws: Aws) -> Iterator[Mapping[str, str]]:
+    """Runs what the vendors have beside their pushes; yields the stack's parameters for it."""
+    with contextlib.ExitStack() as started:
+        parameters: dict[str, str] = {}
+        for vendor in vendors().values():
+            if isinstance(vendor, Running):
+                parameters |= started.enter_context(vendor.running(aws))
+        yield parameters
 
 
 @contextlib.contextmanager

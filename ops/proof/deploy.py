@@ -1,8 +1,8 @@
 """The stack itself: preflight, `sam build`, `sam deploy`, and invented accounts in the secrets."""
 
 import contextlib
-import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from ops import local, simulators, tools
 from ops.proof.remove import Removal
-from ops.proof.report import NotProvedError, RefutedError, Report
-from ops.proof.site import OPERATORS, Aws, Site
+from ops.proof.report import RefutedError, Report
+from ops.proof.site import Aws, Site
 
 _ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = _ROOT / "template.yaml"
@@ -23,13 +23,18 @@ _TOLD: Final = 12
 """Lines of a program's end that a report has."""
 
 
-def preflight(report: Report, aws: Aws) -> None:
+def preflight(report: Report, aws: Aws, name: str) -> None:
     """What can be known of the account before anything is made in it."""
-    with report.step("preflight", "nothing about the account stands in the way, as `gatehouse preflight` sees it"):
-        if importlib.util.find_spec("ops.preflight") is None:
-            raise NotProvedError("there is no `gatehouse preflight` here")
+    claim = "nothing about the account stands in the way, as `gatehouse preflight` sees it"
+    with report.step("preflight", claim) as step:
         aws.needs_aws("quotas, service-linked roles and the region's services")
-        _run(report, [sys.executable, "-m", "ops.cli", "preflight"], "preflight.log")
+        log = report.folder / "preflight.log"
+        try:
+            run(report, [sys.executable, "-m", "ops.cli", "preflight", "--stack", name], log.name)
+        except RefutedError as error:
+            stops = re.findall(r"^stop +(.+)$", log.read_text(), re.MULTILINE)
+            raise RefutedError("; ".join(stops) or str(error)) from None
+        step.figures["look at"] = re.findall(r"^look +(\S+)", log.read_text(), re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -52,16 +57,10 @@ def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *
     removal = Removal(aws, name)
     try:
         build(report)
-        topic = operators_topic(aws, name)
-        yield deploy(report, aws, name, {**settings, "OperatorTopicArn": topic})
+        yield deploy(report, aws, name, settings)
     finally:
         removal.run(report, keep=keep)
         shutil.rmtree(_built(report), ignore_errors=True)
-
-
-def operators_topic(aws: Aws, name: str) -> str:
-    """A topic for the operational alarms, which the stack does not make itself."""
-    return str(aws.client("sns").create_topic(Name=f"{name}-{OPERATORS}")["TopicArn"])
 
 
 def build(report: Report) -> None:
@@ -177,10 +176,10 @@ def _built(report: Report) -> Path:
 
 
 def _sam(report: Report, command: str, *arguments: str) -> None:
-    _run(report, [sys.executable, "-m", "ops.tools", tools.SAM, command, *arguments], f"sam-{command}.log")
+    run(report, [sys.executable, "-m", "ops.tools", tools.SAM, command, *arguments], f"sam-{command}.log")
 
 
-def _run(report: Report, command: Sequence[str], log: str) -> None:
+def run(report: Report, command: Sequence[str], log: str) -> None:
     """Runs a program, its words into a file.
 
     Raises:

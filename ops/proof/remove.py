@@ -63,7 +63,6 @@ class Removal:
         for logical_id, (kind, physical_id) in resources.items():
             if kind in _REMOVERS:
                 yield from self._try(f"{logical_id} ({physical_id})", partial(_REMOVERS[kind], self._aws, physical_id))
-        yield from self._try("the operators' topic", self._remove_operators)
         yield from self._try("the doors' rules", self._remove_rules)
         yield from self._try("what SAM uploaded", self._remove_uploads)
 
@@ -104,13 +103,6 @@ class Removal:
         for name in (*Topic, OPERATORS):
             with suppress(sqs.exceptions.QueueDoesNotExist):
                 sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self._name}-{name}")["QueueUrl"])
-
-    def _remove_operators(self) -> None:
-        sns = self._aws.client("sns")
-        pages = sns.get_paginator("list_topics").paginate()
-        for topic in (one["TopicArn"] for page in pages for one in page["Topics"]):
-            if topic.endswith(f":{self._name}-{OPERATORS}"):
-                sns.delete_topic(TopicArn=topic)
 
     def _remove_stack(self, stack: str | None = None) -> None:
         stack = stack or self._name

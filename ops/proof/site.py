@@ -21,7 +21,7 @@ from ops.simulators import Credentials, Request
 PATIENCE: Final = 90
 """Seconds for which is waited for what takes a few."""
 OPERATORS: Final = "operators"
-"""What the names of the operators' topic and of the queue on it end with."""
+"""What the name of the prover's queue on the topic of alarms ends with."""
 _POLL: Final = 2
 """Seconds for which a queue is asked at once."""
 
@@ -92,6 +92,10 @@ class Site:
     _alarms: str = ""
     received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Messages by the event's id, each with `event`, `attributes` and `topic`."""
+    causes: dict[str, str] = field(default_factory=dict)
+    """Alarms for which a step has given cause, by logical id, and what it was: these may ring."""
+    began: float = field(default_factory=time.time)
+    """When it was there."""
 
     def client(self, service: Any) -> Any:
         """A boto3 client of the account."""
@@ -118,6 +122,11 @@ class Site:
     def media_bucket(self) -> str:
         """The bucket of pictures and recordings."""
         return self.outputs["MediaBucket"]
+
+    @property
+    def partition(self) -> str:
+        """That of the region: `aws`, `aws-cn`, `aws-us-gov`."""
+        return self.aws.session.get_partition_for_region(self.aws.region)
 
     @property
     def functions(self) -> Mapping[str, str]:
@@ -236,7 +245,7 @@ class Site:
     def subscribe(self) -> None:
         """Makes a queue on each topic, as a subscriber of this account would, and one on that of the alarms."""
         self.queues = {topic: self._subscribed(topic, self.outputs[f"{topic.capitalize()}TopicArn"]) for topic in Topic}
-        self._alarms = self._subscribed(OPERATORS, self.settings["OperatorTopicArn"])
+        self._alarms = self._subscribed(OPERATORS, self.outputs["OperatorTopicArn"])
 
     def _subscribed(self, name: str, topic: str) -> str:
         url: str = self._sqs.create_queue(QueueName=f"{self.name}-{name}")["QueueUrl"]
@@ -265,16 +274,6 @@ class Site:
         answer = self._sqs.receive_message(QueueUrl=self._alarms, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL)
         told = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
         return any(one.get("AlarmName") == alarm and one.get("NewStateValue") == "ALARM" for one in told)
-
-    def executions(self, recording: str) -> list[dict[str, Any]]:
-        """The executions of a recording's flow."""
-        pages = self.client("stepfunctions").get_paginator("list_executions")
-        return [
-            one
-            for page in pages.paginate(stateMachineArn=self.outputs["Eye4FlowArn"])
-            for one in page["executions"]
-            if one["name"].startswith(recording[:40])
-        ]
 
     def until_stored(self, event_id: str) -> None:
         """Waits until the table says that an event was announced."""

@@ -11,7 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from ops.proof import deploy, door, remove, telemetry, watch
+from ops import proof
+from ops.proof import deploy, remove, sensepass, telemetry, watch
 from ops.proof.report import NotProvedError, Outcome, RefutedError, Report
 from ops.proof.site import Aws, Site
 from ops.simulators import simulators
@@ -34,9 +35,9 @@ def _outcomes(report: Report) -> dict[str, tuple[Outcome, str]]:
 def test_every_row_to_watch_has_a_verdict_or_is_looked_at_by_hand() -> None:
     text = (_ROOT / "docs" / "aws-truth.md").read_text()
     rows = dict(re.findall(r"^\| (W\d+) \| (.*?) \|", text, re.MULTILINE))
-    given = {one.id: one.claim for one in watch.VERDICTS.values()}
+    given = {one.id: one.claim for one in watch.verdicts().values()}
     # In the row's words: a number that was given to another row would give its verdict of something else.
-    assert {**given, **{number: claim for number, (claim, _) in watch.BY_HAND.items()}} == rows
+    assert {**given, **{number: claim for number, (claim, _) in watch.left_to_hands().items()}} == rows
 
 
 def test_a_step_ends_as_what_is_raised_in_it_says_and_the_next_one_follows(report: Report) -> None:
@@ -151,12 +152,11 @@ def test_the_gateways_own_times_are_read_from_its_log_once_all_are_there(aws: Aw
         event = {"timestamp": int(now * 1000) + number, "message": json.dumps(line)}
         logs.put_log_events(logGroupName="/aws/vendedlogs/x/api", logStreamName="one", logEvents=[event])
 
-    assert door.logged(site, now - 60, wanted=1) == [12.0]
-    assert door.logged(site, now - 60, wanted=2) == []
+    assert sensepass.logged(site, now - 60, wanted=1) == [12.0]
+    assert sensepass.logged(site, now - 60, wanted=2) == []
 
 
 def test_the_events_of_each_vendor_are_counted_by_the_metric(aws: Aws, tmp_path: Path) -> None:
-    began = time.time() - 60
     for vendor, count in (("sunmi", 2), ("sunmi", 1), ("eye4", 4)):
         aws.client("cloudwatch").put_metric_data(
             Namespace="Gatehouse",
@@ -165,7 +165,65 @@ def test_the_events_of_each_vendor_are_counted_by_the_metric(aws: Aws, tmp_path:
             ],
         )
 
-    assert telemetry.recorded(_site(aws, tmp_path), began) == {"sunmi": 3, "eye4": 4}
+    assert telemetry.recorded(_site(aws, tmp_path)) == {"sunmi": 3, "eye4": 4}
+
+
+_TOPIC = "arn:aws:sns:us-east-1:123456789012:operators"
+
+
+def _alarmed(aws: Aws, tmp_path: Path, outputs: dict[str, str], *actions: str) -> Site:
+    """A site that has one alarm, which does this."""
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName="gatehouse-proof-1-SpillAge",
+        AlarmActions=list(actions),
+        Namespace="Gatehouse",
+        MetricName="Spilled",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    found = {"PhysicalResourceId": "gatehouse-proof-1-SpillAge", "ResourceType": "AWS::CloudWatch::Alarm"}
+    return Site(aws, "gatehouse-proof-1", outputs, resources={"SpillAgeAlarm": found}, settings={}, folder=tmp_path)
+
+
+def test_an_alarm_may_ring_only_for_what_the_proof_has_done(aws: Aws, report: Report, tmp_path: Path) -> None:
+    site = _alarmed(aws, tmp_path, {"OperatorTopicArn": _TOPIC}, _TOPIC)
+
+    def looked() -> tuple[Outcome, str]:
+        report.steps.clear()
+        with report.step("alarms", "they are well") as step:
+            telemetry.alarms_are_well(site, step.figures)
+        return _outcomes(report)["alarms"]
+
+    assert looked() == (Outcome.PROVED, "")
+    aws.client("cloudwatch").set_alarm_state(
+        AlarmName="gatehouse-proof-1-SpillAge", StateValue="ALARM", StateReason="a letter is old"
+    )
+    assert looked() == (Outcome.FAILED, "SpillAgeAlarm rings: a letter is old")
+    site.causes["SpillAgeAlarm"] = "a letter of the proof"
+    assert looked() == (Outcome.PROVED, "")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "actions", "wrong"),
+    [
+        ({"OperatorTopicArn": _TOPIC}, [], "these do not tell the operators: SpillAgeAlarm"),
+        ({"OperatorTopicArn": _TOPIC}, [f"{_TOPIC}-of-others"], "these do not tell the operators: SpillAgeAlarm"),
+        ({"OperatorWarning": "Give OperatorEmail"}, [], "nobody hears of its alarms"),
+    ],
+)
+def test_alarms_that_nobody_hears_of_fail_the_proof(
+    aws: Aws, tmp_path: Path, outputs: dict[str, str], actions: list[str], wrong: str
+) -> None:
+    with pytest.raises(RefutedError, match=wrong):
+        telemetry.alarms_are_well(_alarmed(aws, tmp_path, outputs, *actions), {})
+
+
+def test_a_vendor_with_more_than_pushes_is_found_by_its_name() -> None:
+    here = {path.stem for path in (_ROOT / "ops" / "proof").glob("*.py")}
+    assert set(proof.vendors()) == here & simulators().keys() != set()
 
 
 def test_what_a_stack_retains_is_deleted_with_it_and_another_stack_is_left_alone(aws: Aws, report: Report) -> None:

@@ -1,5 +1,6 @@
-"""How long a door waits: cold, warm, by whom it was decided; as the terminal sees it and as the gateway does."""
+"""How long SensePass's doors wait: cold, warm, by whom it was decided; as the terminal and as AWS see it."""
 
+import argparse
 import hashlib
 import json
 import secrets
@@ -9,19 +10,24 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gatehouse.events import Decider
+from gatehouse.telemetry import Count, Span
 from ops.proof.report import RefutedError, Report, Step
 from ops.proof.site import Site
+from ops.proof.telemetry import METRICS_PATIENCE, totals
+from ops.proof.watch import verdict
 from ops.simulators import Request, sensepass
 from ops.simulators.sensepass import STAFF, Terminal
 
 COLD: Final = 3
 WARM: Final = 20
 _ROUTE: Final = "POST /v1/sensepass/{token}/authorize"
+_DIMENSIONS: Final = (("vendor", "sensepass"),)
 _LOG_PATIENCE: Final = 180
 """Seconds after which an access log has its lines."""
 
 
-def prove(report: Report, site: Site) -> None:
+def prove(report: Report, site: Site, _: argparse.Namespace) -> None:
     """Questions to a function that was never asked before, and to one that was."""
     app = site.vendors["sensepass"]
     terminal = Terminal(app["serial"], app["token"], site.api_url)
@@ -35,6 +41,8 @@ def prove(report: Report, site: Site) -> None:
                 renew(site)
             asked.append(_asked(site, terminal))
         _judge(site, step, asked)
+        if late := step.figures["late"]:
+            site.causes["DoorAlarm"] = f"{late} cold questions were answered late"
     with report.step("door-warm", f"{WARM} questions to a warm function are answered in time") as step:
         _judge(site, step, [_asked(site, terminal) for _ in range(WARM)])
         if late := step.figures["late"]:
@@ -43,6 +51,14 @@ def prove(report: Report, site: Site) -> None:
         site.aws.needs_aws("an emulator writes no access log")
         took = site.until(lambda: logged(site, began, COLD + WARM), "lines in the access log", _LOG_PATIENCE)
         step.figures |= _spread(took)
+    claim = "these questions are in the metrics: by whom they were decided, and how fast"
+    with report.step("door-metrics", claim) as step:
+        site.aws.needs_aws("an emulator makes no metrics of log lines")
+        counted = site.until(lambda: _counted(site, COLD + WARM), "the metric Decision has them", METRICS_PATIENCE)
+        step.figures |= counted
+        seen = sum(report.figures(id)["late"] for id in ("door-cold", "door-warm"))  # noqa: A001 - a step's
+        if counted["late"] < seen:  # other stacks of the account count too
+            raise RefutedError(f"DecisionLate counts {counted['late']} late ones, and the events {seen}")
 
 
 def renew(site: Site) -> None:
@@ -117,3 +133,25 @@ def logged(site: Site, since: float, wanted: int) -> list[float]:
     ]
     took = [float(line["latency_ms"]) for line in lines if line["route"] == _ROUTE]
     return took if len(took) >= wanted else []
+
+
+def _counted(site: Site, wanted: int) -> dict[str, int]:
+    """What the metrics say, once they have all questions and the time of each."""
+    by = {decider: (("vendor", "sensepass"), ("by", decider)) for decider in Decider}
+    decisions = totals(site, {decider: (Count.DECISION, dimensions) for decider, dimensions in by.items()})
+    others = {"late": (Count.DECISION_LATE, _DIMENSIONS), "timed": (Span.DECISION, _DIMENSIONS)}
+    rest = totals(site, others, statistics={"timed": "SampleCount"})
+    if sum(decisions.values()) < wanted or rest.get("timed", 0) < wanted:
+        return {}
+    return {**decisions, "late": rest.get("late", 0), "timed": rest["timed"]}
+
+
+# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@verdict("W23", "a cold start is over before `DecisionDeadline`")
+def _cold_door(_: Site, report: Report, step: Step) -> None:
+    figures = report.figures("door-cold")
+    step.figures |= figures["decided at an age of ms"]
+    if figures["late"]:
+        raise RefutedError(f"{figures['late']} of the cold ones were late: see DoorProvisionedConcurrency")
