@@ -100,7 +100,11 @@ def restart(states: SFNClient, machine: str, since: datetime, *, dry_run: bool =
             print(f"{execution['status']:<9} {execution['startDate']:%Y-%m-%d %H:%M} {printable(execution['name'])}")
             if not dry_run:
                 told = states.describe_execution(executionArn=execution["executionArn"])["input"]
-                states.start_execution(stateMachineArn=machine, name=name, input=told)
+                try:
+                    states.start_execution(stateMachineArn=machine, name=name, input=told)
+                except states.exceptions.ExecutionAlreadyExists:  # somebody else's run was a moment earlier
+                    counted.before += 1
+                    continue
             counted.started += 1
     return counted
 

@@ -230,6 +230,20 @@ def test_an_alarm_keeps_to_what_cloudwatch_takes(name: str) -> None:
         assert words <= ids, words - ids
 
 
+@every_alarm
+def test_an_alarm_on_a_sum_looks_at_several_periods_since_its_metrics_come_late(name: str) -> None:
+    """FILL puts nothing in the place of what is only late, and an alarm on the last period alone would stay OK.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+    alarm = _ALARMS[name]
+    filled = any("FILL(" in one.get("Expression", "") for one in alarm.get("Metrics", []))
+    # What is there at all is what this one looks for: a run that comes late was none in time.
+    if filled and alarm["ComparisonOperator"] != "LessThanThreshold":
+        assert alarm["EvaluationPeriods"] > 1
+        assert alarm["DatapointsToAlarm"] == 1
+
+
 @pytest.mark.parametrize("vendor", _VENDORS)
 def test_a_vendors_silence_can_be_watched_for_as_long_as_cloudwatch_looks_back(vendor: str) -> None:
     setting = sam()["Parameters"][f"{vendor.capitalize()}SilentHours"]
