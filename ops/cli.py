@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from gatehouse.errors import GatehouseError
 from gatehouse.settings import Announce
@@ -99,10 +99,17 @@ def main() -> int:
         print(f"gatehouse: {printable(error)}", file=sys.stderr)
         return 2
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
-        for line in str(error).splitlines() or [type(error).__name__]:
+        for line in _told(error).splitlines() or [type(error).__name__]:
             print(f"gatehouse: {printable(line)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, and what to do where a library does not say it."""
+    if isinstance(error, NoRegionError):
+        return "no region is named: set AWS_REGION, or name one in your profile"
+    return str(error)
 
 
 def _up(arguments: argparse.Namespace) -> None:

@@ -23,7 +23,9 @@ def accounts[A: BaseModel](arn: str, model: type[A]) -> A:
     try:
         found, faults = usable(document, model)
     except ValidationError as error:
-        raise RuntimeError(f"the secret is not usable: {error}") from None
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)
+        told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'document'}: {one['msg']}" for one in wrong)
+        raise RuntimeError(f"the secret is not usable: {told}") from None
     for fault in faults:
         print(f"in the secret, and not used: {printable(fault)}", file=sys.stderr)
     return found

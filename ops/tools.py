@@ -6,6 +6,7 @@ the build of a source distribution fetches.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,11 +125,42 @@ def needs_account(arguments: Sequence[str]) -> bool:
     return _WITHOUT_ACCOUNT.isdisjoint(arguments[:1])
 
 
+_SETTINGS: Final = "--parameter-overrides"
+_TEMPLATE: Final = "--template-file"
+
+
+def unknown_settings(arguments: Sequence[str]) -> list[str]:
+    """The settings among SAM's arguments that the template does not have: SAM drops them, and says nothing.
+
+    https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-cli-command-reference-sam-deploy.html
+
+    Args:
+        arguments: of `sam deploy`, where settings are `NAME=VALUE` or `ParameterKey=NAME,ParameterValue=VALUE`.
+    """
+    from ops import translate  # noqa: PLC0415 - half a second that no other command needs
+
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    if _SETTINGS not in words:
+        return []
+    given = words[words.index(_SETTINGS) + 1 :]
+    given = given[: next((place for place, word in enumerate(given) if word.startswith("--")), len(given))]
+    path = Path(words[words.index(_TEMPLATE) + 1]) if _TEMPLATE in words else Path("template.yaml")
+    known = translate.read(path)["Parameters"]
+    names = [match[1] for word in given if (match := _NAMED.match(word))]
+    return [name for name in names if name not in known]
+
+
+_NAMED: Final = re.compile(r"(?:ParameterKey=)?([A-Za-z0-9]+)[=,]")
+
+
 def main() -> int:
     """`python -m ops.tools sam …` runs SAM."""
     name, *arguments = sys.argv[1:]
     if name != SAM:
         raise SystemExit(f"there is no tool {name}")
+    if unknown := unknown_settings(arguments):
+        print(f"the template has no setting {', '.join(unknown)}: nothing was done", file=sys.stderr)
+        return 2
     programs = installed(SAM)
     environ = environment(programs, account=needs_account(arguments))
     return subprocess.run([programs / "sam", *arguments], env=environ, check=False).returncode

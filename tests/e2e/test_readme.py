@@ -20,7 +20,6 @@ _ROOT: Final = Path(__file__).parents[2]
 _ACCOUNTS: Final = _ROOT / ".local" / "sunmi.json"
 _NOT_RUN: Final = {
     "make prove-aws": "tests/e2e/test_proof.py runs it",
-    "make preflight": "it looks at an account",
 }
 
 

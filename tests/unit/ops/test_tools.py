@@ -217,3 +217,20 @@ def test_sam_is_told_the_region_by_the_one_name_that_it_knows(
 
     assert tools.environment(account=True).get("AWS_DEFAULT_REGION") == known
     assert "AWS_DEFAULT_REGION" not in tools.environment()
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [
+        ("deploy", []),
+        ('deploy --parameter-overrides Traffic=large OperatorEmail=""', []),
+        ("deploy --parameter-overrides Trafic=large Traffic=large --config-env ci", ["Trafic"]),
+        ("deploy --config-env ci --parameter-overrides ParameterKey=Trafic,ParameterValue=large", ["Trafic"]),
+        ("deploy --parameter-overrides=Trafic=large", ["Trafic"]),
+        ("deploy --template-file ops/budget.yaml --parameter-overrides MonthlyBudget=50", []),
+        ("deploy --template-file ops/budget.yaml --parameter-overrides Traffic=large", ["Traffic"]),
+    ],
+)
+def test_a_setting_that_the_template_does_not_have_is_not_dropped_in_silence(words: str, unknown: list[str]) -> None:
+    """SAM deploys without it, and says that there is nothing to change."""
+    assert tools.unknown_settings(words.split()) == unknown
