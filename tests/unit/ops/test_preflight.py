@@ -307,6 +307,10 @@ def test_a_log_group_of_the_name_that_the_template_gives_stops_and_what_was_kept
     log_group, kept = earlier.leftovers(account, _plan())
     assert (log_group.verdict, kept.verdict) == (Verdict.STOP, Verdict.LOOK)
     assert "2 of sqs" in kept.text
+    # It waits for its deletion, and a new stack has one of its own.
+    tags = [{"TagKey": "aws:cloudformation:stack-name", "TagValue": "gatehouse"}]
+    assert account.client("kms").create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+    assert "kms" not in list(earlier.leftovers(account, _plan()))[1].text
     assert list(earlier.leftovers(account, _at(Existing.DEPLOYED))) == []
 
 
