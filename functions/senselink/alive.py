@@ -10,7 +10,7 @@ import sys
 
 
 def main() -> int:
-    """Whether the listener of this host is well, as an exit status."""
+    """Tells whether the listener of this host is well, as an exit status."""
     try:
         with socket.create_connection(("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080"))), timeout=10) as asked:
             asked.sendall(b"GET / HTTP/1.0\r\n\r\n")

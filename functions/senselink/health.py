@@ -1,4 +1,4 @@
-"""What is to be seen of the listener: a metric a minute for each server, and whether its threads live."""
+"""Shows how the listener is: a metric a minute for each server, and whether its threads live."""
 
 import threading
 import time

@@ -526,7 +526,7 @@ def _usable(server: Server) -> Server:
 
 
 def _has(server: Server, *fields: str) -> None:
-    """Nothing, if an entry has these fields.
+    """Looks whether an entry has these fields.
 
     Raises:
         Awaited: it has not.

@@ -63,6 +63,16 @@ class Account:
         """The partition of the region."""
         return str(self._session.get_partition_for_region(self.region or ""))
 
+    @cached_property
+    def concurrency(self) -> tuple[int, int]:
+        """The number of invocations that the account runs at once, and of those that nothing has reserved.
+
+        Raises:
+            NotAskedError: it may not be asked, or cannot be.
+        """
+        limit = self.ask("lambda", "get_account_settings", "lambda:GetAccountSettings")["AccountLimit"]
+        return int(limit["ConcurrentExecutions"]), int(limit["UnreservedConcurrentExecutions"])
+
     def offered(self, service: str) -> list[str]:
         """The regions in which boto3 knows a service; none where it knows no such service, or one for all regions."""
         if service not in self._session.get_available_services():

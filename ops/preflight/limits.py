@@ -97,8 +97,7 @@ def _behind(plan: Plan) -> Iterator[tuple[str, str]]:
 def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
     """Whether Lambda takes the reservations, and whether what is left is enough for what the routes let in."""
     name = "lambda-concurrency"
-    answer = account.ask("lambda", "get_account_settings", "lambda:GetAccountSettings")["AccountLimit"]
-    limit, free = int(answer["ConcurrentExecutions"]), int(answer["UnreservedConcurrentExecutions"])
+    limit, free = account.concurrency
     demand = Demand(plan)
     free += _held(account, plan, demand)
     kept = min(_UNRESERVED, limit)
@@ -152,8 +151,7 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
 
 def alarm(account: Account, plan: Plan) -> Iterator[Finding]:
     """Whether the alarm on the account's concurrency goes by what the account has."""
-    answer = account.ask("lambda", "get_account_settings", "lambda:GetAccountSettings")["AccountLimit"]
-    limit, told = int(answer["ConcurrentExecutions"]), int(float(plan.settings["AccountConcurrency"]))
+    (limit, _free), told = account.concurrency, int(float(plan.settings["AccountConcurrency"]))
     if limit != told:
         yield Finding(
             "account-concurrency",

@@ -188,6 +188,8 @@ def noted(calls: Calls, environment: Mapping[str, str]) -> Iterator[pytest.Monke
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
+        # The samples are of a day that goes by; in some months they would be too old to be recorded.
+        patch.setenv("RETENTION_DAYS", str(sam()["Parameters"]["RetentionDays"]["MaxValue"]))
         patch.setattr("gatehouse.aws._session", lambda: session)
         for made in clients:
             made.cache_clear()
@@ -207,9 +209,7 @@ def started(function: Function, calls: Calls, **settings: str) -> Iterator[Lambd
         calls: notes what it calls.
         settings: in place of those in its environment.
     """
-    # The samples are of a day that goes by; in some months they would be too old to be recorded.
-    lasting = {"RETENTION_DAYS": str(sam()["Parameters"]["RetentionDays"]["MaxValue"])}
-    with noted(calls, {**function.environment, **lasting, **settings}) as patch:
+    with noted(calls, {**function.environment, **settings}) as patch:
         patch.setenv("AWS_LAMBDA_FUNCTION_NAME", function.name)
         # The secret is read anew with every push that is turned away.
         patch.setattr("gatehouse.accounts.MIN_AGE", 0.0)

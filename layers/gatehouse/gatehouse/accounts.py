@@ -256,11 +256,11 @@ class Secret[A: BaseModel]:
 
     @property
     def _slept(self) -> bool:
-        """Whether the sandbox slept over the last read beside a push."""
+        """Tells whether the sandbox slept over the last read beside a push."""
         return self._reading is not None and self._reading.slept
 
     def _tried(self) -> tuple[float, ...] | None:
-        """When it was read last, or tried to; what slept does not count."""
+        """The moment of the last read or try; one that slept does not count."""
         return None if self._slept else self._tried_at
 
     def _now(self) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ has a second to connect and two to be answered (aws.py)."""
 
 
 class Sandbox:
-    """How often it slept, by when it was called and when it had answered."""
+    """Counts how often it slept, by when it was called and when it had answered."""
 
     def __init__(self, clocks: Sequence[Callable[[], float]] = (time.monotonic, time.time)) -> None:
         """A sandbox that has neither been called nor rested: elsewhere than on Lambda it stays one, and never sleeps.
@@ -49,13 +49,13 @@ class Sandbox:
             self._rest()
 
     def rests(self) -> None:
-        """What a start has to do is done: it may be long before the first call."""
+        """The start is done: it may be long before the first call."""
         with self._lock:
             self._rest()
 
     @property
     def sleeps(self) -> int:
-        """How often it slept; asked by a thread that wakes before the call that woke it, this sleep is among them."""
+        """The number of sleeps; asked by a thread that wakes before the call that woke it, this sleep is among them."""
         with self._lock:
             self._look()
             return self._sleeps
@@ -105,7 +105,7 @@ class Attempt:
 
     @property
     def slept(self) -> bool:
-        """Whether the sandbox slept while it was under way: nothing comes of it any more."""
+        """Tells whether the sandbox slept while it was under way: nothing comes of it any more."""
         with self._lock:
             if not self.ended.is_set():
                 self._slept = self._slept or self._sandbox.sleeps != self._begun
@@ -126,7 +126,7 @@ def under_way(attempt: Attempt) -> Iterator[None]:
 
 
 def check() -> None:
-    """Nothing, if a request may be sent; asked before each attempt of the SDK's own.
+    """Looks whether a request may be sent, before each attempt of the SDK's own.
 
     A request that slept is not sent again. What it says was true before: a message that was `live` then would open a
     gate now.

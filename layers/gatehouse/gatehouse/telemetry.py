@@ -43,7 +43,7 @@ class Count(StrEnum):
 
 
 class Span(StrEnum):
-    """What is measured in milliseconds, each time by itself, by `vendor`: percentiles can be asked for."""
+    """The measures in milliseconds, each time by itself, by `vendor`: percentiles can be asked for."""
 
     DECISION = "DecisionTime"
     """From the arrival of a door's question to our answer."""

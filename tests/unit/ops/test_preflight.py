@@ -642,6 +642,15 @@ def test_the_alarm_on_the_accounts_concurrency_knows_the_account(asked: Asked, l
     assert all(f"AccountConcurrency={limit}" in finding.text for finding in found)
 
 
+def test_what_two_checks_look_at_is_asked_once(asked: Asked) -> None:
+    answer = {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}}
+    asked.answers("lambda", "get_account_settings", answer)  # once: a second call would have no answer
+
+    found = [*limits.concurrency(asked.account, _plan()), *limits.alarm(asked.account, _plan())]
+
+    assert [finding.verdict for finding in found] == [Verdict.OK]
+
+
 def test_alarms_that_go_nowhere_are_told(asked: Asked) -> None:
     assert _operator(asked, "").verdict is Verdict.LOOK
 
