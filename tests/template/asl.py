@@ -1,6 +1,5 @@
 """A small reader of state machines: what Step Functions or IAM would say of a definition, and not before it runs."""
 
-import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -107,42 +106,6 @@ def edges(definition: Document) -> list[Edge]:
         found.append(Edge(name, state.get("Next")))
         found += [Edge(name, catcher["Next"], tuple(catcher["ErrorEquals"])) for catcher in state.get("Catch", [])]
     return found
-
-
-def unreachable(definition: Document) -> set[str]:
-    """The states that no way leads to."""
-    reached = {definition["StartAt"]}
-    while more := {e.target for e in edges(definition) if e.origin in reached and e.target} - reached:
-        reached |= more
-    return set(states(definition)) - reached
-
-
-def form_faults(definition: Document) -> list[str]:
-    """What cfn-lint lets through: ways to states that there are not, and numbers that are text."""
-    found = [
-        f"{edge.origin}: there is no state {edge.target}"
-        for edge in edges(definition)
-        if edge.target is not None and edge.target not in definition["States"]
-    ]
-    for name, state in states(definition).items():
-        for part in (state, *state.get("Retry", [])):
-            found += [
-                f"{name}: {field} is no number"
-                for field, value in part.items()
-                if re.search("Seconds|MaxAttempts|BackoffRate", field) and not isinstance(value, int | float)
-            ]
-    return found
-
-
-def transitions(definition: Document) -> int:
-    """What an execution costs in which nothing fails: one for each state that is entered, and one for the end."""
-    follows = {edge.origin: edge.target for edge in edges(definition) if not edge.errors}
-    here: str | None = definition["StartAt"]
-    for count in itertools.count(1):
-        here = follows[here] if here else None
-        if here is None:
-            return count + 1
-    raise AssertionError
 
 
 def token_faults(definition: Document) -> list[str]:
