@@ -444,6 +444,28 @@ def _allowed(stack: Stack) -> dict[str, list[Document]]:
     return found
 
 
+def test_each_topic_has_a_policy_that_names_no_other_topic() -> None:
+    """SNS refuses it: "Each policy must cover only a single topic".
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+    """
+    stack = Stack(
+        {"OperatorEmail": "operator@example.com", **{f"{t.capitalize()}Subscribers": "111111111111" for t in Topic}}
+    )
+    assert set(_allowed(stack)) == set(stack.of_type("AWS::SNS::Topic"))
+
+
+def test_no_vendors_block_has_an_anchor_that_a_copy_of_it_would_repeat() -> None:
+    resource, anchored = "", set()
+    for line in TEMPLATE.read_text().splitlines():
+        if named := re.match(r"  (\w+):", line):
+            resource = named[1].lower()
+        if re.search(r": &\w+", line):
+            anchored.add(resource)
+    assert anchored, "there is none at all"
+    assert [name for name in anchored if name.startswith(tuple(vendors(ROOT)))] == []
+
+
 def test_no_other_account_may_subscribe_unless_it_is_named() -> None:
     assert _allowed(Stack()) == {f"{topic.capitalize()}Topic": [] for topic in Topic}
 
