@@ -1,4 +1,4 @@
-"""A small reader of state machines: what Step Functions or IAM would say of a definition, and not before it runs."""
+"""A small reader of state machines: faults that Step Functions or IAM would find only when a definition runs."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +22,7 @@ _CONTEXT: Final = re.compile(
     r"|State\.(EnteredTime|Name|RetryCount)|StateMachine\.(Id|Name)|Task\.Token)"
 )
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html; States.DataLimitExceeded and
-# States.Runtime end an execution whatever is written.
+# States.Runtime end an execution in any case.
 _ERRORS: Final = frozenset(
     {
         "States.ALL",
@@ -42,7 +42,7 @@ _OF_EXPRESSIONS: Final = frozenset({"add", "and", "between", "delete", "in", "no
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a state calls, read from its `Resource`."""
+    """The call that a state makes, read from its `Resource`."""
 
     service: str
     action: str
@@ -67,7 +67,7 @@ class Edge:
     origin: str
     target: str | None
     errors: tuple[str, ...] = ()
-    """That are caught; none on the way of success."""
+    """The errors that are caught; none on the way of success."""
 
 
 def states(definition: Document) -> dict[str, Document]:
@@ -85,7 +85,7 @@ def states(definition: Document) -> dict[str, Document]:
 
 
 def tasks(definition: Document) -> dict[str, Task]:
-    """What each state calls that calls something."""
+    """The calls of the states that make one, by the state's name."""
     found = {}
     for name, state in states(definition).items():
         if state["Type"] != "Task":
@@ -205,7 +205,7 @@ def error_faults(definition: Document, raised: Collection[str]) -> list[str]:
     for name, state in states(definition).items():
         for kind in ("Retry", "Catch"):
             handlers = [handler["ErrorEquals"] for handler in state.get(kind, [])]
-            # Where an AWS error's name only saves retries, nothing depends on its being right.
+            # An AWS error's name that only saves retries need not be right.
             idle = [handler["ErrorEquals"] for handler in state.get(kind, []) if handler.get("MaxAttempts") == 0]
             for position, errors in enumerate(handlers):
                 if errors in idle:
@@ -217,7 +217,7 @@ def error_faults(definition: Document, raised: Collection[str]) -> list[str]:
 
 
 def parameter_faults(definition: Document) -> list[str]:
-    """What the services' own models say of the parameters of SDK integrations, and reserved words of DynamoDB."""
+    """Complaints of the services' own models about parameters of SDK integrations, and reserved words of DynamoDB."""
     session = botocore.session.get_session()
     found = []
     for name, task in tasks(definition).items():
@@ -268,5 +268,5 @@ def intervals(retrier: Document) -> Iterator[float]:
 
 
 def expected_seconds(retrier: Document) -> float:
-    """How long the attempts of a retrier go on: with full jitter each waits half of its interval on average."""
+    """Seconds for which a retrier goes on: with full jitter an attempt waits half of its interval on average."""
     return sum(intervals(retrier)) / (2 if retrier.get("JitterStrategy") == "FULL" else 1)

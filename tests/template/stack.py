@@ -39,12 +39,12 @@ class Function:
     folder: str
     """Under `functions/`."""
     module: str
-    """Where its handler is, by the name under which Lambda imports it."""
+    """The module of its handler, by the name under which Lambda imports it."""
     role: str
     """Logical id."""
     properties: Document
     events: Mapping[str, Document]
-    """As the SAM template has them, resolved."""
+    """Its events of the SAM template, resolved."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Function:
 
     @property
     def own_variables(self) -> set[str]:
-        """Those of its variables that are its own, and not everybody's."""
+        """Its own variables, which other functions do not have."""
         own = sam()["Resources"][self.name]["Properties"].get("Environment", {}).get("Variables", {})
         return set(own)
 
@@ -64,13 +64,13 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task of the template that runs for as long as nobody ends it, with everything resolved."""
+    """A task of the template that runs until it is ended, with everything resolved."""
 
     name: str
     folder: str
     """Under `functions/`."""
     module: str
-    """What its image starts."""
+    """The module that its image starts."""
     role: str
     """Logical id of the role that it works with."""
     starter: str

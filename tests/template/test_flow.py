@@ -39,7 +39,7 @@ _RESOLVE: Final = importlib.import_module(_FUNCTIONS["resolve"].module)
 
 
 def _executions() -> list[Document]:
-    """What Step Functions is told for each of the events that the flow is for."""
+    """Executions that are started for the events that the flow is for."""
     told: list[Document] = []
     for event in _WANTED:
         _START.start(event, "arn", SimpleNamespace(start_execution=lambda **request: told.append(request)), _NO_ROWS)
@@ -47,7 +47,7 @@ def _executions() -> list[Document]:
 
 
 _EXECUTIONS: Final = _executions()
-# What every input has: fields that are left out where there is nothing to tell are not among them.
+# Fields of every input, without those that are left out where there is nothing to tell.
 _GIVEN: Final = set[str].intersection(*(set(json.loads(execution["input"])) for execution in _EXECUTIONS))
 _RAISED: Final = {
     kind.__name__ for kind in vars(_RESOLVE).values() if isinstance(kind, type) and issubclass(kind, Exception)
@@ -71,7 +71,7 @@ def _first() -> Document:
 
 
 def _linted(definition: Document, folder: Path) -> str:
-    """What cfn-lint says of a definition (E3601), which it reads only where it stands in a template."""
+    """Complaints of cfn-lint about a definition (E3601), which it reads only in a template."""
     properties = {"Definition": definition, "RoleArn": "arn:aws:iam::123456789012:role/flow"}
     resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
     template = folder / "template.json"
@@ -281,7 +281,7 @@ def test_a_recording_that_waits_for_its_turn_waits_longer_than_a_fault_of_ours_m
 
 
 def test_a_fault_of_ours_is_told_within_the_night() -> None:
-    """What is no error of the function's own fails the execution, and so rings the alarm."""
+    """An error that is not the function's own fails the execution, and so rings the alarm."""
     assert 3_600 < asl.expected_seconds(_retriers("MaxValue")[-1]) < 5 * 3_600
 
 
@@ -325,7 +325,7 @@ def test_all_retries_together_stay_far_below_the_longest_history() -> None:
 def test_the_function_ends_before_its_timeout() -> None:
     properties = _FUNCTIONS["resolve"].properties
     assert properties["Timeout"] <= 900  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-    # What follows the last file: the row, the record, the announcement and its mark, 6 s each and the secret's.
+    # After the last file come the row, the record, the announcement and its mark, 6 s each and the secret's.
     assert properties["Timeout"] >= _RESOLVE._INVOCATION_SECONDS + 5 * 6  # noqa: SLF001
     assert 2 * _RESOLVE._FILE_SECONDS <= _RESOLVE._INVOCATION_SECONDS  # noqa: SLF001
 
@@ -434,7 +434,7 @@ def test_the_topic_may_send_to_the_queue_and_nobody_else() -> None:
             "Effect": "Allow",
             "Principal": {"Service": "sns.amazonaws.com"},
             "Action": "sqs:SendMessage",
-            # What SNS cannot deliver goes where what cannot be started goes.
+            # Messages that SNS cannot deliver go to the same queue as alarms whose flow cannot be started.
             "Resource": [queue.attributes["Arn"], _subscription()["RedrivePolicy"]["deadLetterTargetArn"]],
             "Condition": {"ArnEquals": {"aws:SourceArn": _subscription()["TopicArn"]}},
         }

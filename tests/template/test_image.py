@@ -195,7 +195,7 @@ esac
 
 
 def _pushed(folder: Path, image: str, digests: str) -> tuple[subprocess.CompletedProcess[str], str]:
-    """What `make push-image` says and writes down, with a Docker that says of what was pushed what is given."""
+    """The output and the note of `make push-image`, with a Docker that names the given digests."""
     for name, text in {"docker": _DOCKER.format(other="0" * 64), "aws": "#!/bin/sh\necho word\n"}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -304,7 +304,7 @@ def _wheels() -> str:
 
 @pytest.fixture(scope="module", params=_TASKS, ids=lambda task: task.name)
 def built(request: pytest.FixtureRequest, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image's files for this machine, in which nobody can write."""
+    """The image's files for this machine, read-only."""
     task: Task = request.param
     root = _carry_out(_steps(task), task, python, tmp_path_factory.mktemp("image"), _wheels())
     _permit(root, write=False)
@@ -568,6 +568,6 @@ def test_it_records_what_it_hears(built: Image) -> None:
             code, output = _ends(process, own.ENDS_WITHIN)
         assert code == 0, output
         assert "Traceback" not in output
-        # What was counted is told before it ends.
+        # Counts are written before it ends.
         assert any("Recorded" in json.loads(line) for line in output.splitlines())
         assert _tree(built.root) == before

@@ -1,4 +1,4 @@
-"""What only ECS itself would say of the tasks that run for as long as nobody ends them, and what ends them."""
+"""Faults of the tasks that only ECS itself would find, and the ways in which tasks end."""
 
 import importlib
 import importlib.util
