@@ -14,7 +14,7 @@ ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws budget cost image push-image diagram requirements pins
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws budget cost image push-image requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,9 +95,6 @@ push-image: ## the same, into ECR as IMAGE=ACCOUNT.dkr.ecr.REGION.amazonaws.com/
 		| grep -F '$(firstword $(subst :, ,$(IMAGE)))@sha256:' | tail -n 1 | tee $(digest)
 	@test -s $(digest) || { echo 'Docker names no digest of $(IMAGE)'; exit 1; }
 	@echo "It is in $(digest). Now: make deploy ARGS=\"--parameter-overrides SenselinkImage=$$(cat $(digest)) …\""
-
-diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
-	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
 
 requirements: $(UV) ## the layer's and the image's, from the lock; run it after every change of the lock
 	$(export) --no-emit-package websocket-client --output-file layers/gatehouse/requirements.txt
