@@ -23,7 +23,7 @@ MAX_EVENT_BYTES = 250_000
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 ID_RULE = 1
 """By which rule ids are made: an item of the events table carries it, so that another rule can be told from this one
-(docs/decisions/0010-how-ids-may-change.md)."""
+(docs/decisions/0010-event-ids.md)."""
 _AHEAD = timedelta(minutes=10)
 LIVE = timedelta(seconds=60)
 """As long a happening counts as one of now, where no setting says otherwise."""
