@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from gatehouse.rules import check
+from functions.sensepass.rules import check
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

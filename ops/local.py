@@ -16,8 +16,8 @@ import boto3
 import psutil
 import urllib3
 
-from gatehouse.events import Topic
 from gatehouse.settings import Announce
+from gatehouse.vocabulary import Topic
 from ops import doors, simulators, tools, translate
 from ops.simulators import Credentials, Options
 

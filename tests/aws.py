@@ -15,7 +15,7 @@ from mypy_boto3_secretsmanager import SecretsManagerClient
 from mypy_boto3_sns import SNSClient
 from mypy_boto3_sqs import SQSClient
 
-from gatehouse.events import Topic
+from gatehouse.vocabulary import Topic
 
 REGION = "eu-central-1"
 ENVIRONMENT = {

@@ -21,6 +21,7 @@ from functions.senselink import wire as senselink_wire
 from functions.sensepass import handler as sensepass_handler
 from functions.sensepass import wire as sensepass_wire
 from functions.sensepass.door import DecidedBy, Door, InDoubt
+from functions.sensepass.rules import Rules
 from functions.sensoro import alarms as sensoro_alarms
 from functions.sensoro import handler as sensoro_handler
 from functions.sensoro import wire as sensoro_wire
@@ -29,13 +30,14 @@ from functions.sunmi import wire as sunmi_wire
 from gatehouse import edge
 from gatehouse.edge import LambdaHandler
 from gatehouse.errors import NOT_AUTHENTIC, Reason
-from gatehouse.events import Notice, NoticeKind, Receipt, Record, Topic
+from gatehouse.events import EventBuilder, Notice
 from gatehouse.gate import Gate, Vendor, Verified
-from gatehouse.rules import Rules
+from gatehouse.record import Record
 from gatehouse.settings import Announce
+from gatehouse.vocabulary import NoticeKind, Topic
 from ops.simulators import Request, eye4, sensoro, sunmi
 from ops.simulators.sensepass import Firmware, Terminal
-from tests.fakes import FakeAccounts, FakeAlbum, FakeRows, FakeSpill, FakeStates, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeRows, FakeSpill, FakeStates, FakeStore, FakeTopics
 from tests.rejections import rejections
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -141,11 +143,11 @@ class House[A: BaseModel]:
     store: FakeStore = field(default_factory=FakeStore)
     topics: FakeTopics = field(default_factory=FakeTopics)
     spill: FakeSpill = field(default_factory=FakeSpill)
-    album: FakeAlbum = field(default_factory=FakeAlbum)
+    media: FakeMedia = field(default_factory=FakeMedia)
 
     def handle(self, event: dict[str, Any]) -> Answered:
         """Has the handler answer an event of API Gateway."""
-        gate = Gate(self.store, self.topics, self.spill, self.announce, self.album)
+        gate = Gate(self.store, self.topics, self.spill, self.announce, self.media)
         with rejections() as rejected:
             response = self.make(gate, self.accounts)(event, None)
         assert response["headers"] == {"content-type": "application/json"}
@@ -177,7 +179,7 @@ class House[A: BaseModel]:
     def is_untouched(self) -> bool:
         """Whether nothing was stored, announced or spilled."""
         spilled = self.spill.messages or self.spill.pictures
-        return not (self.store.records or self.topics.messages or self.album.pictures or spilled)
+        return not (self.store.records or self.topics.messages or self.media.pictures or spilled)
 
 
 def _by_id(records: Iterable[Record]) -> list[dict[str, Any]]:
@@ -186,7 +188,7 @@ def _by_id(records: Iterable[Record]) -> list[dict[str, Any]]:
 
 def sunmi_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """SUNMI's handler; `secret` is the document of its secret."""
-    settings = sunmi_handler.Settings.read(ENVIRONMENT)
+    settings = sunmi_handler.SunmiSettings.read(ENVIRONMENT)
     return _house(
         sunmi_handler.vendor(settings),
         sunmi_wire.Accounts.model_validate(
@@ -204,7 +206,7 @@ def sensoro_house(
     announce: Announce = Announce.INLINE,
 ) -> House[Any]:
     """SENSORO's handler, by default with one app in plain and one in safe mode; `settings` by their variable."""
-    read = sensoro_handler.Settings.read({**ENVIRONMENT, **(settings or {})})
+    read = sensoro_handler.SensoroSettings.read({**ENVIRONMENT, **(settings or {})})
     apps = [_sensoro_account(SENSORO, "plain"), _sensoro_account(SENSORO_SAFE, "safe")]
     return _house(
         sensoro_handler.vendor(read, sensoro_alarms.Alarms(FakeRows() if rows is None else rows)),
@@ -236,7 +238,7 @@ def sensepass_house(
         now=now,
         monotonic=lambda: 0.0,
     )
-    vendor = sensepass_handler.vendor(sensepass_handler.Settings.read(SENSEPASS_ENVIRONMENT))
+    vendor = sensepass_handler.vendor(sensepass_handler.SensepassSettings.read(SENSEPASS_ENVIRONMENT))
     accounts = sensepass_wire.Accounts.model_validate(secret or {"accounts": [SITE]})
     return _house(replace(vendor, respond=door.respond), accounts, announce)
 
@@ -279,7 +281,7 @@ def eye4_house(
         eye4_handler.Flows(lambda: cast("SFNClient", states or FakeStates()), FLOW_ARN),
         alarm_wait,
     )
-    vendor = eye4_handler.vendor(eye4_handler.Settings.read(EYE4_ENVIRONMENT), resources)
+    vendor = eye4_handler.vendor(eye4_handler.Eye4Settings.read(EYE4_ENVIRONMENT), resources)
     accounts = eye4_wire.Accounts.model_validate(secret or {"accounts": [CUSTOMER, NEIGHBOUR]})
     return _house(vendor, accounts, announce)
 
@@ -307,7 +309,7 @@ def eye4_push(body: Any, path: str = eye4.ALARMS, guid: str = EYE4["guid"]) -> R
 def senselink_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """SenseLink's handler, by default with one server."""
     vendor = senselink_handler.vendor(
-        senselink_handler.Settings.read(ENVIRONMENT), now=lambda: NOW + seconds(0.02), monotonic=lambda: 0.0
+        senselink_handler.SenselinkSettings.read(ENVIRONMENT), now=lambda: NOW + seconds(0.02), monotonic=lambda: 0.0
     )
     accounts = senselink_wire.Accounts.model_validate(secret or {"accounts": [SENSELINK]})
     return _house(vendor, accounts, announce)
@@ -475,9 +477,9 @@ def safe_text(
 
 def some_record(name: str = "1", *, payload: JsonValue = None, device: str | None = "D1") -> Record:
     """A record of an invented vendor's; another name, another id."""
-    receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=payload)
-    common = receipt.common(device=device, occurred_at=None)
-    return Record.of(receipt.event(Notice(**common, kind=NoticeKind.TASK_FINISHED)))
+    builder = EventBuilder(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=payload)
+    common = builder.common(device=device, occurred_at=None)
+    return Record.of(builder.event(Notice(**common, kind=NoticeKind.TASK_FINISHED)))
 
 
 def spilled(spill: FakeSpill) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from threading import Barrier, Lock
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Record
 from gatehouse.media import Upload
+from gatehouse.record import Record
 from gatehouse.spill import Step
 
 
@@ -99,7 +99,7 @@ class FakeSpill:
 
 
 @dataclass
-class FakeAlbum:
+class FakeMedia:
     """The media bucket in memory."""
 
     bucket: str = "media"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from functions.relay.handler import Inserted, Relay
 from functions.relay.sweep import Sweep
-from gatehouse.deadline import Deadline, TimelySpill
+from gatehouse.deadline import BoundedSpill, Deadline
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Record
 from gatehouse.gate import Admission, Gate
+from gatehouse.record import Record
 from gatehouse.spill import SpillQueue, Step
 from gatehouse.store import FORGOTTEN, Delivery, EventsTable, Keys
 
@@ -69,13 +69,13 @@ class ForgetsConflicts(Gate):
 class SwallowsInTime(Gate):
     """Acknowledges what nobody kept, where there is a deadline."""
 
-    def _within(self, deadline: Deadline) -> Gate:
-        gate = super()._within(deadline)
+    def within(self, deadline: Deadline) -> Gate:
+        gate = super().within(deadline)
         gate._spill = _SwallowingTimelySpill(self._spill, deadline)  # noqa: SLF001 - of its own kind
         return gate
 
 
-class _SwallowingTimelySpill(TimelySpill):
+class _SwallowingTimelySpill(BoundedSpill):
     def send(self, record: Record, step: Step) -> None:
         with contextlib.suppress(NotKept):
             super().send(record, step)
@@ -161,7 +161,7 @@ class SilentSweep(Sweep):
     """Marks, and announces nothing."""
 
     def announce(self) -> int:
-        for batch in self._book.forgotten(self._now() - FORGOTTEN):
+        for batch in self._table.forgotten(self._now() - FORGOTTEN):
             for record in batch:
                 self._mark(record)
         return 0

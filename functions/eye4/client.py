@@ -12,7 +12,7 @@ import urllib3
 
 from functions.eye4 import wire
 from functions.eye4.wire import BodyLogin, HeaderLogin, Listed
-from gatehouse.errors import GatehouseError
+from gatehouse.errors import CallFailed
 from gatehouse.reading import read_json
 
 _PATH: Final = "/push/fileid"
@@ -26,10 +26,6 @@ class Storage(StrEnum):
 
     ALARM = "D005"
     DOORBELL = "D009"
-
-
-class CallFailed(GatehouseError):
-    """Eye4 did not answer, or not as it should. The message holds no address, since that is a key to the file."""
 
 
 class Denied(CallFailed):

@@ -19,7 +19,7 @@ import urllib3
 
 from functions.eye4.hosts import PORTS, Hosts, authority
 from gatehouse.errors import GatehouseError
-from gatehouse.events import MediaFault
+from gatehouse.vocabulary import MediaFault
 
 _REDIRECTS: Final = 3
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)

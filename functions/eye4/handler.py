@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import Field, JsonValue
 
 from functions.eye4 import normalise, pending, recording, verify, wire
 from functions.eye4.hosts import DEFAULT, Hosts
 from gatehouse import aws, edge
-from gatehouse.errors import Unavailable
-from gatehouse.gate import Answer, Keep, Push, Vendor
+from gatehouse.gate import Answer, Gate, Opened, Vendor
 from gatehouse.settings import VendorSettings
 from gatehouse.telemetry import log
 
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
 
 _ACKNOWLEDGEMENT: Final[JsonValue] = {}
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
-_NOBODY_WAITS: Final = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
+_WAIT_IS_OVER: Final = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 _ALONE: Final = "alone"
 
 
-class Settings(VendorSettings):
-    """What this function is told besides what every vendor's is."""
+class Eye4Settings(VendorSettings):
+    """Settings of this function besides every vendor's."""
 
     pending_files_table: str = Field(min_length=1)
     flow_arn: str = Field(min_length=1)
     api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
     """The operator's own API, where files may lie too."""
     download_hosts: str = Field(default=DEFAULT, min_length=1)
-    """Where the picture of an alarm without a recording is copied from; names, or `*.` and a name, joined by commas."""
+    """Hosts from which the picture of an alarm without a recording is copied: names, or `*.` and a name; joined by
+    commas."""
     alarm_wait: float = Field(default=86_400, ge=1, le=604_800)
     """Seconds for which a resource message waits for its alarm."""
 
 
 class Flows:
-    """The flow of the recordings, as the handler reaches it."""
+    """The flow of the recordings, for the handler."""
 
     def __init__(self, states: Callable[[], SFNClient], arn: str) -> None:
         # A factory: alarms come as often as resource messages and need no client of Step Functions.
@@ -54,15 +55,13 @@ class Flows:
         Raises:
             Unavailable: Step Functions did not take it.
         """
-        try:
-            self._states().send_task_success(taskToken=token, output="{}")
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code not in _NOBODY_WAITS:
-                raise Unavailable(f"SendTaskSuccess: {code}") from error
-            log.info("a resource message that nobody waits for any more", code=code)
-        except BotoCoreError as error:
-            raise Unavailable(f"SendTaskSuccess: {type(error).__name__}") from error
+        with aws.calling("SendTaskSuccess"):
+            try:
+                self._states().send_task_success(taskToken=token, output="{}")
+            except ClientError as error:
+                if (code := aws.fault(error)) not in _WAIT_IS_OVER:
+                    raise
+                log.info("a resource message that no flow waits for any more", code=code)
 
     def begin(self, execution: str, wanted: str) -> None:
         """Starts a flow, unless it was started before.
@@ -70,33 +69,30 @@ class Flows:
         Raises:
             Unavailable: Step Functions did not take it.
         """
-        try:
+        with aws.calling("StartExecution"):
             recording.begin(self._states(), self._arn, execution, wanted)
-        except ClientError as error:
-            raise Unavailable(f"StartExecution: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"StartExecution: {type(error).__name__}") from error
 
 
 class Resources:
-    """Takes the second of the two messages to whoever waits for it."""
+    """Takes the second of the two messages to the flow that waits for it."""
 
     def __init__(self, files: pending.PendingFiles, flows: Flows, alarm_wait: timedelta) -> None:
         self._files = files
         self._flows = flows
         self._alarm_wait = alarm_wait
 
-    def respond(self, _push: Push, verified: verify.Verified, payload: JsonValue, keep: Keep) -> Answer:
+    def respond(self, gate: Gate, opened: Opened[verify.Verified]) -> Answer:
         """Keeps an alarm; takes a resource message to the rows that it may be about.
 
         Raises:
             Unavailable: AWS did not take it. The flow goes on without it when its wait is over, but later.
         """
+        payload = opened.payload
         recordings = [] if wire.is_alarm(payload) else wire.recording_ids(payload)
         if recordings:
-            self._arrived(verified, recordings, payload)
+            self._arrived(opened.verified, recordings, payload)
         else:
-            keep()
+            gate.keep(opened)
         return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
 
     def _arrived(self, verified: verify.Verified, recordings: list[str], resource: JsonValue) -> None:
@@ -109,7 +105,7 @@ class Resources:
             self._flows.begin(recording.name(orphan.recording, _ALONE), orphan.text)
 
     def _noted(self, key: str, resource: JsonValue) -> bool:
-        """Notes a message in a row, and tells whoever is concerned; whether there was anybody."""
+        """Notes a message in a row, and tells the flow of the row; False if there is none."""
         row = self._files.arrived(key, resource)
         if row.token:
             self._flows.wake(row.token)
@@ -120,11 +116,11 @@ class Resources:
         return row.is_known
 
 
-def vendor(settings: Settings, resources: Resources | None = None) -> Vendor[wire.Accounts, verify.Verified]:
+def vendor(settings: Eye4Settings, resources: Resources | None = None) -> Vendor[wire.Accounts, verify.Verified]:
     """Eye4, for the gate.
 
     Args:
-        settings: what the function is told.
+        settings: of the function.
         resources: in place of those on AWS.
     """
     if resources is None:
@@ -138,13 +134,12 @@ def vendor(settings: Settings, resources: Resources | None = None) -> Vendor[wir
         name="eye4",
         accounts=wire.Accounts,
         verify=verify.verify,
-        decrypt=verify.decrypt,
-        identity=verify.identity,
-        normalise=lambda payload, receipt: normalise.normalise(payload, receipt, hosts),
+        unwrap=verify.unwrap,
+        normalise=partial(normalise.normalise, hosts=hosts),
         respond=resources.respond,
         acknowledgement=_ACKNOWLEDGEMENT,
         deciding=normalise.DECIDING,
     )
 
 
-lambda_handler = edge.http(Settings, vendor)
+lambda_handler = edge.http(Eye4Settings, vendor)

@@ -8,10 +8,12 @@ from pydantic import JsonValue
 
 from functions.eye4 import wire
 from functions.eye4.hosts import DEFAULT, Hosts
+from functions.eye4.verify import Verified
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import Alarm, AlarmKind, CloudEvent, Link, Receipt, Severity
+from gatehouse.events import Alarm, CloudEvent, EventBuilder, Link
 from gatehouse.links import public_link
 from gatehouse.reading import read_time
+from gatehouse.vocabulary import AlarmKind, Severity
 
 COVER: Final = "cover"
 """The role of an alarm's picture."""
@@ -28,13 +30,15 @@ A repetition repeats the message that the device made, so its charge is the same
 not know it, and a device that gives one twice has another by then. The cover is signed anew, and the time is ours."""
 
 
-def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> list[CloudEvent]:
-    """The event of an alarm. What a resource message tells goes to its recording, and is no event of its own.
+def normalise(
+    payload: JsonValue, builder: EventBuilder, _verified: Verified, *, hosts: Hosts = _USUAL
+) -> list[CloudEvent]:
+    """Makes the event of an alarm. A resource message goes to its recording, and is no event of its own.
 
     Args:
         payload: the message.
-        receipt: of its push.
-        hosts: where the picture of an alarm without a recording is copied from, since its address expires.
+        builder: of its events.
+        hosts: the picture of an alarm without a recording is copied from these, since its address expires.
 
     Raises:
         NotUnderstood: it is neither an alarm nor a resource message.
@@ -47,9 +51,9 @@ def normalise(payload: JsonValue, receipt: Receipt, hosts: Hosts = _USUAL) -> li
     shown = link(COVER, cover, hosts.own)
     awaited = alarm.fileid or (shown and hosts.allow(shown.url))
     return [
-        receipt.event(
+        builder.event(
             Alarm(
-                **receipt.common(device=alarm.did, occurred_at=None),
+                **builder.common(device=alarm.did, occurred_at=None),
                 kind=kind,
                 severity=severity,
                 battery=alarm.battery,

@@ -10,11 +10,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
-from gatehouse.errors import GatehouseError, Unavailable
-from gatehouse.events import MediaStatus, Picture
+from gatehouse import aws
+from gatehouse.errors import GatehouseError
+from gatehouse.events import Picture
+from gatehouse.vocabulary import MediaStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -179,7 +181,7 @@ class PendingFiles:
             {":copy": {"S": copy.model_dump_json(exclude_none=True)}, ":expires_at": self._expiry()},
         )
 
-    def tried(self, recording: str, failed: Collection[str] = ()) -> int:
+    def count_attempt(self, recording: str, failed: Collection[str] = ()) -> int:
         """Notes that an attempt brought less than everything; returns how many have by now.
 
         Args:
@@ -205,12 +207,10 @@ class PendingFiles:
         Raises:
             Unavailable: DynamoDB did not answer.
         """
-        try:
+        with aws.calling("GetItem"):
             answer = self._client().get_item(
                 TableName=self._table, Key={"recording": {"S": recording}}, ConsistentRead=True
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"GetItem: {_named(error)}") from error
         return _row(answer.get("Item", {}))
 
     def _expiry(self) -> dict[str, str]:
@@ -235,19 +235,20 @@ class PendingFiles:
         more: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
         if condition is not None:
             more["ConditionExpression"] = condition
-        try:
-            answer = self._client().update_item(
-                TableName=self._table,
-                Key={"recording": {"S": recording}},
-                UpdateExpression=expression,
-                ExpressionAttributeValues=values,
-                ReturnValues=returned,
-                **more,
-            )
-        except (ClientError, BotoCoreError) as error:
-            if _named(error) == "ConditionalCheckFailedException":
+        with aws.calling("UpdateItem"):
+            try:
+                answer = self._client().update_item(
+                    TableName=self._table,
+                    Key={"recording": {"S": recording}},
+                    UpdateExpression=expression,
+                    ExpressionAttributeValues=values,
+                    ReturnValues=returned,
+                    **more,
+                )
+            except ClientError as error:
+                if aws.fault(error) != aws.CONDITION_FAILED:
+                    raise
                 raise Changed("another wrote the row meanwhile") from None
-            raise Unavailable(f"UpdateItem: {_named(error)}") from error
         return dict(answer.get("Attributes", {}))
 
 
@@ -286,7 +287,3 @@ def key(account: str, recording_id: str) -> str:
 def cover_key(alarm_id: str) -> str:
     """The key of the row of an alarm's cover. No customer's name has a blank in a key, so no recording has this one."""
     return f"cover of/{alarm_id}"
-
-
-def _named(error: ClientError | BotoCoreError) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

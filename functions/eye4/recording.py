@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from functions.eye4 import normalise, pending, wire
+from gatehouse import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -129,11 +130,11 @@ def begin(states: SFNClient, flow_arn: str, execution: str, wanted: str) -> None
     """Starts a flow, unless it was started before.
 
     Raises:
-        ClientError: Step Functions did not take it.
-        BotoCoreError: it did not answer.
+        Unavailable: Step Functions did not take it, or did not answer.
     """
-    try:
-        states.start_execution(stateMachineArn=flow_arn, name=execution, input=wanted)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-            raise
+    with aws.calling("StartExecution"):
+        try:
+            states.start_execution(stateMachineArn=flow_arn, name=execution, input=wanted)
+        except ClientError as error:
+            if aws.fault(error) != "ExecutionAlreadyExists":
+                raise

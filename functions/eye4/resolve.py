@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,12 +13,12 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.config import Config
 from pydantic import Field, JsonValue
 from s3transfer.manager import TransferConfig, TransferManager
 
 from functions.eye4 import normalise, wire
-from functions.eye4.client import CallFailed, Client, Denied, Storage
+from functions.eye4.client import Client, Denied, Storage
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, Unreachable
 from functions.eye4.hosts import DEFAULT
 from functions.eye4.pending import Changed, PendingFiles, Row, Told
@@ -27,22 +26,14 @@ from functions.eye4.recording import Wanted
 from functions.eye4.wire import Listed
 from gatehouse import aws, edge
 from gatehouse.accounts import Secret
-from gatehouse.errors import GatehouseError, Unavailable
-from gatehouse.events import (
-    MAX_EVENT_BYTES,
-    Common,
-    File,
-    Link,
-    Media,
-    MediaFault,
-    MediaStatus,
-    Picture,
-    Receipt,
-    Record,
-)
+from gatehouse.deadline import bounded
+from gatehouse.errors import CallFailed, GatehouseError, Unavailable
+from gatehouse.events import Common, EventBuilder, File, Link, Media, Picture
 from gatehouse.gate import Admission
+from gatehouse.record import MAX_EVENT_BYTES, Record
 from gatehouse.settings import VendorSettings
 from gatehouse.telemetry import log
+from gatehouse.vocabulary import MediaFault, MediaStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,6 +56,8 @@ _FILES: Final = 100
 """Files of a recording that are copied; an event has to fit through SNS."""
 _PART: Final = 8 * 1024 * 1024
 """Bytes; no more than a few of these of a file are in memory at once."""
+# S3 takes its time to put the parts of a file together, and only a flow waits for it.
+_PATIENT: Final = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
 _DOORBELL: Final = "doorbell"
 _ROLES: Final = frozenset({"image", "video", normalise.COVER})
 _TYPES: Final = {
@@ -112,8 +105,8 @@ class MoreToCopy(GatehouseError):
     """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
 
 
-class Settings(VendorSettings):
-    """What this function is told."""
+class ResolveSettings(VendorSettings):
+    """Settings of this function."""
 
     pending_files_table: str = Field(min_length=1)
     api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
@@ -137,8 +130,8 @@ class Api(Protocol):
         """The files of a recording. Raises `CallFailed`."""
 
 
-class Book(Protocol):
-    """What the resolver asks of the gate."""
+class Recorder(Protocol):
+    """The port to the gate, for the resolver."""
 
     def admit(self, record: Record) -> Admission:
         """Records and publishes an event. Raises `NotKept`."""
@@ -177,25 +170,20 @@ class MediaFiles:
             Interrupted: see `Body`.
             Unavailable: S3 did not take it.
         """
-        try:
-            with TransferManager(self._client, self._config) as transfers:
-                transfers.upload(
-                    cast("IO[bytes]", body), self.name, key, extra_args={"ContentType": content_type}
-                ).result()
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"upload: {type(error).__name__}") from error
+        with aws.calling("upload"), TransferManager(self._client, self._config) as transfers:
+            transfers.upload(cast("IO[bytes]", body), self.name, key, extra_args={"ContentType": content_type}).result()
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the resolver waits for something better, from the end of the flow's wait on."""
+    """Times for which the resolver waits for something better, from the end of the flow's wait on."""
 
-    nothing: timedelta
-    """As long it is not believed that there is nothing, or nothing more."""
-    silence: timedelta
-    """As long a vendor that does not answer is asked again, while nothing of the recording is ours."""
-    keeps: timedelta
-    """As long Eye4 keeps a file, from the alarm on."""
+    before_missing: timedelta
+    """Time for which an empty answer counts as "not yet"."""
+    before_unreachable: timedelta
+    """Time for which a vendor that does not answer is asked again, while there is no copy of anything yet."""
+    retention: timedelta
+    """Time for which Eye4 keeps a file, from the alarm on."""
 
 
 class Resolver:
@@ -208,7 +196,7 @@ class Resolver:
         downloads: Downloads,
         pending: PendingFiles,
         bucket: Bucket,
-        book: Book,
+        recorder: Recorder,
         patience: Patience,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -223,7 +211,7 @@ class Resolver:
             downloads: what may be fetched.
             pending: the recordings' rows.
             bucket: where the copies go.
-            book: where the event goes.
+            recorder: of the event.
             patience: how long it waits for something better.
             now: a clock.
             monotonic: a clock for spans.
@@ -234,7 +222,7 @@ class Resolver:
         self._downloads = downloads
         self._pending = pending
         self._bucket = bucket
-        self._book = book
+        self._recorder = recorder
         self._patience = patience
         self._now = now
         self._monotonic = monotonic
@@ -266,7 +254,7 @@ class Resolver:
             return None
         waited = self._now() - since
         listed, fault = self._listed(wanted, waited)
-        receipt = Receipt(
+        builder = EventBuilder(
             vendor="eye4",
             account=wanted.account,
             identity=["recording", wanted.recording],
@@ -274,29 +262,29 @@ class Resolver:
             payload=_payload(wanted, row, listed),
         )
         keys = {
-            receipt.key(Media.topic, _name(position, entry)): entry for position, entry in enumerate(listed[:_FILES])
+            builder.key(Media.topic, _name(position, entry)): entry for position, entry in enumerate(listed[:_FILES])
         }
         files = self._files(wanted, row, keys, ends_at)
         # The picture is there at once, the film is what the message would have been about.
-        filmless = (
+        no_video_yet = (
             bool(files)
             and not wanted.cover
             and not row.arrived_at
             and all(file.role != "video" for file in files.values())
         )
-        self._insist(wanted, files, waited, filmless=filmless)
+        self._raise_if_worth_retrying(wanted, files, waited, no_video_yet=no_video_yet)
         said = list(files.values())
         said += [self._absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
-        if self._now() - wanted.received_at >= self._patience.keeps:
+        if self._now() - wanted.received_at >= self._patience.retention:
             said = [_expired(file) for file in said]
             kind = _kind(said) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
         else:
             kind = _kind(said) or MediaStatus.MISSING
-        if filmless and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in said):
+        if no_video_yet and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in said):
             # Nobody said that there is no film.
             kind = MediaStatus.PARTIAL
         try:
-            self._tell(wanted, row, _Telling(wanted, receipt, kind, fault, said))
+            self._tell(wanted, row, _Telling(wanted, builder, kind, fault, said))
         except Changed:
             raise NotThereYet("a message came meanwhile") from None
         return kind
@@ -340,7 +328,7 @@ class Resolver:
             self._pending.tell(wanted.recording, telling.told(correction.id, row), row)
 
     def _admitted(self, record: Record, telling: _Telling) -> Admission:
-        admission = self._book.admit(record)
+        admission = self._recorder.admit(record)
         log.info("resolved", event_id=record.id, kind=telling.kind, files=len(telling.files), admission=admission)
         return admission
 
@@ -352,7 +340,7 @@ class Resolver:
             api = self._api(wanted.account)
         except LookupError:
             # The handler knew it: it is taken out by mistake, or renamed, and somebody may put it back.
-            if self._is_early(wanted, waited, self._patience.silence):
+            if self._is_early(wanted, waited, self._patience.before_unreachable):
                 raise NotThereYet("no such account in the secret") from None
             api = None
         if api is None:
@@ -361,14 +349,14 @@ class Resolver:
         storages = (Storage.DOORBELL, Storage.ALARM) if wanted.type == _DOORBELL else (Storage.ALARM, Storage.DOORBELL)
         try:
             for storage in storages:
-                if listed := self._tried(partial(_asked, api, wanted.fileid or "", storage), CallFailed):
+                if listed := self._with_retries(partial(_asked, api, wanted.fileid or "", storage), CallFailed):
                     return listed, None
         except CallFailed as error:
             log.warning("eye4 gave no list of files", error=str(error))
-            if self._is_early(wanted, waited, self._patience.silence):
+            if self._is_early(wanted, waited, self._patience.before_unreachable):
                 raise
             return [], MediaFault.DENIED if isinstance(error, Denied) else MediaFault.UNREACHABLE
-        if self._is_early(wanted, waited, self._patience.nothing):
+        if self._is_early(wanted, waited, self._patience.before_missing):
             raise NotThereYet("eye4 has no file of it")
         return [], MediaFault.NOT_FOUND
 
@@ -389,7 +377,7 @@ class Resolver:
             elif key in row.failed:
                 files[key] = self._absent(listed[key], MediaFault.TOO_SLOW)
             else:
-                self._pending.tried(wanted.recording, _failed(files))
+                self._pending.count_attempt(wanted.recording, _failed(files))
                 raise MoreToCopy(f"{len(files)} of {len(listed)} files were looked at")
         return {key: files[key] for key in listed}
 
@@ -412,7 +400,7 @@ class Resolver:
             return own, body
 
         try:
-            own, body = self._tried(partial(_bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
+            own, body = self._with_retries(partial(bounded, fetch, _FILE_SECONDS + _GRACE), Unreachable)
         except TimeoutError:
             log.warning("a file was not copied", key=key, fault=MediaFault.TOO_SLOW)
             return self._absent(entry, MediaFault.TOO_SLOW)
@@ -443,9 +431,9 @@ class Resolver:
 
     def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta, failed: Collection[str] = ()) -> bool:
         """Whether another attempt may still bring something better. The flow's own count has in it what never ran."""
-        return self._pending.tried(wanted.recording, failed) < _ATTEMPTS or waited < patience
+        return self._pending.count_attempt(wanted.recording, failed) < _ATTEMPTS or waited < patience
 
-    def _tried[T](self, call: Callable[[], T], hiccup: type[Exception]) -> T:
+    def _with_retries[T](self, call: Callable[[], T], hiccup: type[Exception]) -> T:
         """What a call returns, tried again after an error that may pass at once."""
         ends_at = self._monotonic() + _QUICK
         for pause in _PAUSES:
@@ -457,7 +445,9 @@ class Resolver:
             self._sleep(pause)
         return call()
 
-    def _insist(self, wanted: Wanted, files: Mapping[str, File], waited: timedelta, *, filmless: bool) -> None:
+    def _raise_if_worth_retrying(
+        self, wanted: Wanted, files: Mapping[str, File], waited: timedelta, *, no_video_yet: bool
+    ) -> None:
         """Another attempt, where one may bring more.
 
         Raises:
@@ -466,8 +456,8 @@ class Resolver:
         faults = {file.reason for file in files.values()} & _PASSING
         # Where something is ours already, nobody is to wait for it because another file's host is away.
         silent = MediaFault.UNREACHABLE in faults and not any(file.copy_ for file in files.values())
-        patience = self._patience.silence if silent else self._patience.nothing
-        if (faults or filmless) and self._is_early(wanted, waited, patience, _failed(files)):
+        patience = self._patience.before_unreachable if silent else self._patience.before_missing
+        if (faults or no_video_yet) and self._is_early(wanted, waited, patience, _failed(files)):
             raise NotThereYet("not all of it is there")
 
 
@@ -477,23 +467,9 @@ def _failed(files: Mapping[str, File]) -> list[str]:
 
 def _asked(api: Api, fileid: str, storage: Storage) -> list[Listed]:
     try:
-        return _bounded(partial(api.files, fileid, storage), _API_SECONDS)
+        return bounded(partial(api.files, fileid, storage), _API_SECONDS)
     except TimeoutError:
         raise CallFailed("eye4: no answer in time") from None
-
-
-def _bounded[T](call: Callable[[], T], seconds: float) -> T:
-    """What a call returns, if it does so in time; one that does not is left to itself.
-
-    A socket's time-out is for each piece that comes: a host that sends a byte now and then is never over.
-
-    Raises:
-        TimeoutError: it did not return.
-    """
-    pool = ThreadPoolExecutor(max_workers=1)
-    running = pool.submit(call)
-    pool.shutdown(wait=False)
-    return running.result(seconds)
 
 
 def _name(position: int, entry: Listed) -> str:
@@ -541,7 +517,7 @@ class _Telling:
     """What is to be said of a recording."""
 
     wanted: Wanted
-    receipt: Receipt
+    builder: EventBuilder
     kind: MediaStatus
     reason: MediaFault | None
     files: Sequence[File]
@@ -574,7 +550,7 @@ class _Telling:
         Args:
             corrects: the id of the event that was right before. A correction is told from others by what it says.
         """
-        common = self.receipt.common(device=self.wanted.device, occurred_at=self.wanted.occurred_at)
+        common = self.builder.common(device=self.wanted.device, occurred_at=self.wanted.occurred_at)
         also = (corrects, self.kind, self.wanted.alarm_id or "", *self.copies) if corrects else ()
 
         def record(common: Common, files: Sequence[File]) -> Record:
@@ -587,7 +563,7 @@ class _Telling:
                 files=tuple(files),
                 corrects=corrects,
             )
-            return Record.of(self.receipt.event(media, *also))
+            return Record.of(self.builder.event(media, *also))
 
         whole = record(common, self.files)
         if whole.size <= MAX_EVENT_BYTES:
@@ -618,8 +594,13 @@ def _failure(wait: Mapping[str, Any] | None) -> str | None:
     return None if error == "States.Timeout" or error.endswith("ConditionalCheckFailedException") else error or None
 
 
+def _transfer_client() -> S3Client:
+    """The client of S3 for whole files."""
+    return cast("S3Client", aws.session().create_client("s3", config=_PATIENT))
+
+
 def _resolver() -> Resolver:
-    settings = Settings.read(os.environ)
+    settings = ResolveSettings.read(os.environ)
     secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="eye4")
 
     def api(name: str) -> Client | None:
@@ -637,12 +618,12 @@ def _resolver() -> Resolver:
             own=settings.api_url,
         ),
         pending=PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC)),
-        bucket=MediaFiles(aws.transfer_client(), settings.media_bucket),
-        book=edge.gate(settings),
+        bucket=MediaFiles(_transfer_client(), settings.media_bucket),
+        recorder=edge.gate(settings),
         patience=Patience(
-            nothing=timedelta(seconds=settings.patience),
-            silence=timedelta(seconds=settings.give_up),
-            keeps=timedelta(days=settings.keeps_days),
+            before_missing=timedelta(seconds=settings.patience),
+            before_unreachable=timedelta(seconds=settings.give_up),
+            retention=timedelta(days=settings.keeps_days),
         ),
     )
 

@@ -10,22 +10,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import Field
 
 from functions.eye4 import recording
 from functions.eye4.pending import PendingFiles
-from gatehouse import aws, edge
-from gatehouse.settings import Settings as FunctionSettings
+from gatehouse import aws, batch, edge
+from gatehouse.settings import Settings
 from gatehouse.telemetry import log
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-class Settings(FunctionSettings):
-    """What this function is told."""
+class StartSettings(Settings):
+    """Settings of this function."""
 
     flow_arn: str = Field(min_length=1)
     pending_files_table: str = Field(min_length=1)
@@ -38,8 +37,7 @@ def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient, files: Pen
         the name of the execution.
 
     Raises:
-        ClientError: Step Functions did not take it.
-        Unavailable: DynamoDB did not.
+        Unavailable: Step Functions or DynamoDB did not take it.
     """
     wanted = recording.of(event)
     execution = recording.name(wanted.recording)
@@ -66,22 +64,15 @@ def alarm(body: str) -> Any:
     return told
 
 
-def handle(event: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def handle(event: Mapping[str, Any], settings: StartSettings) -> dict[str, Any]:
     """Starts the flows of a batch; names the messages that the queue has to keep."""
     files = PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC))
 
-    # Powertools hands the message over by this very name.
-    def begin(record: SQSRecord) -> None:
-        try:
-            execution = start(alarm(record.body), settings.flow_arn, aws.client("stepfunctions"), files)
-        except Exception as error:
-            log.error("no flow started: the queue keeps it", message_id=record.message_id, error=type(error).__name__)
-            raise
+    def begin(message: SQSRecord) -> None:
+        execution = start(alarm(message.body), settings.flow_arn, aws.client("stepfunctions"), files)
         log.info("flow started", execution=execution)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    response: Mapping[str, Any] = process_partial_response(event=dict(event), record_handler=begin, processor=processor)
-    return dict(response)
+    return batch.each_message(event, begin, "no flow started: the queue keeps it")
 
 
-lambda_handler = edge.triggered(lambda: Settings.read(os.environ), handle)
+lambda_handler = edge.triggered(lambda: StartSettings.read(os.environ), handle)

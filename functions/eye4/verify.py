@@ -11,9 +11,9 @@ from pydantic import JsonValue
 
 from functions.eye4 import wire
 from functions.eye4.wire import Accounts
-from gatehouse.accounts import holder
+from gatehouse.accounts import account_for_token
 from gatehouse.errors import NotReadable, Reason, Rejected
-from gatehouse.gate import Push
+from gatehouse.gate import Push, Unwrapped
 from gatehouse.reading import read_json
 
 _REPETITION: Final = 5
@@ -38,7 +38,7 @@ class Verified:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Whether the push has a guid of ours.
+    """Proves that the push has a guid of ours.
 
     A header that comes twice is joined by a comma on the way: one of its values has to be ours.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -53,17 +53,20 @@ def verify(push: Push, accounts: Accounts) -> Verified:
         raise Rejected(Reason.MISSING_SIGNATURE, "eye4: the header guid is missing")
     # Each is looked for, also behind one that was found: the time it takes tells only how many came.
     known = [(customer.account, customer.guids) for customer in accounts.accounts]
-    found = [(account, part) for part in sent if (account := holder(part, known)) is not None]
+    found = [(account, part) for part in sent if (account := account_for_token(part, known)) is not None]
     if not found:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "eye4: no customer in the secret has this guid")
     account, guid = found[0]
     return Verified(account, push.received_at, guid)
 
 
-def decrypt(push: Push, verified: Verified) -> JsonValue:
-    """The body; nothing is encrypted here, and what is encoded twice, or percent-encoded, is read.
+def unwrap(push: Push, verified: Verified) -> Unwrapped:
+    """Reads the body. Nothing is encrypted here; a body that is encoded twice, or percent-encoded, is read too.
 
     A guid that it repeats is left out: it is all that makes a push authentic, and the event goes to others.
+
+    Raises:
+        NotReadable: the body is not JSON.
     """
     try:
         payload: JsonValue = wire.unwrapped(read_json(push.body))
@@ -71,7 +74,8 @@ def decrypt(push: Push, verified: Verified) -> JsonValue:
         payload = wire.unwrapped(push.body.decode(errors="replace"))
         if isinstance(payload, str):
             raise NotReadable("the body is not JSON") from None
-    return _without(payload, verified.guid)
+    payload = _without(payload, verified.guid)
+    return Unwrapped(payload, identity(payload, verified))
 
 
 def _without(value: JsonValue, guid: str) -> JsonValue:

@@ -4,39 +4,38 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import Field
 
-from gatehouse import edge
-from gatehouse.events import Arrival
+from gatehouse import batch, edge
 from gatehouse.gate import Gate
-from gatehouse.settings import PictureSettings
-from gatehouse.spill import Step, event, picture
+from gatehouse.settings import GateSettings
+from gatehouse.spill import Step, spilled_event, spilled_picture
 from gatehouse.telemetry import Count, count, log
+from gatehouse.vocabulary import Arrival
 
 _OTHER: Final = "other"
 
 
-class Settings(PictureSettings):
-    """What this function is told."""
+class RedriveSettings(GateSettings):
+    """Settings of this function."""
 
     redrive_senders: str = Field(default="", pattern=r"^([\w+=.@-]+(,[\w+=.@-]+)*)?$")
     """Ids of roles, or names of functions, joined by commas."""
 
 
 class NotOurSender(ValueError):
-    """The message is from somebody who spills nothing."""
+    """The message is from a sender that spills nothing."""
 
 
 class Senders:
-    """Who may spill: everybody whom IAM lets send, unless some are named."""
+    """Senders that may spill: all that IAM lets send, unless some are named."""
 
     def __init__(self, named: str = "") -> None:
         self._named = frozenset(filter(None, named.split(",")))
 
     def named(self, sender: str | None) -> str:
-        """Which of those named a sender is; `other` for everybody else, so that there are as many as are named.
+        """Returns the name of a sender, `other` for those without one, so that there are as many as are named.
 
         A message's `SenderId` is `<id of the role>:<name of the session>`; a function's session has its name. Who may
         assume a role chooses the session's name, and nobody chooses a role's id.
@@ -54,40 +53,28 @@ class Senders:
         return found or _OTHER
 
 
-def handle(batch: Mapping[str, Any], gate: Gate, senders: Senders | None = None) -> dict[str, Any]:
+def handle(event: Mapping[str, Any], gate: Gate, senders: Senders | None = None) -> dict[str, Any]:
     """Redoes a batch; names the messages that the queue has to keep, and in the end its dead-letter queue."""
     senders = senders or Senders()
 
-    # Powertools hands the message over by this very name.
-    def redo(record: SQSRecord) -> None:
-        sender = record.attributes.get("SenderId")
-        try:
-            name = senders.named(sender)
-            vendor, told = _redo(record, gate)
-        except Exception as error:
-            log.error(
-                "not redone: the queue keeps it",
-                message_id=record.message_id,
-                sender=sender,
-                error=type(error).__name__,
-            )
-            raise
+    def redo(message: SQSRecord) -> None:
+        sender = message.attributes.get("SenderId")
+        name = senders.named(sender)
+        vendor, facts = _redo(message, gate)
         count(Count.REDONE, vendor, sender=name)
-        log.info("redone", extra={**told, "sender": sender})
+        log.info("redone", extra={**facts, "sender": sender})
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    response: Mapping[str, Any] = process_partial_response(event=dict(batch), record_handler=redo, processor=processor)
-    return dict(response)
+    return batch.each_message(event, redo, "not redone: the queue keeps it")
 
 
 def _redo(message: SQSRecord, gate: Gate) -> tuple[str, dict[str, str]]:
-    """Redoes one message; whose it is, and what to say of it."""
+    """Redoes one message. Returns its vendor, and the facts for the log."""
     step = Step(_attribute(message, "step"))
     if step is Step.PICTURE:
-        upload = picture(message.body, _attribute(message, "key"), _attribute(message, "content_type"))
+        upload = spilled_picture(message.body, _attribute(message, "key"), _attribute(message, "content_type"))
         gate.redo_picture(upload)
         return upload.key.partition("/")[0], {"key": upload.key, "step": step}
-    record = event(message.body, _attribute(message, "deciding"))
+    record = spilled_event(message.body, _attribute(message, "deciding"))
     return record.vendor, {"event_id": record.id, "step": step, "admission": gate.redo(record, step)}
 
 
@@ -99,7 +86,7 @@ def _attribute(message: SQSRecord, name: str) -> str:
 
 
 def _made() -> tuple[Gate, Senders]:
-    settings = Settings.read(os.environ)
+    settings = RedriveSettings.read(os.environ)
     return edge.gate(settings, announced_as=Arrival.REDRIVEN), Senders(settings.redrive_senders)
 
 

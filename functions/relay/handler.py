@@ -17,8 +17,8 @@ from pydantic import Field
 
 from gatehouse import aws, edge
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Record
-from gatehouse.gate import Spill
+from gatehouse.ports import Spill
+from gatehouse.record import Record
 from gatehouse.settings import Announce, GateSettings
 from gatehouse.spill import SpillQueue, Step
 from gatehouse.telemetry import Count, count, log
@@ -36,15 +36,15 @@ _FIRST_PAUSE = 0.25
 """Seconds before the second look; each further pause is twice as long. Most of the young are done within the first."""
 
 
-class Settings(GateSettings):
-    """What this function is told."""
+class RelaySettings(GateSettings):
+    """Settings of this function."""
 
     relay_grace: float = Field(default=30, ge=30, le=120)
     """Seconds after which an invocation of the gate that has not announced its record never will."""
 
 
-class Book(Protocol):
-    """What the relay asks of the events table."""
+class PendingRecords(Protocol):
+    """The port to the events table, for the relay."""
 
     def pending(self, ids: Sequence[str]) -> set[str]:
         """Those that have not been announced. Raises `Unavailable`."""
@@ -54,7 +54,7 @@ class Book(Protocol):
 
 
 class Announcer(Protocol):
-    """What the relay asks of SNS."""
+    """The port to SNS, for the relay."""
 
     def publish_all(self, records: Sequence[Record]) -> set[str]:
         """Announces; returns the ids of those that were taken."""
@@ -75,14 +75,14 @@ class Relay:
 
     def __init__(
         self,
-        book: Book,
+        table: PendingRecords,
         topics: Announcer,
         spill: Spill,
         grace: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._book = book
+        self._table = table
         self._topics = topics
         self._spill = spill
         self._grace = grace
@@ -142,7 +142,7 @@ class Relay:
         waited, pause = 0.0, 1.0
         while True:
             try:
-                return self._book.pending(ids)
+                return self._table.pending(ids)
             except Unavailable as error:
                 if waited >= _PATIENCE:
                     raise
@@ -154,7 +154,7 @@ class Relay:
     def _mark(self, record: Record) -> None:
         count(Count.PUBLISHED, record.vendor)
         try:
-            self._book.mark_published(record.id)
+            self._table.mark_published(record.id)
         except Unavailable as error:
             log.warning("published, but not marked so", event_id=record.id, error=str(error))
 
@@ -178,7 +178,7 @@ def inserted(stream_record: Mapping[str, Any]) -> Inserted:
     item = change["NewImage"]
     return Inserted(
         sequence_number=change["SequenceNumber"],
-        record=Record(item["event"]["S"]),
+        record=Record.parse(item["event"]["S"]),
         announce=item["announce"]["S"],
         recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
     )
@@ -197,9 +197,9 @@ def handle(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
 
 
 def _relay() -> Relay:
-    settings = Settings.read(os.environ)
+    settings = RelaySettings.read(os.environ)
     return Relay(
-        book=edge.events_table(settings),
+        table=edge.events_table(settings),
         topics=SnsTopics(aws.client("sns"), settings.topic_arns, settings.live),
         spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
         grace=settings.relay_grace,

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 from gatehouse import aws, edge
 from gatehouse.errors import Unavailable
-from gatehouse.events import Arrival, Record
+from gatehouse.record import Record
 from gatehouse.settings import GateSettings
 from gatehouse.store import FORGOTTEN
 from gatehouse.telemetry import Count, count, log
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Arrival
 
 _SECONDS = 600.0
 """How long one run goes on; with the last batch, 150 s when every call runs into its time-out, below the function's
@@ -26,8 +27,8 @@ _SECONDS = 600.0
 _AT_ONCE = 10
 
 
-class Book(Protocol):
-    """What the sweep asks of the events table."""
+class ForgottenRecords(Protocol):
+    """The port to the events table, for the sweep."""
 
     def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
         """The records that were written before a moment and not announced, some at a time. Raises `Unavailable`."""
@@ -37,7 +38,7 @@ class Book(Protocol):
 
 
 class Announcer(Protocol):
-    """What the sweep asks of SNS."""
+    """The port to SNS, for the sweep."""
 
     def publish_all(self, records: Sequence[Record]) -> set[str]:
         """Announces; returns the ids of those that were taken."""
@@ -56,12 +57,12 @@ class Sweep:
 
     def __init__(
         self,
-        book: Book,
+        table: ForgottenRecords,
         topics: Announcer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._book = book
+        self._table = table
         self._topics = topics
         self._now = now
         self._monotonic = monotonic
@@ -76,7 +77,7 @@ class Sweep:
         ends_at = self._monotonic() + _SECONDS
         now = self._now()
         announced = refused = 0
-        for batch in self._book.forgotten(now - FORGOTTEN, first=int(now.timestamp()) // 900):
+        for batch in self._table.forgotten(now - FORGOTTEN, first=int(now.timestamp()) // 900):
             if self._monotonic() > ends_at:
                 raise NotAnnounced(f"the time was up after {announced} records")
             taken = self._topics.publish_all(batch)
@@ -93,7 +94,7 @@ class Sweep:
         count(Count.SWEPT, record.vendor)
         log.warning("announced by the sweep: it was forgotten", event_id=record.id)
         try:
-            self._book.mark_published(record.id)
+            self._table.mark_published(record.id)
         except Unavailable as error:
             log.warning("published, but not marked so", event_id=record.id, error=str(error))
 
@@ -106,7 +107,7 @@ def handle(_event: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
 def _sweep() -> Sweep:
     settings = GateSettings.read(os.environ)
     return Sweep(
-        book=edge.events_table(settings),
+        table=edge.events_table(settings),
         topics=SnsTopics(aws.client("sns"), settings.topic_arns, settings.live, always=Arrival.REDRIVEN),
     )
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
-from gatehouse.errors import GatehouseError, WrongSetting
+from gatehouse.errors import CallFailed, GatehouseError, WrongSetting
 from gatehouse.reading import read_json, whole
 
 PAGE: Final = 100
@@ -55,10 +55,6 @@ _NEAR: Final = timedelta(hours=3)
 
 type Row = dict[str, JsonValue]
 """A record or an alarm in a list, in the server's own words."""
-
-
-class CallFailed(GatehouseError):
-    """The server did not answer, or not as it should."""
 
 
 class NoSuchCall(GatehouseError):

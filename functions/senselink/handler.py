@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 from pydantic import JsonValue
@@ -12,7 +11,7 @@ from pydantic import JsonValue
 from functions.senselink import normalise, verify, wire
 from gatehouse import edge
 from gatehouse.deadline import Deadline
-from gatehouse.gate import Answer, Keep, Push, Vendor
+from gatehouse.gate import Answer, Gate, Opened, Vendor
 from gatehouse.settings import VendorSettings
 
 _ACKNOWLEDGEMENT: Final[JsonValue] = {"code": 200, "message": "success"}
@@ -22,18 +21,16 @@ _ANSWER: Final = 4.0
 """Seconds from the push's arrival to the answer. The server counts 5 as a failure, and stops after some."""
 _AT_LEAST: Final = 1.0
 """Seconds that are taken to keep a push in any case: one that came late, or by another clock, is kept all the same."""
-
-
 _FOR_THE_SECRET: Final = 1.5
 """Seconds of them that a push waits at most for a secret that is not at hand."""
 
 
-class Settings(VendorSettings):
+class SenselinkSettings(VendorSettings):
     """The function's settings: none besides every vendor's."""
 
 
 def vendor(
-    _settings: Settings,
+    _settings: SenselinkSettings,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Vendor[wire.Accounts, verify.Verified]:
@@ -44,21 +41,17 @@ def vendor(
         monotonic: a clock that is never set, for the time that is left.
     """
 
-    def respond(push: Push, verified: verify.Verified, _payload: JsonValue, keep: Keep) -> Answer:
-        """Keeps the message, whose times are in its server's zone, within the time that the server waits."""
-        passed = (now() - push.received_at).total_seconds()
-        keep(
-            partial(normalise.normalise, zone=verified.server.zone),
-            deadline=Deadline(min(_ANSWER, max(_AT_LEAST, _ANSWER - passed)), monotonic),
-        )
+    def respond(gate: Gate, opened: Opened[verify.Verified]) -> Answer:
+        """Keeps the message within the time that the server waits."""
+        passed = (now() - opened.push.received_at).total_seconds()
+        gate.within(Deadline(min(_ANSWER, max(_AT_LEAST, _ANSWER - passed)), monotonic)).keep(opened)
         return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
 
     return Vendor(
         name="senselink",
         accounts=wire.Accounts,
         verify=verify.verify,
-        decrypt=verify.decrypt,
-        identity=verify.identity,
+        unwrap=verify.unwrap,
         normalise=normalise.normalise,
         deciding=verify.DECIDING,
         respond=respond,
@@ -67,4 +60,4 @@ def vendor(
     )
 
 
-lambda_handler = edge.http(Settings, vendor, patience=lambda _: _FOR_THE_SECRET)
+lambda_handler = edge.http(SenselinkSettings, vendor, patience=lambda _: _FOR_THE_SECRET)

@@ -23,7 +23,7 @@ from typing import Final
 from pydantic import Field
 
 from functions.senselink import once, wire
-from functions.senselink.client import CallFailed, Client, context
+from functions.senselink.client import Client, context
 from functions.senselink.connection import TICK, Connection, Denied, Lost, TooLarge, connected
 from functions.senselink.health import Report, serve
 from functions.senselink.lists import AlarmsFailed, Fetched, Lists, time_of
@@ -32,10 +32,10 @@ from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
 from gatehouse import aws, edge
 from gatehouse.accounts import Secret
-from gatehouse.errors import GatehouseError, Unavailable, WrongSetting
+from gatehouse.errors import CallFailed, GatehouseError, Unavailable, WrongSetting
 from gatehouse.gate import Gate
 from gatehouse.reading import read_json
-from gatehouse.settings import PictureSettings
+from gatehouse.settings import GateSettings
 from gatehouse.telemetry import flush, log
 
 _LAST_WORDS: Final = 2.0
@@ -60,8 +60,8 @@ _PATIENCE: Final = 10
 """Failures of an alarm list after which records are not kept waiting for it any longer."""
 
 
-class Settings(PictureSettings):
-    """What the task is told."""
+class ListenerSettings(GateSettings):
+    """ListenerSettings of the task."""
 
     secret_arn: str = Field(min_length=1)
     secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)
@@ -115,7 +115,7 @@ class Listener:
         server: Server,
         gate: Gate,
         watermarks: Watermarks,
-        settings: Settings,
+        settings: ListenerSettings,
         stop: Stop,
         api: Api | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -353,7 +353,7 @@ class Listener:
                 if upto is not None:
                     progress.filled(number, upto)
                     self._settle()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the gap is still there
+            except Exception as error:  # noqa: BLE001 - whatever a server does, it is no reason to end
                 why = str(error) if isinstance(error, CallFailed) else type(error).__name__
                 log.warning("the gap cannot be filled yet", server=self._server.server, why=why)
                 failures += 1
@@ -459,7 +459,7 @@ class _Pauses:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ListenerSettings) -> None:
         self._stands = settings.stands
         self._failures = 0
 
@@ -540,7 +540,7 @@ def _api(server: Server) -> Client | None:
 
 
 def listeners(
-    settings: Settings,
+    settings: ListenerSettings,
     servers: Sequence[Server],
     stop: Stop,
     newest: Callable[[], Sequence[Server]] | None = None,
@@ -574,7 +574,7 @@ def listeners(
     ]
 
 
-def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> tuple[list[once.Fetcher], list[str]]:
+def fetchers(settings: ListenerSettings, servers: Sequence[Server], stop: Stop) -> tuple[list[once.Fetcher], list[str]]:
     """What `--once` does, on AWS: one for each server that has lists and no listener.
 
     Returns:
@@ -609,7 +609,7 @@ def fetchers(settings: Settings, servers: Sequence[Server], stop: Stop) -> tuple
     return found, awaited
 
 
-def _named(settings: Settings) -> list[str]:
+def _named(settings: ListenerSettings) -> list[str]:
     """The servers that SERVERS names.
 
     Raises:
@@ -652,7 +652,7 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     """
     if list(arguments) not in ([], ["--once"]):
         raise WrongSetting("there is no option but --once")
-    settings = Settings.read(os.environ)
+    settings = ListenerSettings.read(os.environ)
     _named(settings)
     secret = Secret(
         aws.client("secretsmanager"),
@@ -671,7 +671,7 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
     return partial(_listen, listeners(settings, (), stop, newest), settings, stop)
 
 
-def _fetch(settings: Settings, newest: Callable[[], Sequence[Server]], stop: Stop) -> int:
+def _fetch(settings: ListenerSettings, newest: Callable[[], Sequence[Server]], stop: Stop) -> int:
     """Fetches once; returns the exit status, 1 where the secret does not have what it takes.
 
     It does not wait for the secret: nothing has to become steady by it, and the next run reads the secret anew.
@@ -690,7 +690,7 @@ def _fetch(settings: Settings, newest: Callable[[], Sequence[Server]], stop: Sto
     return 1 if awaited else status
 
 
-def _listen(listening: Sequence[Listener], settings: Settings, stop: Stop) -> int:
+def _listen(listening: Sequence[Listener], settings: ListenerSettings, stop: Stop) -> int:
     """Listens to all servers until it is to stop; returns the exit status.
 
     A thread that ended before is nobody's to start again but ECS's: the task ends, with what is in hand finished.

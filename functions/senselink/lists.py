@@ -16,12 +16,15 @@ from typing import Final
 from pydantic import JsonValue
 
 from functions.senselink import wire
-from functions.senselink.client import CallFailed, NoSuchCall, Row
+from functions.senselink.client import NoSuchCall, Row
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import AccessRecord, AlarmRecord, Kind, Server
-from gatehouse.events import Arrival, Notice, NoticeKind, Receipt, Record, Result
+from gatehouse.errors import CallFailed
+from gatehouse.events import EventBuilder, Notice
 from gatehouse.gate import Admission
+from gatehouse.record import Record
 from gatehouse.telemetry import log
+from gatehouse.vocabulary import Arrival, NoticeKind, Result
 
 _AHEAD: Final = timedelta(days=1)
 """How far the clock of a server or a terminal may be ahead for its records still to be fetched; and the last day of a
@@ -170,7 +173,7 @@ class Lists:
 
     def tell(self, since: datetime, until: datetime, lacking: Sequence[Kind]) -> bool:
         """Says in the book what nobody can fetch, between when and when; False if the task had to stop before."""
-        receipt = Receipt(
+        builder = EventBuilder(
             vendor="senselink",
             account=self._server.server,
             identity=["gap", since.isoformat(), until.isoformat(), *(str(int(kind)) for kind in lacking)],
@@ -183,7 +186,7 @@ class Lists:
         )
         names = [_NAMES[kind] for kind in lacking]
         notice = Notice(
-            **receipt.common(device=None, occurred_at=since),
+            **builder.common(device=None, occurred_at=since),
             kind=NoticeKind.GAP,
             result=Result.FAILURE,
             code=int(lacking[0]) if len(lacking) == 1 else None,
@@ -192,7 +195,7 @@ class Lists:
             else f"the server has neither {' nor '.join(names)}",
             reference={"from": since.isoformat(), "to": until.isoformat()},
         )
-        return self._recorder.admit(Record.of(receipt.event(notice)))
+        return self._recorder.admit(Record.of(builder.event(notice)))
 
     def _records(
         self, since: datetime, until: datetime, young: datetime | None

@@ -7,25 +7,19 @@ from typing import Final
 from pydantic import JsonValue
 
 from functions.senselink import wire
+from functions.senselink.verify import Verified
 from functions.senselink.wire import AccessRecord, AlarmRecord, Kind
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import (
-    Alarm,
+from gatehouse.events import Alarm, CloudEvent, EventBuilder, Group, Host, Person, Picture, Recognition
+from gatehouse.vocabulary import (
     AlarmKind,
     AlarmState,
     Anomaly,
-    CloudEvent,
     Direction,
-    Group,
-    Host,
     Mask,
     Method,
     Outcome,
-    Person,
     PersonKind,
-    Picture,
-    Receipt,
-    Recognition,
     Release,
     Severity,
     Topic,
@@ -113,28 +107,28 @@ _RELEASE: Final[dict[int | None, Release]] = {
 _SIGNS_OF_LIFE: Final = frozenset({Kind.HEARTBEAT, Kind.CONNECTED})
 
 
-def normalise(payload: JsonValue, receipt: Receipt, zone: tzinfo = UTC) -> list[CloudEvent]:
-    """The event of a message; none, where it only says that the server is there.
+def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> list[CloudEvent]:
+    """Makes the event of a message; none, where it only says that the server is there.
 
     Args:
         payload: the message.
-        receipt: what the gate knows of it.
-        zone: the server's, for times without one.
+        builder: of its events.
+        verified: with the server, whose zone times without one are in.
 
     Raises:
         NotUnderstood: neither a record nor an alarm.
     """
-    record = wire.read(payload)
+    record, zone = wire.read(payload), verified.server.zone
     if isinstance(record, AccessRecord):
-        return [_recognition(record, receipt, zone)]
+        return [_recognition(record, builder, zone)]
     if isinstance(record, AlarmRecord):
-        return [_alarm(record, receipt, zone)]
+        return [_alarm(record, builder, zone)]
     if wire.kind(payload) in _SIGNS_OF_LIFE and not wire.record(payload):
         return []
     raise NotUnderstood("neither a record (30000) nor an alarm (30100)")
 
 
-def _recognition(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> CloudEvent:
+def _recognition(record: AccessRecord, builder: EventBuilder, zone: tzinfo) -> CloudEvent:
     groups = tuple(
         Group(id=group.id, name=group.name, kind=_GROUP.get(group.type, PersonKind.UNKNOWN)) for group in record.groups
     )
@@ -142,14 +136,14 @@ def _recognition(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> CloudE
     kind = _kind(record, groups)
     anomaly = _ABNORMAL.get(record.abnormal_type, Anomaly.UNKNOWN) if record.abnormal_type else None
     host = Host(id=record.reception_user_id, name=record.reception_user_name)
-    common = receipt.common(
+    common = builder.common(
         device=record.device,
         device_name=record.device_name,
         serial=record.serial,
         site=record.location,
-        occurred_at=_occurred_at(record, receipt, zone),
+        occurred_at=_occurred_at(record, builder, zone),
     )
-    return receipt.event(
+    return builder.event(
         Recognition(
             **common,
             kind=kind,
@@ -171,7 +165,7 @@ def _recognition(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> CloudE
             mask=_MASK.get(record.mask, Mask.UNKNOWN),
             temperature=record.body_temperature or None,  # 0.0 is "not measured"
             anomaly=anomaly,
-            pictures=_pictures(receipt, Topic.RECOGNITION, record.pictures()),
+            pictures=_pictures(builder, Topic.RECOGNITION, record.pictures()),
         )
     )
 
@@ -194,28 +188,28 @@ def _outcome(kind: PersonKind, anomaly: Anomaly | None) -> Outcome:
     return Outcome.UNKNOWN if anomaly is Anomaly.UNKNOWN else Outcome.DENIED
 
 
-def _occurred_at(record: AccessRecord, receipt: Receipt, zone: tzinfo) -> datetime | None:
+def _occurred_at(record: AccessRecord, builder: EventBuilder, zone: tzinfo) -> datetime | None:
     """The time of a record; where only the day is told, its beginning if it is over, and else that of arrival."""
     moment = record.moment(zone)
     if moment is not None:
         return moment
     day = record.day(zone)
-    is_over = day is not None and day.date() < receipt.received_at.astimezone(day.tzinfo).date()
+    is_over = day is not None and day.date() < builder.received_at.astimezone(day.tzinfo).date()
     return day.astimezone(UTC) if day is not None and is_over else None
 
 
-def _alarm(alarm: AlarmRecord, receipt: Receipt, zone: tzinfo) -> CloudEvent:
+def _alarm(alarm: AlarmRecord, builder: EventBuilder, zone: tzinfo) -> CloudEvent:
     kind = _ALARM.get(alarm.code, AlarmKind.UNKNOWN)
     state = _STATE.get(alarm.status, AlarmState.UNKNOWN)
     raised_at, released_at = alarm.raised_at(zone), alarm.released_at(zone)
-    common = receipt.common(
+    common = builder.common(
         device=alarm.device,
         device_name=alarm.device_name,
         serial=alarm.serial,
         site=alarm.device_location,
         occurred_at=(released_at if state is AlarmState.RELEASED else None) or raised_at,
     )
-    return receipt.event(
+    return builder.event(
         Alarm(
             **common,
             kind=kind,
@@ -227,14 +221,14 @@ def _alarm(alarm: AlarmRecord, receipt: Receipt, zone: tzinfo) -> CloudEvent:
             release=_RELEASE.get(alarm.release_option),
             raised_at=raised_at,
             released_at=released_at,
-            pictures=_pictures(receipt, Topic.ALARM, alarm.pictures()),
+            pictures=_pictures(builder, Topic.ALARM, alarm.pictures()),
         )
     )
 
 
-def _pictures(receipt: Receipt, topic: Topic, named: Iterable[tuple[str, str]]) -> tuple[Picture, ...]:
+def _pictures(builder: EventBuilder, topic: Topic, named: Iterable[tuple[str, str]]) -> tuple[Picture, ...]:
     """The pictures that a record names: with our copy where there is one, and the server's id in any case."""
-    copies = {picture.role: picture for picture in receipt.pictures(topic)}
+    copies = {picture.role: picture for picture in builder.pictures(topic)}
     return tuple(
         copies.get(role, Picture(role=role)).model_copy(update={"reference": reference}) for role, reference in named
     )

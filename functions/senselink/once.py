@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.senselink import wire
-from functions.senselink.client import CallFailed
 from functions.senselink.connection import TICK
 from functions.senselink.health import tell_of_missed
 from functions.senselink.lists import Lists
 from functions.senselink.progress import Watermarks, Written
 from functions.senselink.recorder import Api, Recorder, Stop
 from functions.senselink.wire import Kind, Server
+from gatehouse.errors import CallFailed
 from gatehouse.telemetry import log
 
 _AT_A_TIME: Final = timedelta(days=1)

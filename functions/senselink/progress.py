@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from gatehouse.errors import Unavailable
+from gatehouse import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -81,10 +81,8 @@ class WatermarksTable:
 
     def read(self, server: str) -> Written | None:
         """See `Watermarks`."""
-        try:
+        with aws.calling("GetItem"):
             answer = self._client().get_item(TableName=self._table, Key={"server": {"S": server}}, ConsistentRead=True)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"GetItem: {type(error).__name__}") from error
         item = answer.get("Item")
         if not item:
             return None
@@ -151,14 +149,13 @@ class WatermarksTable:
 
     def _update(self, server: str, **how: Any) -> bool:
         """Changes an item; False if its condition does not hold."""
-        try:
-            self._client().update_item(TableName=self._table, Key={"server": {"S": server}}, **how)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise Unavailable(f"UpdateItem: {error.response['Error']['Code']}") from error
-            return False
-        except BotoCoreError as error:
-            raise Unavailable(f"UpdateItem: {type(error).__name__}") from error
+        with aws.calling("UpdateItem"):
+            try:
+                self._client().update_item(TableName=self._table, Key={"server": {"S": server}}, **how)
+            except ClientError as error:
+                if aws.fault(error) != aws.CONDITION_FAILED:
+                    raise
+                return False
         return True
 
 

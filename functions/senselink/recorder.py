@@ -5,7 +5,6 @@ When AWS takes nothing, what is handed over waits, and so does whoever hands it.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
@@ -14,20 +13,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Final, Protocol
 
-from pydantic import JsonValue
-
 from functions.senselink import normalise, verify, wire
-from functions.senselink.client import CallFailed, NoSuchCall, Row
+from functions.senselink.client import NoSuchCall, Row
 from functions.senselink.connection import TICK
 from functions.senselink.wire import Server
-from gatehouse.errors import NotKept, NotReadable, Rejected, Unavailable
-from gatehouse.events import Arrival, Record
-from gatehouse.gate import Admission, Answer, Gate, Keep, Push, Vendor
+from gatehouse.errors import CallFailed, NotKept, NotReadable, Reason, Rejected, Unavailable
+from gatehouse.gate import Admission, Gate, Opened, Push, Unwrapped, Vendor, unwrapped
 from gatehouse.media import Image, image
+from gatehouse.record import Record
 from gatehouse.telemetry import log
+from gatehouse.vocabulary import Arrival
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes. A message is sent once, so none is refused for its size: no connection and no list brings more."""
@@ -41,8 +38,10 @@ _DRAIN: Final = 14.0
 """Seconds for what is in hand when the task is to stop; all of it has 20."""
 
 type Done = Callable[[Sequence[Admission]], None]
-type _Way = Callable[[list[Admission]], Vendor[wire.Accounts, verify.Verified]]
-"""SenseLink for one attempt at a message, which notes what becomes of its events."""
+type _Senselink = Vendor[wire.Accounts, verify.Verified]
+type _Opened = Opened[verify.Verified]
+type _Form = Callable[[Push, _Senselink], _Opened]
+"""A form in which a message can be recorded."""
 
 
 class Api(Protocol):
@@ -161,12 +160,10 @@ class Recorder:
         self.given_up = 0
         """Messages that could not be recorded as what they are, for a reason of their own."""
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix=f"{server.server}-")
-        self._trusted = _Trusted(wire.Accounts(accounts=(server,)))
 
     def use(self, server: Server, api: Api | None) -> None:
         """Goes on with another entry of the secret for the same server."""
         self._server, self._api = server, api
-        self._trusted = _Trusted(wire.Accounts(accounts=(server,)))
 
     def hand(
         self, message: bytes, received_at: datetime, done: Done, arrival: Arrival | None = None
@@ -209,17 +206,16 @@ class Recorder:
     def _keep(self, message: bytes, received_at: datetime, done: Done, arrival: Arrival | None) -> bool:
         """Records a message, however long AWS takes; False if the task had to stop before.
 
-        What fails for a reason of its own is kept as what nobody can read, where only the operator looks; what fails
-        as that too is given up. Neither holds a worker.
+        A message that fails for a reason of its own is recorded as unreadable, which only the operator may read. One
+        that fails as that too is given up. Neither holds a worker.
         """
         push = Push("GET", (self._server.url or "",), {}, message, received_at)
-        ways = deque([self._vendor(message, arrival), self._poisoned(message, arrival)])
+        forms = deque([self._as_it_is, self._as_unreadable])
         pause, faults = 0.1, 0
         try:
-            while ways and not self._stop.over:
-                became: list[Admission] = []
+            while forms and not self._stop.over:
                 try:
-                    self._receive(push, ways[0], became)
+                    became = self._recorded(forms[0], push, arrival)
                 except (Unavailable, NotKept) as error:
                     # It will not be sent again, so it is tried again.
                     log.error("not recorded yet", server=self._server.server, error=type(error).__name__)
@@ -230,72 +226,55 @@ class Recorder:
                     log.error("a message cannot be recorded", server=self._server.server, error=type(error).__name__)
                     faults += 1
                     if isinstance(error, Rejected) or faults >= _OWN_FAULTS:
-                        ways.popleft()
+                        forms.popleft()
                         faults = 0
-                        self._give_up(len(ways))
+                        self._give_up(len(forms))
                 else:
                     done(became)
                     return True
-            if ways:
+            if forms:
                 return False
             done([])
             return True
         finally:
             self._room.leave(len(message))
 
-    def _receive(self, push: Push, way: _Way, became: list[Admission]) -> None:
+    def _recorded(self, form: _Form, push: Push, arrival: Arrival | None) -> Sequence[Admission]:
         pictures = self._server.pictures and self._api is not None and wire.pictures(push.body)
         with self._pictured if pictures else nullcontext():
-            self._gate.receive(push, way(became), self._trusted)
+            return self._gate.keep(form(push, self._vendor(arrival)))
 
-    def _give_up(self, ways: int) -> None:
-        if ways:
+    def _give_up(self, forms: int) -> None:
+        if forms:
             self.given_up += 1
         else:
             log.error("a message is given up", server=self._server.server)
 
-    def _poisoned(self, message: bytes, arrival: Arrival | None) -> _Way:
-        """A message that cannot be recorded as what it is: one that nobody can read."""
+    def _as_it_is(self, push: Push, vendor: _Senselink) -> _Opened:
+        if len(push.body) > _BODY_LIMIT:
+            raise Rejected(Reason.TOO_LARGE, f"a message of {len(push.body)} bytes")
+        return unwrapped(push, vendor, verify.connected(self._server))
 
-        def unreadable(_push: Push, _verified: verify.Verified) -> JsonValue:
-            raise NotReadable("it could not be recorded as what it is", message)
+    def _as_unreadable(self, push: Push, vendor: _Senselink) -> _Opened:
+        error = NotReadable("it could not be recorded as what it is", push.body)
+        return Opened(push, vendor, verify.connected(self._server), Unwrapped(None), error)
 
-        def way(became: list[Admission]) -> Vendor[wire.Accounts, verify.Verified]:
-            return replace(
-                self._vendor(message, arrival)(became),
-                verify=lambda _push, _accounts: verify.Verified(self._server, {}),
-                decrypt=unreadable,
-                body_limit=sys.maxsize,
-            )
-
-        return way
-
-    def _vendor(self, message: bytes, arrival: Arrival | None) -> _Way:
-        return partial(self._as_ours, message, arrival)
-
-    def _as_ours(
-        self, message: bytes, arrival: Arrival | None, became: list[Admission]
-    ) -> Vendor[wire.Accounts, verify.Verified]:
-        """SenseLink as it comes from a server of ours, whose far end is known."""
-
-        def respond(_push: Push, _verified: verify.Verified, _payload: JsonValue, keep: Keep) -> Answer:
-            became.extend(keep())
-            return Answer(200, "")
-
+    def _vendor(self, arrival: Arrival | None) -> _Senselink:
+        """SenseLink by WebSocket or by its lists. Its `verify` is not asked: the far end is known."""
         return Vendor(
             name="senselink",
             accounts=wire.Accounts,
-            verify=lambda _push, _accounts: verify.Verified(self._server, self._pictures(message)),
-            decrypt=verify.decrypt,
-            identity=verify.identity,
-            normalise=partial(normalise.normalise, zone=self._server.zone),
+            verify=verify.verify,
+            unwrap=self._unwrap,
+            normalise=normalise.normalise,
             deciding=verify.DECIDING,
-            images=verify.images,
-            respond=respond,
             acknowledgement=None,
-            body_limit=_BODY_LIMIT,
             arrival=arrival,
         )
+
+    def _unwrap(self, push: Push, verified: verify.Verified) -> Unwrapped:
+        """Reads a message, and fetches its pictures."""
+        return replace(verify.unwrap(push, verified), images=self._pictures(push.body))
 
     def _pictures(self, message: bytes) -> dict[str, Image | None]:
         """The pictures that a message names, as far as the server gives them."""
@@ -308,16 +287,3 @@ class Recorder:
             except (CallFailed, NoSuchCall) as error:
                 log.warning("a picture stays where it is", server=self._server.server, role=role, why=str(error))
         return found
-
-
-class _Trusted:
-    """The accounts of a connection: its far end, whoever it says it is."""
-
-    def __init__(self, accounts: wire.Accounts) -> None:
-        self._accounts = accounts
-
-    def accounts(self) -> wire.Accounts:
-        return self._accounts
-
-    def newer(self) -> None:
-        return None

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
@@ -11,10 +10,9 @@ from pydantic import JsonValue
 
 from functions.senselink import wire
 from functions.senselink.wire import AccessRecord, Accounts, AlarmRecord, Server
-from gatehouse.accounts import holder
+from gatehouse.accounts import account_for_token
 from gatehouse.errors import NotReadable, Reason, Rejected
-from gatehouse.gate import Push
-from gatehouse.media import Image
+from gatehouse.gate import Push, Unwrapped
 
 DECIDING: Final = ("person.id", "code", "released_at")
 """Fields that tell two happenings of one identity apart: who it was, which alarm it is, when that was released. All
@@ -23,10 +21,9 @@ ways in carry them, and nothing else alike: neither the names of a device or a g
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A message of a server's, and the pictures that were fetched for it."""
+    """A message of a server's."""
 
     server: Server
-    images: Mapping[str, Image | None] = field(default_factory=dict)
 
     @property
     def account(self) -> str:
@@ -45,29 +42,38 @@ def signature(timestamp: int, app_secret: str) -> str:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """The server whose token a push of the event subscription has; the vendor does not authenticate it otherwise.
+    """Finds the server whose token a push of the event subscription has. The vendor does not authenticate it otherwise.
 
     Raises:
         Rejected: it has none.
     """
-    found = holder(push.path_parameters.get("token", ""), ((server, server.tokens) for server in accounts.accounts))
+    found = account_for_token(
+        push.path_parameters.get("token", ""), ((server, server.tokens) for server in accounts.accounts)
+    )
     if found is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "senselink: no server in the secret has this token")
     return Verified(found)
 
 
-def decrypt(push: Push, _verified: Verified) -> JsonValue:
-    """The message; nothing is encrypted here. A picture that stands where its id should be is left out."""
+def connected(server: Server) -> Verified:
+    """Vouches for a message of a WebSocket that we opened: its far end is the server, by its address and certificate.
+
+    The vendor signs none of its messages. We sign the connection, with `signature`.
+    """
+    return Verified(server)
+
+
+def unwrap(push: Push, verified: Verified) -> Unwrapped:
+    """Reads the message. Nothing is encrypted here. A picture that stands where its id should be is left out.
+
+    Raises:
+        NotReadable: the body is not JSON.
+    """
     try:
-        found: JsonValue = wire.without_pictures(wire.message(push.body))
+        payload: JsonValue = wire.without_pictures(wire.message(push.body))
     except ValueError:
         raise NotReadable("the body is not JSON") from None
-    return found
-
-
-def images(verified: Verified) -> Mapping[str, Image | None]:
-    """The pictures that were fetched for a message."""
-    return verified.images
+    return Unwrapped(payload, identity(payload, verified))
 
 
 def identity(payload: JsonValue, verified: Verified) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import urllib3
 
-from gatehouse.errors import GatehouseError
+from gatehouse.errors import CallFailed
 from gatehouse.reading import read_json, whole
 
 PORT: Final = 8000
@@ -24,10 +24,6 @@ _SUBSCRIBE: Final = "/v1/event/subscribe"
 _FUNCTIONS: Final = "/v1/device/functions"
 _UNKNOWN_PATHS: Final = frozenset({400, 404, 405, 410, 501})
 """How a path may be refused that the firmware does not have: as a status, or as a code inside a 200."""
-
-
-class CallFailed(GatehouseError):
-    """A terminal did not do what it was asked."""
 
 
 class Refused(CallFailed):

@@ -1,12 +1,12 @@
-"""The door: what a waiting terminal is told, in time, whatever is down."""
+"""The door: the answer to a waiting terminal, in time, whatever is down."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import JsonValue
@@ -16,15 +16,14 @@ from functions.sensepass.verify import Verified
 from functions.sensepass.wire import AccessRecord, DeviceAlarm
 from gatehouse.deadline import Deadline
 from gatehouse.errors import NotKept
-from gatehouse.events import Arrival, Decider, Decision, Known
-from gatehouse.gate import Answer, Keep, Push
+from gatehouse.events import Decision
+from gatehouse.gate import Answer, Gate, Opened
 from gatehouse.telemetry import Count, Span, count, log, measure
+from gatehouse.vocabulary import Decider
 
 if TYPE_CHECKING:
-    from gatehouse.rules import Rules
+    from functions.sensepass.rules import Rules
 
-FETCHED: Final = "gatehouse-arrival"
-"""The header of an upload that we ourselves fetched from the terminal's list; it can make nothing look fresher."""
 _WAY_BACK: Final = 0.1
 """Seconds of the deadline that the answer itself takes, through Lambda and the gateway."""
 _LATE: Final = 0.5
@@ -70,25 +69,26 @@ class Door:
         self._now = now
         self._monotonic = monotonic
 
-    def respond(self, push: Push, verified: Verified, payload: JsonValue, keep: Keep) -> Answer:
-        """The answer to a push, a remote authentication or a heartbeat.
+    def respond(self, gate: Gate, opened: Opened[Verified]) -> Answer:
+        """Answers a push, a remote authentication or a heartbeat.
 
         Raises:
-            NotKept: an upload, for which nobody waits at a door, was not kept: most terminals send it again.
+            NotKept: an upload, whose answer no door waits for, was not kept: most terminals send it again.
         """
+        push, verified, payload = opened.push, opened.verified, opened.payload
         if push.method == "GET":
             self._refresh()
             return _answer({})
         message = wire.message(payload)
-        meaning = partial(normalise.normalise, serial=verify.serial(payload, verified))
         if isinstance(message, DeviceAlarm) or (message is not None and not message.waits):
-            keep(partial(meaning, fetched=push.headers.get(FETCHED) == Arrival.BACKFILL))
+            gate.keep(opened)
             self._refresh()
             return _answer({"pass": self._concluded(message), "customtips": ""})
         decision, tip = self._decide(message, verified, payload, push.received_at)
-        told = Known(device=verify.serial(payload, verified), site=verified.account, decision=decision)
-        self._keep(partial(meaning, decision=decision), keep, push.received_at, told)
-        self._tell(decision, push.received_at)
+        terminal = verify.serial(payload, verified)
+        decided = replace(verified, sn=terminal, fetched=False, decision=decision)
+        self._keep(gate, opened.knowing(decided))
+        self._measure(decision, push.received_at)
         return _answer({"pass": decision.allowed, "customtips": tip[:_TIP], **_names(message, decision)})
 
     def _decide(
@@ -131,22 +131,22 @@ class Door:
         more = {"rule": verdict.rule, "milliseconds": self._milliseconds(received_at)}
         return decision.model_copy(update=more), verdict.tip
 
-    def _keep(self, meaning: partial[Any], keep: Keep, received_at: datetime, told: Known) -> None:
-        """Keeps the event in the time that is left. The answer is no receipt: what comes of it changes nothing."""
-        # By two clocks, the gateway's and ours: whichever is wrong, there is not more time than there ever is.
-        left = min(self._deadline - _WAY_BACK - self._age(received_at), self._deadline)
+    def _keep(self, gate: Gate, opened: Opened[Verified]) -> None:
+        """Keeps the event in the time that is left. The answer does not depend on it: it is no receipt."""
+        # By two clocks, the gateway's and ours: whichever is wrong, there is never more time than the deadline.
+        left = min(self._deadline - _WAY_BACK - self._age(opened.push.received_at), self._deadline)
         deadline = Deadline(left if left > 0 else _LATE, self._monotonic)
         try:
             if self._rules is not None:
                 self._rules.refresh_meanwhile()
-            keep(meaning, deadline, told)
+            gate.within(deadline).keep(opened)
         except NotKept as error:  # counted where it was raised
             log.error("the door was answered, the event is lost", error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
             log.error("the door was answered, the event is lost", error=type(error).__name__)
             count(Count.NOT_KEPT, _VENDOR)
 
-    def _tell(self, decision: Decision, received_at: datetime) -> None:
+    def _measure(self, decision: Decision, received_at: datetime) -> None:
         """Tells the operator by whom it was decided, and how long the terminal waited; nothing of who stood there."""
         age = max(self._age(received_at), 0.0)
         count(Count.DECISION, _VENDOR, by=decision.by)

@@ -14,15 +14,15 @@ from gatehouse.gate import Vendor
 from gatehouse.settings import VendorSettings
 
 if TYPE_CHECKING:
-    from gatehouse.rules import Rules
+    from functions.sensepass.rules import Rules
 
 _BODY_LIMIT = 5 * 1024 * 1024
 """Bytes. Lambda takes an event of 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), in
 which the body is JSON in a string; the gateway would take 10 MB."""
 
 
-class Settings(VendorSettings):
-    """What this function is told besides what every vendor's is."""
+class SensepassSettings(VendorSettings):
+    """Settings of this function besides every vendor's."""
 
     rules_parameter: str = Field(min_length=1)
     door_decision: DecidedBy = DecidedBy.TERMINAL
@@ -31,11 +31,11 @@ class Settings(VendorSettings):
     """Seconds from the arrival at the gateway to the answer, a cold start among them."""
 
 
-def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accounts, verify.Verified]:
+def vendor(settings: SensepassSettings, rules: Rules | None = None) -> Vendor[wire.Accounts, verify.Verified]:
     """SensePass, for the gate.
 
     Args:
-        settings: what the function is told.
+        settings: of the function.
         rules: in place of those in the parameter; read in any case only where rules decide.
     """
     if rules is None and settings.door_decision is DecidedBy.RULES:
@@ -52,10 +52,9 @@ def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accoun
         name="sensepass",
         accounts=wire.Accounts,
         verify=verify.verify,
-        decrypt=verify.decrypt,
-        identity=verify.identity,
+        unwrap=verify.unwrap,
         normalise=normalise.normalise,
-        images=verify.images,
+        known=verify.known,
         respond=door.respond,
         deciding=("occurred_at", "device", "kind", "person.id", "recognition_score", "code", "decision.allowed"),
         acknowledgement=None,
@@ -63,12 +62,14 @@ def vendor(settings: Settings, rules: Rules | None = None) -> Vendor[wire.Accoun
     )
 
 
-def _rules(settings: Settings) -> Rules:
+def _rules(settings: SensepassSettings) -> Rules:
     # Powertools' flags bring boto3, a tenth of a second of a cold start that a terminal's own decision does not need.
-    from gatehouse.rules import Rules, from_parameter  # noqa: PLC0415
+    from functions.sensepass.rules import Rules, from_parameter  # noqa: PLC0415 - see above
 
     fetch = from_parameter(lambda: aws.client("ssm"), settings.rules_parameter)
     return Rules(fetch, patience=settings.decision_deadline / 2)
 
 
-lambda_handler = edge.http(Settings, vendor, patience=lambda settings: settings.decision_deadline / 2, heartbeat="GET")
+lambda_handler = edge.http(
+    SensepassSettings, vendor, patience=lambda settings: settings.decision_deadline / 2, heartbeat="GET"
+)

@@ -5,28 +5,23 @@ from typing import Final
 from pydantic import JsonValue
 
 from functions.sensepass import wire
+from functions.sensepass.verify import Verified, serial
 from functions.sensepass.wire import AccessRecord, DeviceAlarm, Generation
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import (
-    Alarm,
+from gatehouse.events import Alarm, CloudEvent, EventBuilder, Group, Person, Recognition
+from gatehouse.reading import read_time
+from gatehouse.vocabulary import (
     AlarmKind,
     AlarmState,
     Anomaly,
     Arrival,
-    CloudEvent,
-    Decision,
-    Group,
     Mask,
     Method,
     Outcome,
-    Person,
     PersonKind,
-    Receipt,
-    Recognition,
     Severity,
     Topic,
 )
-from gatehouse.reading import read_time
 from gatehouse.wire import Unreadable
 
 type _Code = int | Unreadable | None
@@ -111,22 +106,13 @@ _STATE: Final[dict[int | None, AlarmState]] = {
 }
 
 
-def normalise(
-    payload: JsonValue,
-    receipt: Receipt,
-    *,
-    serial: str | None = None,
-    decision: Decision | None = None,
-    fetched: bool = False,
-) -> list[CloudEvent]:
-    """The event of a push.
+def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> list[CloudEvent]:
+    """Makes the event of a push.
 
     Args:
         payload: the body without pictures.
-        receipt: what the gate knows of the push.
-        serial: of the terminal.
-        decision: what we answered, where the terminal asked.
-        fetched: whether we fetched it from the terminal's list.
+        builder: of its events.
+        verified: with the terminal, and with the decision where the terminal asked.
 
     Raises:
         NotUnderstood: neither a record nor an alarm.
@@ -136,8 +122,8 @@ def normalise(
     if message is None:
         raise NotUnderstood("neither a record (type 0) nor an alarm (type 1)")
     if isinstance(message, DeviceAlarm):
-        return [_alarm(message, receipt, serial)]
-    return [_recognition(message, receipt, serial, decision, fetched=fetched)]
+        return [_alarm(message, builder, serial(payload, verified))]
+    return [_recognition(message, builder, serial(payload, verified), verified)]
 
 
 def person(access: AccessRecord) -> Person:
@@ -227,17 +213,16 @@ def refuses(access: AccessRecord) -> bool:
     return access.passed is False or access.recognize_status in _FAILED or kind is PersonKind.BLOCKLISTED
 
 
-def _recognition(
-    access: AccessRecord, receipt: Receipt, serial: str | None, decision: Decision | None, *, fetched: bool
-) -> CloudEvent:
+def _recognition(access: AccessRecord, builder: EventBuilder, terminal: str | None, verified: Verified) -> CloudEvent:
+    decision = verified.decision
     who = person(access)
     own = _own_outcome(access)
-    # What nobody waits for may have waited in the terminal; a terminal that asks has nobody to ask about but now.
+    # A record may have waited in the terminal. A question is asked while somebody stands there.
     late = Arrival.LATE if access.waits else Arrival.CACHED
-    common = receipt.common(device=serial, site=receipt.account, occurred_at=read_time(access.timestamp), late=late)
-    if fetched:
+    common = builder.common(device=terminal, site=builder.account, occurred_at=read_time(access.timestamp), late=late)
+    if verified.fetched:
         common["arrival"] = Arrival.BACKFILL
-    return receipt.event(
+    return builder.event(
         Recognition(
             **common,
             kind=who.kind,
@@ -252,7 +237,7 @@ def _recognition(
             anomaly=anomaly(access),
             stage="asked" if access.asked else "recorded",
             decision=decision,
-            pictures=receipt.pictures(Topic.RECOGNITION),
+            pictures=builder.pictures(Topic.RECOGNITION),
         )
     )
 
@@ -267,10 +252,10 @@ def _own_outcome(access: AccessRecord) -> Outcome:
     return _GRANTED[conclusion(access)]
 
 
-def _alarm(alarm: DeviceAlarm, receipt: Receipt, serial: str | None) -> CloudEvent:
+def _alarm(alarm: DeviceAlarm, builder: EventBuilder, terminal: str | None) -> CloudEvent:
     kind, severity = _ALARM.get(alarm.code, (AlarmKind.UNKNOWN, Severity.UNKNOWN))
-    common = receipt.common(device=serial, site=receipt.account, occurred_at=read_time(alarm.event_time))
-    return receipt.event(
+    common = builder.common(device=terminal, site=builder.account, occurred_at=read_time(alarm.event_time))
+    return builder.event(
         Alarm(
             **common,
             kind=kind,
@@ -280,6 +265,6 @@ def _alarm(alarm: DeviceAlarm, receipt: Receipt, serial: str | None) -> CloudEve
             code=alarm.code,
             description=alarm.description,
             person=Person(id=alarm.user_id) if alarm.user_id else None,
-            pictures=receipt.pictures(Topic.ALARM),
+            pictures=builder.pictures(Topic.ALARM),
         )
     )

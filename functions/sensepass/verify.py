@@ -1,29 +1,38 @@
 """SensePass's authenticity: a token in the path. The terminal signs nothing ("does not require authentication")."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from pydantic import JsonValue
 
 from functions.sensepass import wire
 from functions.sensepass.wire import AccessRecord, Account, Accounts, DeviceAlarm
 from functions.sensepass.withheld import withhold
-from gatehouse.accounts import holder
+from gatehouse.accounts import account_for_token
 from gatehouse.errors import NotReadable, Reason, Rejected
-from gatehouse.gate import Push
+from gatehouse.events import NOTHING, Decision, Known
+from gatehouse.gate import Push, Unwrapped
 from gatehouse.media import Image
 from gatehouse.reading import is_nothing, read_json, read_time
+from gatehouse.vocabulary import Arrival
 from gatehouse.wire import text
+
+FETCHED: Final = "gatehouse-arrival"
+"""The header of an upload that we ourselves fetched from the terminal's list; it can make nothing look fresher."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A push with a token of ours, the site that the token is for, and the pictures of the push."""
+    """A push with a token of ours, and the site that the token is for."""
 
     site: Account
     sn: str | None = None
-    """The serial number in the headers."""
-    images: dict[str, Image | None] = field(default_factory=dict)
+    """The terminal's serial number: by the headers, and at the door by the body too."""
+    fetched: bool = False
+    """True for a record that was fetched from the terminal's list."""
+    decision: Decision | None = None
+    """The answer to a terminal that waits, once `door.Door` has decided."""
 
     @property
     def account(self) -> str:
@@ -32,35 +41,38 @@ class Verified:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Whether the push has a token of ours.
+    """Proves that the push has a token of ours.
 
     Raises:
         Rejected: it has none.
     """
-    found = holder(push.path_parameters.get("token", ""), ((site, site.tokens) for site in accounts.accounts))
+    found = account_for_token(
+        push.path_parameters.get("token", ""), ((site, site.tokens) for site in accounts.accounts)
+    )
     if found is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensepass: no site in the secret has this token")
-    return Verified(found, _spelled(push.headers.get("sn")))
+    fetched = push.headers.get(FETCHED) == Arrival.BACKFILL
+    return Verified(found, _spelled(push.headers.get("sn")), fetched)
 
 
-def decrypt(push: Push, verified: Verified) -> JsonValue:
-    """The body without its pictures, which are decoded here, once, and without what opens doors: PIN and QR code.
+def unwrap(push: Push, verified: Verified) -> Unwrapped:
+    """Takes apart the body: its pictures, which are decoded here, once, and the rest without PIN and QR code.
 
     Raises:
         Rejected: the token may not speak for this terminal.
-        NotReadable: nobody can tell what is to be taken out.
+        NotReadable: the body is no JSON object, so that nothing can be taken out of it.
     """
     try:
         body = read_json(push.body)
     except ValueError:
         body = None
-    # Of a body that cannot be read the headers may still tell whose it is; where they do not, the token has to do.
+    # Where the body cannot be read, the headers may name the terminal; where they do not, the token has to do.
     if isinstance(body, dict) or (verified.sn and push.method != "GET"):
         _check_serial(body, verified)
     if not isinstance(body, dict):
         raise NotReadable("the body is no JSON object")
-    verified.images.update(withhold(body, [token.get_secret_value() for token in verified.site.tokens]))
-    return body
+    images = withhold(body, [token.get_secret_value() for token in verified.site.tokens])
+    return Unwrapped(body, identity(body, verified, images), images)
 
 
 def _check_serial(body: JsonValue, verified: Verified) -> None:
@@ -79,17 +91,22 @@ def _spelled(value: object) -> str | None:
     return "".join((text(value) or "").split()).upper() or None
 
 
-def images(verified: Verified) -> Mapping[str, Image | None]:
-    """The push's pictures."""
-    return verified.images
+def known(verified: Verified) -> Known:
+    """Facts about a question at the door that could not be understood: where it was, and the answer."""
+    if verified.decision is None:
+        return NOTHING
+    return Known(device=verified.sn, site=verified.account, decision=verified.decision)
 
 
-def identity(payload: JsonValue, verified: Verified) -> list[str] | None:
-    """The record's uuid where the firmware has one, else what tells two records apart; an alarm's states are news."""
+def identity(payload: JsonValue, verified: Verified, images: Mapping[str, Image | None]) -> list[str] | None:
+    """The record's uuid where the firmware has one, else the facts that tell two records apart.
+
+    The states of an alarm are several happenings.
+    """
     message = wire.message(payload)
     if isinstance(message, DeviceAlarm):
         return _alarm_identity(message)
-    return None if message is None else _record_identity(message, serial(payload, verified), verified)
+    return None if message is None else _record_identity(message, serial(payload, verified), images.get("rgb_image"))
 
 
 def _alarm_identity(alarm: DeviceAlarm) -> list[str] | None:
@@ -97,7 +114,7 @@ def _alarm_identity(alarm: DeviceAlarm) -> list[str] | None:
     return None if trace is None else ["alarm", trace, str(alarm.status), str(text(alarm.event_time))]
 
 
-def _record_identity(access: AccessRecord, device: str | None, verified: Verified) -> list[str] | None:
+def _record_identity(access: AccessRecord, device: str | None, image: Image | None) -> list[str] | None:
     stage = "asked" if access.asked else "recorded"
     moment = read_time(access.timestamp)
     if uuid := _id(access.uuid):
@@ -105,7 +122,6 @@ def _record_identity(access: AccessRecord, device: str | None, verified: Verifie
         return [stage, uuid, *([] if moment else ["at no time"])]
     if moment is None:
         return None
-    image = verified.images.get("rgb_image")
     kind = access.recognize_status if access.recognition_type is None else access.recognition_type
     parts = [device, moment.isoformat(), access.user.user_id, access.mode, kind]
     return [stage, *map(str, parts), image.digest.hex() if image else ""]

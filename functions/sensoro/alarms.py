@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from gatehouse import aws
 from gatehouse.errors import Unavailable
-from gatehouse.events import AlarmState, written
+from gatehouse.events import written
 from gatehouse.telemetry import log
+from gatehouse.vocabulary import AlarmState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -247,10 +249,8 @@ class AlarmTable:
         Raises:
             Unavailable: DynamoDB did not answer.
         """
-        try:
+        with aws.calling("GetItem"):
             answer = self._client().get_item(TableName=self._table, Key={"sensor": {"S": sensor}}, ConsistentRead=True)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"GetItem: {_named(error)}") from error
         try:
             return _row(answer["Item"]) if "Item" in answer else None
         except (KeyError, ValueError):
@@ -269,18 +269,17 @@ class AlarmTable:
                 "ConditionExpression": "revision = :was",
                 "ExpressionAttributeValues": {":was": {"N": str(was.revision)}},
             }
-        try:
-            self._client().put_item(
-                TableName=self._table,
-                Item={"sensor": {"S": sensor}, "expires_at": expiry, **_item(row)},
-                **condition,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        with aws.calling("PutItem"):
+            try:
+                self._client().put_item(
+                    TableName=self._table,
+                    Item={"sensor": {"S": sensor}, "expires_at": expiry, **_item(row)},
+                    **condition,
+                )
+            except ClientError as error:
+                if aws.fault(error) != aws.CONDITION_FAILED:
+                    raise
                 return False
-            raise Unavailable(f"PutItem: {_named(error)}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"PutItem: {_named(error)}") from error
         return True
 
 
@@ -313,7 +312,3 @@ def _row(item: dict[str, AttributeValueTypeDef]) -> Row:
         revision=int(item["revision"]["N"]),
         **times,
     )
-
-
-def _named(error: ClientError | BotoCoreError) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -13,56 +13,53 @@ from pydantic import Field, JsonValue
 from functions.sensoro import normalise, verify, wire
 from functions.sensoro.alarms import Alarms, AlarmTable
 from gatehouse import aws, edge
-from gatehouse.gate import Answer, Keep, Push, Vendor
+from gatehouse.accounts import Window
+from gatehouse.gate import Answer, Gate, Opened, Vendor
 from gatehouse.settings import VendorSettings
 
 _ACKNOWLEDGEMENT: Final[JsonValue] = {"messages": "success"}
 
 
-class Settings(VendorSettings):
-    """What this function is told besides what every vendor's is."""
+class SensoroSettings(VendorSettings):
+    """Settings of this function besides every vendor's."""
 
     nonce_window: int = Field(default=86_400, ge=1, le=86_400)
     """Seconds that a nonce may lie in the past."""
     nonce_ahead: int = Field(default=300, ge=1, le=86_400)
     """Seconds that a nonce may lie in the future."""
     smoke_threshold: float = Field(default=0, ge=0)
-    """What is above is smoke."""
+    """Levels above it are smoke."""
     alarms_table: str = Field(min_length=1)
-    """Where is remembered which alarms stand. Without it every upload that tells of leak or smoke is an alarm."""
+    """The table of the alarms that stand. Without it every upload that tells of leak or smoke is an alarm."""
 
 
 class Sensors:
-    """Takes a push together with what is remembered of its sensor's alarms."""
+    """Memory of the sensors' alarms, asked for each push."""
 
     def __init__(self, alarms: Alarms, smoke_threshold: float) -> None:
         self._alarms = alarms
         self._smoke_threshold = smoke_threshold
 
-    def respond(self, push: Push, verified: verify.Verified, payload: JsonValue, keep: Keep) -> Answer:
-        """Keeps a push and what it changes, and answers as the page has it.
+    def respond(self, gate: Gate, opened: Opened[verify.Verified]) -> Answer:
+        """Keeps a push and the changes of its alarms, and answers as the page has it.
 
-        In safe mode the answer is empty: "some events need to be responded, and this has to be encrypted", says the
-        page, not which and with what, and an empty answer says least.
+        In safe mode the answer is empty. The page says that "some events need to be responded, and this has to be
+        encrypted", and not which and with what; an empty answer says least.
         """
-        seen = normalise.sightings(payload, verified, _identity(push, verified, payload), self._smoke_threshold)
+        verified, identity = opened.verified, json.dumps(list(opened.identity))
+        seen = normalise.sightings(opened.payload, verified, identity, self._smoke_threshold)
         news, untold = self._alarms.changed(seen)
-        keep(partial(normalise.normalise, news=news))
+        gate.keep(opened.knowing(replace(verified, news=news)))
         self._alarms.told(untold)
-        safe = verified.app.mode == "safe" or verify.is_encrypted(push)
+        safe = verified.app.mode == "safe" or verify.is_encrypted(opened.push)
         return Answer(200, "" if safe else json.dumps(_ACKNOWLEDGEMENT))
 
 
-def _identity(push: Push, verified: verify.Verified, payload: JsonValue) -> str:
-    identity = verify.identity(payload, verified)
-    return json.dumps(identity or hashlib.sha256(verify.evidence(push, verified)).hexdigest())
-
-
-def vendor(settings: Settings, alarms: Alarms | None = None) -> Vendor[wire.Accounts, verify.Verified]:
+def vendor(settings: SensoroSettings, alarms: Alarms | None = None) -> Vendor[wire.Accounts, verify.Verified]:
     """SENSORO, for the gate.
 
     Args:
-        settings: what the function is told.
+        settings: of the function.
         alarms: in place of those on AWS.
     """
     if alarms is None:
@@ -70,9 +67,11 @@ def vendor(settings: Settings, alarms: Alarms | None = None) -> Vendor[wire.Acco
     return Vendor(
         name="sensoro",
         accounts=wire.Accounts,
-        verify=partial(verify.verify, past=settings.nonce_window, future=settings.nonce_ahead),
-        decrypt=verify.decrypt,
-        identity=verify.identity,
+        verify=partial(
+            verify.verify,
+            window=Window(settings.nonce_window, settings.nonce_ahead, "SensoroNonceWindow", "SensoroNonceAhead"),
+        ),
+        unwrap=verify.unwrap,
         # All that decides is in the identity: there are no `deciding` fields.
         evidence=verify.evidence,
         normalise=normalise.normalise,
@@ -81,4 +80,4 @@ def vendor(settings: Settings, alarms: Alarms | None = None) -> Vendor[wire.Acco
     )
 
 
-lambda_handler = edge.http(Settings, vendor)
+lambda_handler = edge.http(SensoroSettings, vendor)

@@ -9,23 +9,11 @@ from pydantic import JsonValue, ValidationError
 
 from functions.sensoro.alarms import News, Sighting
 from functions.sensoro.verify import CHINA, Verified
-from functions.sensoro.wire import Push, leak, said
+from functions.sensoro.wire import Body, leak, said
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import (
-    Alarm,
-    AlarmKind,
-    CloudEvent,
-    Measurement,
-    Notice,
-    NoticeKind,
-    Position,
-    Reading,
-    Receipt,
-    Result,
-    Scalar,
-    Severity,
-)
+from gatehouse.events import Alarm, CloudEvent, EventBuilder, Measurement, Notice, Position, Reading, Scalar
 from gatehouse.reading import is_no_number, number, read_time
+from gatehouse.vocabulary import AlarmKind, NoticeKind, Result, Severity
 from gatehouse.wire import text
 
 _UNIT: Final = {
@@ -45,23 +33,23 @@ _BELIEVED: Final = timedelta(days=1)
 _RESULT: Final[dict[int | None, Result]] = {0: Result.SUCCESS, 1: Result.FAILURE}
 
 
-def normalise(payload: JsonValue, receipt: Receipt, news: Sequence[News] = ()) -> list[CloudEvent]:
-    """The events of a push: a measurement, and what changed about leak or smoke; or the result of a task.
+def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> list[CloudEvent]:
+    """Makes the events of a push: a measurement, and the changes of leak or smoke; or the result of a task.
 
     Args:
         payload: the push in the clear.
-        receipt: what else is known of it.
-        news: of its alarms, as `alarms.Alarms.changed` found it.
+        builder: of its events.
+        verified: with the news of its alarms.
 
     Raises:
         NotUnderstood: neither sensor data nor a task's result.
         pydantic.ValidationError: the body is no object.
     """
-    push = Push.model_validate(payload)
+    push = Body.model_validate(payload)
     if push.type == "text":
-        return _sensor_data(push, receipt, news)
+        return _sensor_data(push, builder, verified.news)
     if push.type == "event":
-        return [_task_finished(push, receipt)]
+        return [_task_finished(push, builder)]
     raise NotUnderstood("type is neither text nor event")
 
 
@@ -75,7 +63,7 @@ def sightings(payload: JsonValue, verified: Verified, identity: str, smoke_thres
         smoke_threshold: what is above is smoke.
     """
     try:
-        push = Push.model_validate(payload)
+        push = Body.model_validate(payload)
     except ValidationError:
         return []
     if push.type != "text" or push.data is None:
@@ -91,7 +79,7 @@ def sightings(payload: JsonValue, verified: Verified, identity: str, smoke_thres
     ]
 
 
-def _believed(push: Push, signed_at: datetime) -> datetime:
+def _believed(push: Body, signed_at: datetime) -> datetime:
     """When an upload was made: by the sensor's clock, unless that is off by more than a day; then when it was signed.
 
     A clock that fell back to where it began would make each upload older than what is known.
@@ -100,10 +88,10 @@ def _believed(push: Push, signed_at: datetime) -> datetime:
     return signed_at if created is None or abs(created - signed_at) > _BELIEVED else created
 
 
-def _sensor_data(push: Push, receipt: Receipt, news: Sequence[News]) -> list[CloudEvent]:
+def _sensor_data(push: Body, builder: EventBuilder, news: Sequence[News]) -> list[CloudEvent]:
     if push.data is None:
         raise NotUnderstood("data is no object: damaged, or encrypted for an app without app_keys")
-    common = receipt.common(device=push.sn, occurred_at=_time(push.created_time))
+    common = builder.common(device=push.sn, occurred_at=_time(push.created_time))
     battery = number(push.data.get("battery"))
     values = {name: _READ.get(name, _other)(value) for name, value in push.data.items()}
     measurement = Measurement(
@@ -117,29 +105,29 @@ def _sensor_data(push: Push, receipt: Receipt, news: Sequence[News]) -> list[Clo
             if value is not None and (name != "battery" or battery is None)
         },
     )
-    return [receipt.event(measurement), *(_alarm(push, receipt, one, battery) for one in news)]
+    return [builder.event(measurement), *(_alarm(push, builder, one, battery) for one in news)]
 
 
-def _alarm(push: Push, receipt: Receipt, news: News, battery: float | None) -> CloudEvent:
+def _alarm(push: Body, builder: EventBuilder, news: News, battery: float | None) -> CloudEvent:
     """An event of an alarm's life, under an id of the alarm's and not of the push's: whoever tells it, it is one."""
     kind, severity = _ALARM[news.quantity]
-    alarm = Receipt(
-        vendor=receipt.vendor,
-        account=receipt.account,
+    alarm = EventBuilder(
+        vendor=builder.vendor,
+        account=builder.account,
         identity=["alarm", news.episode],
-        received_at=receipt.received_at,
+        received_at=builder.received_at,
         payload=None,
     )
-    common = receipt.common(device=push.sn, occurred_at=news.at)
+    common = builder.common(device=push.sn, occurred_at=news.at)
     return alarm.event(
         Alarm(**common, kind=kind, severity=severity, state=news.state, trace_id=news.episode, battery=battery),
         news.state,
     )
 
 
-def _task_finished(push: Push, receipt: Receipt) -> CloudEvent:
-    common = receipt.common(device=push.sn, occurred_at=_time(push.created_time))
-    return receipt.event(
+def _task_finished(push: Body, builder: EventBuilder) -> CloudEvent:
+    common = builder.common(device=push.sn, occurred_at=_time(push.created_time))
+    return builder.event(
         Notice(
             **common,
             kind=NoticeKind.TASK_FINISHED,

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
@@ -13,9 +13,11 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from functions.sensoro import javascript, wire
+from functions.sensoro.alarms import News
 from functions.sensoro.wire import Account, Accounts
+from gatehouse.accounts import Window
 from gatehouse.errors import NotReadable, Reason, Rejected
-from gatehouse.gate import Push
+from gatehouse.gate import Push, Unwrapped
 from gatehouse.reading import read_base64, read_json, read_time
 from gatehouse.wire import text
 
@@ -44,9 +46,11 @@ class Verified:
 
     app: Account
     signed: bytes
-    """What the signature is over: nonce, method, address and body, the body as it came or as JavaScript writes it."""
+    """The signed bytes: nonce, method, address and body, the body as it came or as JavaScript writes it."""
     signed_at: datetime
-    """The nonce: when it was sent."""
+    """The nonce: the time at which it was sent."""
+    news: Sequence[News] = ()
+    """Changes of its sensor's alarms, once `handler.Sensors` has looked them up."""
 
     @property
     def account(self) -> str:
@@ -67,15 +71,14 @@ def _mac(app_secret: str, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(app_secret.encode(), signed, "sha256")).decode()
 
 
-def verify(push: Push, accounts: Accounts, *, past: int, future: int) -> Verified:
-    """Whether the push is SENSORO's.
+def verify(push: Push, accounts: Accounts, *, window: Window) -> Verified:
+    """Proves that the push is SENSORO's.
 
     Args:
         push: the raw push; its URL is the public one, as SENSORO was given it.
         accounts: the apps that are known.
-        past: seconds that the nonce, a time, may lie in the past. A repetition makes no second event, since its id is
-            remembered; a retry that comes late after an outage must not be lost.
-        future: seconds that it may lie in the future.
+        window: the nonce, a time, has to lie in. It may be wide: a repetition makes no second event, since its id is
+            remembered, and a retry that comes late after an outage must not be lost.
 
     Raises:
         Rejected: it is not.
@@ -99,17 +102,24 @@ def verify(push: Push, accounts: Accounts, *, past: int, future: int) -> Verifie
             Reason.WRONG_SIGNATURE,
             "sensoro: the signature is wrong; it covers the full address (setting PublicBaseUrl)",
         )
-    return Verified(app, signed, _time_of(nonce, push, past, future))
+    signed_at = _time_of(nonce)
+    window.check(signed_at, push.received_at, "sensoro: X-ACCESS-NONCE")
+    return Verified(app, signed, signed_at)
 
 
-def decrypt(push: Push, verified: Verified) -> JsonValue:
-    """The body in the clear: what `encryptData` holds stands where it would stand in plain mode.
+def unwrap(push: Push, verified: Verified) -> Unwrapped:
+    """Reads the body in the clear: the content of `encryptData` stands where it would stand in plain mode.
 
     Raises:
         NotReadable: it is no JSON object, or what is encrypted is not JSON.
         Rejected: it is another app's, it does not decrypt, or it is plain although the app's mode is `safe`.
     """
     body = _body(push)
+    payload = _in_the_clear(body, verified)
+    return Unwrapped(payload, identity(payload))
+
+
+def _in_the_clear(body: dict[str, JsonValue] | None, verified: Verified) -> JsonValue:
     cipher = body.get("encryptData") if body else None
     if verified.app.mode == "safe" and not _is_filled(cipher):
         raise Rejected(Reason.PLAIN_REFUSED, "sensoro: not encrypted, and the app's mode is safe")
@@ -187,7 +197,7 @@ def _unsealed(sealed: bytes, app_key: str, app_id: bytes) -> bytes | None:
     return clear[start:end]
 
 
-def identity(payload: JsonValue, _verified: Verified) -> list[str] | None:
+def identity(payload: JsonValue) -> list[str] | None:
     """Sensor or task, message id, time, and a digest of what is told; None for a push that has neither of the two.
 
     A push that is sent again repeats all of them, however it is spelled, and may have another nonce, signature and
@@ -273,21 +283,10 @@ def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> byt
     return matches[0] if matches else None
 
 
-def _time_of(nonce: str, push: Push, past: int, future: int) -> datetime:
+def _time_of(nonce: str) -> datetime:
     signed_at = read_time(nonce) if _COUNT.fullmatch(nonce) else None
     if signed_at is None:
         raise Rejected(Reason.MALFORMED, "sensoro: X-ACCESS-NONCE is not a Unix time in milliseconds")
-    age = int((push.received_at - signed_at).total_seconds())
-    if age > past:
-        raise Rejected(
-            Reason.STALE,
-            f"sensoro: X-ACCESS-NONCE is {age} s old, the limit is {past} s (setting SensoroNonceWindow)",
-        )
-    if age < -future:
-        raise Rejected(
-            Reason.FUTURE,
-            f"sensoro: X-ACCESS-NONCE is {-age} s ahead, the limit is {future} s (setting SensoroNonceAhead)",
-        )
     return signed_at
 
 

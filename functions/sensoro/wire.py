@@ -47,7 +47,7 @@ class Accounts(Credentials):
     accounts: tuple[Account, ...] = ()
 
 
-class Push(Message):
+class Body(Message):
     """The body, chapters 2 and 3, with what was encrypted in its place."""
 
     type: Text = None

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from functions.sunmi.verify import signature
-from gatehouse.errors import GatehouseError
+from gatehouse.errors import CallFailed
 
 BASE_URL: Final = "https://store.sunmi.com/openapi"
 
@@ -27,10 +27,6 @@ _MEANING: Final = {
     5091: "the timestamp is wrong: check this machine's clock",
     5092: "the random string is wrong",
 }
-
-
-class CallFailed(GatehouseError):
-    """SUNMI did not do what it was asked."""
 
 
 class Client:

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from functions.sunmi import normalise, verify, wire
 from gatehouse import edge
+from gatehouse.accounts import Window
 from gatehouse.gate import Vendor
 from gatehouse.settings import VendorSettings
 
 
-class Settings(VendorSettings):
-    """What this function is told besides what every vendor's is."""
+class SunmiSettings(VendorSettings):
+    """Settings of this function besides every vendor's."""
 
     timestamp_window: int = Field(default=86_400, ge=1, le=86_400)
     """Seconds that a push may be old: a day at most, since that long its repetition is known by its id."""
@@ -19,21 +20,24 @@ class Settings(VendorSettings):
     """Seconds that it may come from the future."""
 
 
-def vendor(settings: Settings) -> Vendor[wire.Accounts, verify.Verified]:
+def vendor(settings: SunmiSettings) -> Vendor[wire.Accounts, verify.Verified]:
     """SUNMI, for the gate."""
     return Vendor(
         name="sunmi",
         accounts=wire.Accounts,
-        verify=partial(verify.verify, past=settings.timestamp_window, ahead=settings.timestamp_ahead),
-        decrypt=verify.decrypt,
-        identity=verify.identity,
+        verify=partial(
+            verify.verify,
+            window=Window(
+                settings.timestamp_window, settings.timestamp_ahead, "SunmiTimestampWindow", "SunmiTimestampAhead"
+            ),
+        ),
+        unwrap=verify.unwrap,
         normalise=normalise.normalise,
         evidence=verify.evidence,
         known=verify.known,
-        images=verify.images,
         body_limit=verify.BODY_LIMIT,
         acknowledgement={"code": 0, "msg": "succeed", "data": {}},
     )
 
 
-lambda_handler = edge.http(Settings, vendor)
+lambda_handler = edge.http(SunmiSettings, vendor)

@@ -5,28 +5,13 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from functions.sunmi.wire import PRICE_CHANGED, FaceAdded, FaceRecognised, Motion, PrintedReceipt, Push
+from functions.sunmi.verify import Verified
+from functions.sunmi.wire import PRICE_CHANGED, FaceAdded, FaceRecognised, Form, Motion, PrintedReceipt
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import (
-    Alarm,
-    AlarmKind,
-    CloudEvent,
-    Common,
-    Gender,
-    Method,
-    Notice,
-    NoticeKind,
-    Outcome,
-    Person,
-    PersonKind,
-    Receipt,
-    Recognition,
-    Result,
-    Severity,
-    Topic,
-)
+from gatehouse.events import Alarm, CloudEvent, Common, EventBuilder, Notice, Person, Recognition
 from gatehouse.links import public_link
 from gatehouse.reading import read_time
+from gatehouse.vocabulary import AlarmKind, Gender, Method, NoticeKind, Outcome, PersonKind, Result, Severity, Topic
 
 _MOTION: Final[dict[int | None, AlarmKind]] = {
     1: AlarmKind.MOTION,
@@ -57,53 +42,53 @@ _GROUP: Final[dict[int | None, tuple[PersonKind, Outcome]]] = {
 }
 
 
-def normalise(payload: JsonValue, receipt: Receipt) -> list[CloudEvent]:
-    """The events of a push; one each.
+def normalise(payload: JsonValue, builder: EventBuilder, _verified: Verified) -> list[CloudEvent]:
+    """Makes the event of a form.
 
     Raises:
         NotUnderstood: the event is in no table of SUNMI's.
     """
-    push = Push.model_validate(payload)
-    to_event = _EVENTS.get(push.event)
+    form = Form.model_validate(payload)
+    to_event = _EVENTS.get(form.event)
     if to_event is None:
         raise NotUnderstood(f"event is not one of {', '.join(map(str, _EVENTS))}")
-    return [to_event(push, receipt)]
+    return [to_event(form, builder)]
 
 
 def _common(
-    push: Push,
-    receipt: Receipt,
+    form: Form,
+    builder: EventBuilder,
     device: str | None = None,
     device_name: str | None = None,
     serial: str | None = None,
 ) -> Common:
-    return receipt.common(
+    return builder.common(
         device=device,
         device_name=device_name,
         serial=serial,
-        site=push.site,
-        occurred_at=read_time(push.timestamp),
+        site=form.site,
+        occurred_at=read_time(form.timestamp),
     )
 
 
-def _motion(push: Push, receipt: Receipt) -> CloudEvent:
-    motion = Motion.model_validate(push.payload)
+def _motion(form: Form, builder: EventBuilder) -> CloudEvent:
+    motion = Motion.model_validate(form.payload)
     kind = _MOTION.get(motion.motion_type, AlarmKind.UNKNOWN)
     # A camera is its ipc_id, which is in its other events too; better its serial number than an alarm of no device.
     device = motion.ipc_id or motion.sn
-    common = _common(push, receipt, device, device_name=motion.name, serial=motion.sn)
+    common = _common(form, builder, device, device_name=motion.name, serial=motion.sn)
     video = public_link("video", motion.video_url)
-    return receipt.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=(video,) if video else ()))
+    return builder.event(Alarm(**common, kind=kind, severity=Severity.LOW, links=(video,) if video else ()))
 
 
-def _face_added(push: Push, receipt: Receipt) -> CloudEvent:
-    added = FaceAdded.model_validate(push.payload)
+def _face_added(form: Form, builder: EventBuilder) -> CloudEvent:
+    added = FaceAdded.model_validate(form.payload)
     result, reason = _FACE_ADDED.get(added.code, (Result.FAILURE, None))
     # Where no face was added, 0 is the id of none.
     face_id = None if added.face_id == "0" and result is not Result.SUCCESS else added.face_id
-    return receipt.event(
+    return builder.event(
         Notice(
-            **_common(push, receipt),
+            **_common(form, builder),
             kind=NoticeKind.FACE_REGISTERED,
             result=result,
             code=added.code,
@@ -114,11 +99,11 @@ def _face_added(push: Push, receipt: Receipt) -> CloudEvent:
     )
 
 
-def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
-    face = FaceRecognised.model_validate(push.payload)
+def _face_recognised(form: Form, builder: EventBuilder) -> CloudEvent:
+    face = FaceRecognised.model_validate(form.payload)
     kind, outcome = _GROUP.get(face.group_type, (PersonKind.UNKNOWN, Outcome.UNKNOWN))
     age_from, age_to = _AGE.get(face.age_range, (None, None))
-    common = _common(push, receipt, face.ipc_id)
+    common = _common(form, builder, face.ipc_id)
     person = Person(
         kind=kind,
         id=face.face_id,
@@ -128,30 +113,30 @@ def _face_recognised(push: Push, receipt: Receipt) -> CloudEvent:
         age_from=age_from,
         age_to=age_to,
     )
-    return receipt.event(Recognition(**common, kind=kind, person=person, method=Method.FACE, outcome=outcome))
+    return builder.event(Recognition(**common, kind=kind, person=person, method=Method.FACE, outcome=outcome))
 
 
-def _price_changed(push: Push, receipt: Receipt) -> CloudEvent:
+def _price_changed(form: Form, builder: EventBuilder) -> CloudEvent:
     # "currently unavailable": the payload is documented nowhere and travels as it is.
-    pictures = receipt.pictures(Topic.NOTICE)
-    return receipt.event(Notice(**_common(push, receipt), kind=NoticeKind.PRICE_CHANGED, pictures=pictures))
+    pictures = builder.pictures(Topic.NOTICE)
+    return builder.event(Notice(**_common(form, builder), kind=NoticeKind.PRICE_CHANGED, pictures=pictures))
 
 
-def _receipt(push: Push, receipt: Receipt) -> CloudEvent:
-    printed = PrintedReceipt.model_validate(push.payload)
+def _receipt(form: Form, builder: EventBuilder) -> CloudEvent:
+    printed = PrintedReceipt.model_validate(form.payload)
     reference = {"receipt_id": printed.id, "seq": printed.seq}
-    return receipt.event(
+    return builder.event(
         Notice(
-            **_common(push, receipt, printed.sn),
+            **_common(form, builder, printed.sn),
             kind=NoticeKind.RECEIPT,
-            code=push.event,
+            code=form.event,
             reference={name: value for name, value in reference.items() if value},
-            pictures=receipt.pictures(Topic.NOTICE),
+            pictures=builder.pictures(Topic.NOTICE),
         )
     )
 
 
-_EVENTS: Final[dict[int | None, Callable[[Push, Receipt], CloudEvent]]] = {
+_EVENTS: Final[dict[int | None, Callable[[Form, EventBuilder], CloudEvent]]] = {
     1010: _motion,
     1100: _face_added,
     2001: _face_recognised,

@@ -5,16 +5,17 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic import JsonValue
 
 from functions.sunmi.wire import PRICE_CHANGED, Account, Accounts, Fields
+from gatehouse.accounts import Window
 from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.events import Known
-from gatehouse.gate import Push
+from gatehouse.gate import Push, Unwrapped
 from gatehouse.media import Image, decode
 from gatehouse.reading import read_form, read_json, read_time, whole
 
@@ -45,8 +46,6 @@ class Verified:
     signed: str
     """The text that the signature is over, without the key."""
     signed_at: datetime
-    images: dict[str, Image | None] = field(default_factory=dict)
-    """The push's picture, once `decrypt` has found it."""
 
 
 def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
@@ -57,14 +56,13 @@ def signature(fields: Iterable[tuple[str, str]], app_key: str) -> str:
     return _signatures(_signed_text(fields), [app_key])[0]
 
 
-def verify(push: Push, accounts: Accounts, *, past: int, ahead: int) -> Verified:
-    """Whether the push is SUNMI's.
+def verify(push: Push, accounts: Accounts, *, window: Window) -> Verified:
+    """Proves that the push is SUNMI's.
 
     Args:
         push: the raw push.
         accounts: the apps that are known.
-        past: seconds that the timestamp may lie in the past.
-        ahead: seconds that it may lie in the future.
+        window: the timestamp has to lie in.
 
     Raises:
         Rejected: it is not, or it is not a form.
@@ -79,17 +77,25 @@ def verify(push: Push, accounts: Accounts, *, past: int, ahead: int) -> Verified
     signed = _signed(fields, sign, account)
     if signed is None:
         raise Rejected(Reason.WRONG_SIGNATURE, "sunmi: the signature is wrong")
-    return Verified(account.app_id, fields, signed, _signed_at(signed, push, past, ahead))
+    signed_at = _signed_at(signed)
+    window.check(signed_at, push.received_at, "sunmi: timestamp")
+    return Verified(account.app_id, fields, signed, signed_at)
 
 
-def decrypt(_push: Push, verified: Verified) -> JsonValue:
-    """The fields with `payload` as the JSON it holds, and without the picture in it; nothing is encrypted here.
+def unwrap(_push: Push, verified: Verified) -> Unwrapped:
+    """Reads the fields, with `payload` as the JSON it holds and without the picture in it. Nothing is encrypted here.
 
-    The fields that decide what the push is are those of the signed text, however the form is cut.
+    The fields that decide what the push is are those of the signed text, however the form is cut. No event carries an
+    id, and a receipt's comes again with each of its events, so there is no identity: see `evidence`.
 
     Raises:
-        NotReadable: the payload is no JSON object, so that nobody knows what is in it.
+        NotReadable: the payload is no JSON object.
     """
+    images: dict[str, Image | None] = {}
+    return Unwrapped(_without_pictures(_payload_of(verified), images), images=images)
+
+
+def _payload_of(verified: Verified) -> JsonValue:
     cut = verified.fields.get("payload")
     said: dict[str, JsonValue] = {
         name: _clean(value) for name, value in verified.fields.items() if name not in _DECISIVE
@@ -100,15 +106,11 @@ def decrypt(_push: Push, verified: Verified) -> JsonValue:
         # Its payload is documented nowhere: it is the same event whatever it is, so that it stays as the form has it.
         if cut is not None:
             said["payload"] = _json_or_text(cut)
-        return _without_pictures(said, verified.images)
+        return said
     payload = _payload(verified.signed, cut or "")
     if payload is None:
         raise NotReadable("payload is no JSON object")
-    return _without_pictures({**said, "payload": payload}, verified.images)
-
-
-def identity(_payload: JsonValue, _verified: Verified) -> None:
-    """No event carries an id, and a receipt's comes again with each of its events: see `evidence`."""
+    return {**said, "payload": payload}
 
 
 def evidence(_push: Push, verified: Verified) -> bytes:
@@ -132,11 +134,6 @@ def known(verified: Verified) -> Known:
     names = ("shop_id", "sunmi_shop_no")
     site = Fields.model_validate({name: _clean(verified.fields.get(name, "")) for name in names}).site
     return Known(site=site if site and len(site) <= _MAX_SITE else None, occurred_at=verified.signed_at)
-
-
-def images(verified: Verified) -> Mapping[str, Image | None]:
-    """The push's picture."""
-    return verified.images
 
 
 # ─── The signature ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -178,19 +175,10 @@ def _signatures(text: str, app_keys: Iterable[str]) -> list[str]:
     return found
 
 
-def _signed_at(signed: str, push: Push, past: int, ahead: int) -> datetime:
+def _signed_at(signed: str) -> datetime:
     signed_at = read_time(_timestamp(signed))
     if signed_at is None:
         raise Rejected(Reason.MALFORMED, "sunmi: timestamp is not a Unix time")
-    age = int((push.received_at - signed_at).total_seconds())
-    if age > past:
-        raise Rejected(
-            Reason.STALE, f"sunmi: timestamp is {age} s old, the limit is {past} s (setting SunmiTimestampWindow)"
-        )
-    if age < -ahead:
-        raise Rejected(
-            Reason.FUTURE, f"sunmi: timestamp is {-age} s ahead, the limit is {ahead} s (setting SunmiTimestampAhead)"
-        )
     return signed_at
 
 

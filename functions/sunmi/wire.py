@@ -44,7 +44,7 @@ class Fields(Message):
         return self.shop_id or self.sunmi_shop_no
 
 
-class Push(Fields):
+class Form(Fields):
     """The whole form; `payload` is JSON in a string on the wire."""
 
     payload: SkipValidation[JsonValue] = None

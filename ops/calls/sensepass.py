@@ -11,9 +11,9 @@ from typing import Any, Final
 import urllib3
 
 from functions.sensepass.client import PAGE, PORT, AskRemotely, Client, NotThere
-from functions.sensepass.door import FETCHED
+from functions.sensepass.verify import FETCHED
 from functions.sensepass.wire import Accounts
-from gatehouse.events import Arrival
+from gatehouse.vocabulary import Arrival
 from ops import secret
 from ops.shown import masked
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         RuntimeError: an argument is missing, the secret has no such site, or not every record was taken.
-        functions.sensepass.client.CallFailed: the terminal refused.
+        CallFailed: the terminal refused.
     """
     ours = "" if arguments.action == "show" else _address(arguments)
     if arguments.action == "backfill" and not (arguments.begin and arguments.end):

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         RuntimeError: the secret has no such app, or the call lacks an address.
-        functions.sunmi.client.CallFailed: SUNMI refused.
+        CallFailed: SUNMI refused.
     """
     if arguments.action == "add" and not arguments.callback:
         raise RuntimeError("add needs --callback")

@@ -119,12 +119,12 @@ class Run:
         session = botocore.session.get_session()
         session.register("before-parameter-build.*.*", self._before)
         session.register("after-call.*.*", self._after)
-        clients: list[Any] = [aws.client, aws.transfer_client]
+        clients: list[Any] = [aws.client]
         with contextlib.ExitStack() as ends:
             ends.enter_context(mock.patch.dict(os.environ, environment))
             ends.callback(_forget)
             ends.enter_context(mock_aws())
-            ends.enter_context(mock.patch.object(aws, "_session", return_value=session))
+            ends.enter_context(mock.patch.object(aws, "session", return_value=session))
             ends.enter_context(self._captured())
             for made in clients:
                 made.cache_clear()

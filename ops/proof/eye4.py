@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from gatehouse.events import MediaStatus
+from gatehouse.vocabulary import MediaStatus
 from ops.proof import deploy
 from ops.proof.report import NotProvedError, RefutedError, Report, Step
 from ops.proof.site import Aws, Site

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError, WaiterError
 
-from gatehouse.events import Topic
+from gatehouse.vocabulary import Topic
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import OPERATORS, Aws
 

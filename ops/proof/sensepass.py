@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from gatehouse.events import Decider
 from gatehouse.telemetry import Count, Span
+from gatehouse.vocabulary import Decider
 from ops.proof.report import RefutedError, Report, Step
 from ops.proof.site import Site
 from ops.proof.telemetry import METRICS_PATIENCE, totals

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 import urllib3
 
-from gatehouse.events import Topic
+from gatehouse.vocabulary import Topic
 from ops.proof.report import NotProvedError, RefutedError
 from ops.simulators import Credentials, Request
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.sensepass.handler import Settings, vendor
+from functions.sensepass.handler import SensepassSettings, vendor
 from functions.sensepass.wire import Accounts
 from gatehouse import edge
 from gatehouse.gate import Gate
@@ -18,7 +18,7 @@ from gatehouse.settings import Announce
 from ops.simulators import Request
 from ops.simulators.sensepass import picture
 from tests.builders import SENSEPASS_ENVIRONMENT, SITE, api_event, terminal
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 
 PICTURE_BYTES: Final = 200_000
 TIMES: Final = 3.0
@@ -53,7 +53,7 @@ def test_a_push_with_a_picture_costs_at_most_three_times_its_decoding_and_its_ha
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     push = _pushes()[name]
-    supplied = vendor(Settings.read({**SENSEPASS_ENVIRONMENT, "DECISION_DEADLINE": "10"}))
+    supplied = vendor(SensepassSettings.read({**SENSEPASS_ENVIRONMENT, "DECISION_DEADLINE": "10"}))
     accounts = FakeAccounts(Accounts.model_validate({"accounts": [SITE]}))
     body = json.loads(push.body)
     text = (body.get("data") or body)["rgb_image"]
@@ -66,11 +66,11 @@ def test_a_push_with_a_picture_costs_at_most_three_times_its_decoding_and_its_ha
         base64.b64decode(wrapped)
 
     def whole() -> float:
-        store, album = FakeStore(), FakeAlbum()
-        handler = edge.handler(supplied, Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, album), accounts, "")
+        store, media = FakeStore(), FakeMedia()
+        handler = edge.handler(supplied, Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, media), accounts, "")
         event: dict[str, Any] = api_event(push, datetime.now(UTC))
         spent = _cpu(lambda: handler(event, None))
-        assert len(store.records) == len(album.pictures) == 1
+        assert len(store.records) == len(media.pictures) == 1
         return spent
 
     # By turns, and the best of each: what it takes when nothing interferes.

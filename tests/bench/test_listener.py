@@ -21,15 +21,16 @@ from typing import Final, TypedDict
 import psutil
 import pytest
 
-from functions.senselink.listener import Listener, Settings
+from functions.senselink.listener import Listener, ListenerSettings
 from functions.senselink.progress import Written
 from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server as Entry
-from gatehouse.events import Record, Topic
 from gatehouse.gate import Gate
+from gatehouse.record import Record
 from gatehouse.settings import Announce
+from gatehouse.vocabulary import Topic
 from ops.simulators.senselink import Server
-from tests.fakes import FakeSpill
+from tests.fakes import FakeMedia, FakeSpill
 
 ROOT: Final = Path(__file__).parents[2]
 APP: Final = {"app_key": "0f3a9c71", "app_secret": "the-secret-of-0f3a9c71"}
@@ -105,7 +106,7 @@ class _Aws:
 
 def _listen(url: str) -> Result:
     """Listens until SIGTERM."""
-    settings = Settings(
+    settings = ListenerSettings(
         events_table="events",
         topic_arns=dict.fromkeys(Topic, "arn"),
         spill_queue_url="https://sqs.example.com/spill",
@@ -117,7 +118,7 @@ def _listen(url: str) -> Result:
     aws, stop, memory = _Aws(), Stop(), psutil.Process()
     signal.signal(signal.SIGTERM, lambda *_: stop.say())
     entry = Entry.model_validate({"server": "north", "url": url, "insecure": True, **APP})
-    listener = Listener(entry, Gate(aws, aws, FakeSpill(), Announce.INLINE), aws, settings, stop)
+    listener = Listener(entry, Gate(aws, aws, FakeSpill(), Announce.INLINE, FakeMedia()), aws, settings, stop)
     thread = Thread(target=listener.run)
     thread.start()
     while not aws.lags:

@@ -14,13 +14,15 @@ from pydantic import BaseModel, JsonValue, SecretStr
 
 from gatehouse import aws, edge
 from gatehouse.errors import NOT_AUTHENTIC, Reason
-from gatehouse.events import CloudEvent, Notice, NoticeKind
+from gatehouse.events import CloudEvent, Notice
 from gatehouse.gate import Gate, Vendor
 from gatehouse.settings import Announce, VendorSettings
+from gatehouse.vocabulary import NoticeKind
 from tests.contract import vendors
 from tests.contract.vendors import Document
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.rejections import rejections
+from tests.settings import settings_of
 from tests.template.driver import deployed
 from tests.template.stack import ROOT, Stack
 
@@ -67,7 +69,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     clients: Any = aws.client
     with deployed(Stack()):
         session = botocore.session.get_session()
-        monkeypatch.setattr("gatehouse.aws._session", lambda: session)
+        monkeypatch.setattr("gatehouse.aws.session", lambda: session)
         clients.cache_clear()
         yield
         clients.cache_clear()
@@ -81,7 +83,8 @@ def bound_by(rule: str) -> pytest.MarkDecorator:
 def _settings(vendor: str) -> VendorSettings:
     """A vendor's settings, as the template makes them."""
     module = importlib.import_module(f"functions.{vendor}.handler")
-    settings: VendorSettings = module.Settings.read(_FUNCTIONS[f"{module.__name__}.lambda_handler"].environment)
+    settings = settings_of(module).read(_FUNCTIONS[f"{module.__name__}.lambda_handler"].environment)
+    assert isinstance(settings, VendorSettings)
     return settings
 
 
@@ -114,12 +117,12 @@ class Bench:
     store: FakeStore = field(default_factory=FakeStore)
     topics: FakeTopics = field(default_factory=FakeTopics)
     spill: FakeSpill = field(default_factory=FakeSpill)
-    album: FakeAlbum = field(default_factory=FakeAlbum)
+    media: FakeMedia = field(default_factory=FakeMedia)
 
     def __post_init__(self) -> None:
         supplied = _supplied(self.vendor)
         self.accounts = supplied.accounts.model_validate_json(json.dumps(self.secret))
-        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.album)
+        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.media)
         base_url = _settings(self.vendor).public_base_url
         self.handler = edge.handler(supplied, gate, FakeAccounts(self.accounts), base_url)
 
@@ -134,7 +137,7 @@ class Bench:
     def is_untouched(self) -> bool:
         """Whether nothing was recorded, published, stored or spilled."""
         events = self.store.records or self.topics.messages or self.spill.messages
-        return not (events or self.album.pictures or self.spill.pictures)
+        return not (events or self.media.pictures or self.spill.pictures)
 
 
 def bench(vendor: str) -> Bench:
@@ -197,7 +200,7 @@ def test_the_pictures_of_an_event_are_stored_as_it_says_and_no_others(vendor: st
     on = bench(vendor)
     on.send(_event(vendor, sample))
     pictures = [picture for event in on.events() for picture in getattr(event.data, "pictures", ())]
-    stored = {key: (upload.content_type, len(upload.data), upload.data) for key, upload in on.album.pictures.items()}
+    stored = {key: (upload.content_type, len(upload.data), upload.data) for key, upload in on.media.pictures.items()}
     copied = [picture for picture in pictures if picture.key]
     assert {picture.key for picture in copied} == stored.keys()
     assert all(picture.reference for picture in pictures if not picture.key)
@@ -374,10 +377,11 @@ def _is_unmapped(event: CloudEvent) -> bool:
 
 
 def _opened(on: Bench, event: Document) -> JsonValue:
-    """A push's payload, as the vendor's own verify and decrypt find it."""
+    """A push's payload, as the vendor's own verify and unwrap find it."""
     supplied = _supplied(on.vendor)
     push = edge.push(event, _settings(on.vendor).public_base_url)
-    return supplied.decrypt(push, supplied.verify(push, on.accounts))
+    payload: JsonValue = supplied.unwrap(push, supplied.verify(push, on.accounts)).payload
+    return payload
 
 
 @bound_by("unmapped")
@@ -401,7 +405,7 @@ def test_a_push_that_nobody_can_read_is_acknowledged_and_kept_where_no_subscribe
     assert _is_unmapped(kept)
     assert kept.data.payload is None
     assert kept.data.body is not None
-    (upload,) = on.album.pictures.values()
+    (upload,) = on.media.pictures.values()
     assert upload.key == kept.data.body.key
     assert upload.key.startswith(f"unreadable/{vendor}/")
     assert hashlib.sha256(upload.data).hexdigest() == kept.data.body.sha256
@@ -436,7 +440,7 @@ def test_no_credential_gets_into_an_answer_or_an_event(vendor: str) -> None:
 @every_valid_sample
 def test_aws_failing_altogether_makes_the_vendor_send_again(vendor: str, sample: str) -> None:
     on = bench(vendor)
-    on.store.down = on.spill.down = on.album.down = True
+    on.store.down = on.spill.down = on.media.down = True
     answer = on.send(_event(vendor, sample))
     own = vendors.answers(ROOT, vendor).get(sample, {})
     expected = (200, own["not_kept"]) if "not_kept" in own else _AGAIN

@@ -17,6 +17,7 @@ from ops.simulators import Request
 from tests import vendors as rigs
 from tests.builders import House
 from tests.contract.test_behaviour import _FUNCTIONS
+from tests.settings import settings_of
 from tests.styles import compact
 
 _TIMES: Final = 8
@@ -62,7 +63,7 @@ def _limit(vendor: str) -> int:
     """Bytes of a body that the vendor's function takes."""
     module = importlib.import_module(f"functions.{vendor}.handler")
     supplied: Vendor[Any, Any] = module.vendor(
-        module.Settings.read(_FUNCTIONS[f"{module.__name__}.lambda_handler"].environment)
+        settings_of(module).read(_FUNCTIONS[f"{module.__name__}.lambda_handler"].environment)
     )
     return supplied.body_limit
 

@@ -156,9 +156,9 @@ def test_a_field_that_is_dropped_is_kept_nowhere(vendor: str, shape: str, field:
     house = rigs.rig(vendor).house()
     assert house.send(rigs.rig(vendor).push(shape, {field: marker})).status in {200, 401}
 
-    kept = [record.body for record in house.store.records.values()] + list(house.album.pictures)
+    kept = [record.body for record in house.store.records.values()] + list(house.media.pictures)
     assert not any(str(marker) in body for body in kept)
-    assert not any(str(marker).encode() in upload.data for upload in house.album.pictures.values())
+    assert not any(str(marker).encode() in upload.data for upload in house.media.pictures.values())
 
 
 @pytest.mark.parametrize(("vendor", "shape", "field", "entry"), _entries("picture"))
@@ -169,7 +169,7 @@ def test_a_picture_is_in_the_bucket_and_in_no_event(vendor: str, shape: str, fie
     pictures = [picture for event in house.stored for picture in event["data"].get("pictures", ())]
 
     (picture,) = [picture for picture in pictures if picture["role"] == entry["picture"]]
-    assert house.album.pictures[picture["key"]].data == data
+    assert house.media.pictures[picture["key"]].data == data
     assert picture["sha256"] == hashlib.sha256(data).hexdigest()
     assert text not in json.dumps(house.stored)
 

@@ -11,12 +11,12 @@ from gatehouse.gate import Gate
 from gatehouse.media import Upload
 from tests import vendors as rigs
 from tests.builders import NOW, House, seconds, spilled
-from tests.fakes import FakeAlbum, FakeSpill
+from tests.fakes import FakeMedia, FakeSpill
 from tests.vendors import Delivery, Pair
 
 
 @dataclass
-class OnceAlbum(FakeAlbum):
+class OnceAlbum(FakeMedia):
     """A bucket in which nothing may be written over by anything else."""
 
     def put(self, upload: Upload) -> None:
@@ -28,7 +28,7 @@ class OnceAlbum(FakeAlbum):
 
 def _house(vendor: str) -> House[Any]:
     house = rigs.rig(vendor).house()
-    house.album = OnceAlbum()
+    house.media = OnceAlbum()
     return house
 
 
@@ -38,7 +38,7 @@ def _shapes_with_pictures() -> list[tuple[str, str]]:
         for shape in rigs.rig(vendor).SHAPES:
             house = _house(vendor)
             house.send(rigs.rig(vendor).push(shape))
-            if house.album.pictures:
+            if house.media.pictures:
                 found.append((vendor, shape))
     return found
 
@@ -60,7 +60,7 @@ def _redriven(house: House[Any]) -> None:
     """What waited in the spill queue is redone."""
     if not house.spill.pictures:
         return
-    gate = Gate(house.store, house.topics, FakeSpill(), house.announce, house.album)
+    gate = Gate(house.store, house.topics, FakeSpill(), house.announce, house.media)
     assert redrive(spilled(house.spill), gate) == {"batchItemFailures": []}
     house.spill = FakeSpill()
 
@@ -69,11 +69,11 @@ def _is_as_told(house: House[Any]) -> int:
     """That each event's pictures are in the bucket, to the byte; and how many there are."""
     told = [picture for event in house.stored for picture in event["data"]["pictures"] if "key" in picture]
     for picture in told:
-        data = house.album.pictures[picture["key"]].data
+        data = house.media.pictures[picture["key"]].data
         assert (picture["sha256"], picture["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
         assert picture["sha256"] in picture["key"]
-        assert picture["bucket"] == house.album.bucket
-    for key, upload in house.album.pictures.items():
+        assert picture["bucket"] == house.media.bucket
+    for key, upload in house.media.pictures.items():
         assert hashlib.sha256(upload.data).hexdigest() in key
     return len(told)
 
@@ -91,9 +91,9 @@ def test_some_vendors_have_pictures() -> None:
 def test_a_picture_is_what_its_event_says_also_after_a_repetition_and_a_redrive(vendor: str, shape: str) -> None:
     house = _house(vendor)
     request = rigs.rig(vendor).push(shape)
-    house.album.down = True
+    house.media.down = True
     assert house.send(request).status == 200
-    house.album.down = False
+    house.media.down = False
     assert house.send(request).status == 200
     _redriven(house)
     assert house.send(request).status == 200
@@ -111,9 +111,9 @@ def test_no_picture_is_written_over_by_another_terminal_another_happening_or_a_r
     deliveries = (pair.first, pair.second)
     house = _house(vendor)
     for position, delivery in enumerate(deliveries):
-        house.album.down = position == late
+        house.media.down = position == late
         assert house.send(delivery.request, NOW + seconds(delivery.after)).status in {200, 503}
-    house.album.down = False
+    house.media.down = False
     _send(house, pair.second, pair.first)
     _redriven(house)
 

@@ -13,8 +13,9 @@ import pytest
 
 from functions.eye4 import normalise, pending, recording, verify
 from gatehouse.errors import GatehouseError
-from gatehouse.events import Receipt, Record
+from gatehouse.events import EventBuilder
 from gatehouse.reading import read_json
+from gatehouse.record import Record
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Function
@@ -35,14 +36,14 @@ def _alarm(payload: Document, received_at: datetime = _RECEIVED_AT) -> Document:
     """The event of an alarm, as its subscribers have it; the payload goes the whole way from the wire."""
     read = read_json(json.dumps(payload))
     verified = verify.Verified(_ACCOUNT, received_at)
-    receipt = Receipt(
+    builder = EventBuilder(
         vendor="eye4",
         account=_ACCOUNT,
         identity=verify.identity(read, verified) or (),
         received_at=received_at,
         payload=read,
     )
-    (made,) = normalise.normalise(read, receipt)
+    (made,) = normalise.normalise(read, builder, verified)
     event: Document = json.loads(Record.of(made).body)
     return event
 

@@ -220,7 +220,7 @@ def _listen(task: Task, calls: Calls) -> None:
 @contextmanager
 def _listening() -> Iterator[list[threading.Thread]]:
     """The task's listeners, each in its thread, as `listener.main` starts them; at the end they have ended."""
-    settings = listener.Settings.read(os.environ)
+    settings = listener.ListenerSettings.read(os.environ)
     secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="senselink")
     stop = recorder.Stop()
     threads = [

@@ -10,14 +10,15 @@ from botocore.exceptions import EndpointConnectionError
 from functions.redrive import handler as redrive
 from functions.relay.handler import Relay, handle
 from functions.relay.sweep import Sweep
-from gatehouse.events import Arrival, Topic
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Arrival, Topic
 from tests import aws
 from tests.builders import NOW, stream_event
+from tests.fakes import FakeMedia
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Account:
         return SnsTopics(self.aws.sns, self.aws.topic_arns, always=always, now=self.clock)
 
     def gate(self, always: Arrival | None = None, announce: Announce = Announce.INLINE) -> Gate:
-        return self.parts.gate(self.table, self.topics(always), self.spill, announce)
+        return self.parts.gate(self.table, self.topics(always), self.spill, announce, FakeMedia())
 
     def relay(self) -> dict[str, Any]:
         """The relay gets all that is in the table, as if it had just been written."""

@@ -23,14 +23,14 @@ import pytest
 from functions.redrive.handler import handle as redrive
 from functions.relay.handler import Relay
 from functions.relay.handler import handle as relay
-from functions.sensepass.handler import Settings, vendor
+from functions.sensepass.handler import SensepassSettings, vendor
 from functions.sensepass.wire import Accounts
 from gatehouse import edge, telemetry
 from gatehouse.edge import LambdaHandler
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Record
 from gatehouse.gate import Gate
 from gatehouse.media import Upload
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
@@ -49,7 +49,7 @@ from tests.builders import (
     stream_event,
     terminal,
 )
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 
 DEADLINE: Final = 0.5
 """Seconds from arrival to answer, the setting."""
@@ -123,13 +123,13 @@ class Services:
         self.store = TroubledStore(trouble)
         self.topics = TroubledTopics(trouble)
         self.spill = TroubledSpill(trouble)
-        self.album = TroubledAlbum(trouble)
-        self.gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.album)
+        self.media = TroubledAlbum(trouble)
+        self.gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.media)
         self._handlers = {decision: self._handler(decision) for decision in ("terminal", "rules")}
 
     def _handler(self, decision: str) -> LambdaHandler:
         environment = {**SENSEPASS_ENVIRONMENT, "DECISION_DEADLINE": str(DEADLINE), "DOOR_DECISION": decision}
-        supplied = vendor(Settings.read(environment), rules_of(WELCOME))
+        supplied = vendor(SensepassSettings.read(environment), rules_of(WELCOME))
         accounts = FakeAccounts(Accounts.model_validate({"accounts": [SITE]}))
         return edge.handler(supplied, self.gate, accounts, "")
 
@@ -192,7 +192,7 @@ class TroubledSpill(FakeSpill):
         self._trouble.through("spill", lambda: send(upload), NotKept)
 
 
-class TroubledAlbum(FakeAlbum):
+class TroubledAlbum(FakeMedia):
     """The media bucket."""
 
     def __init__(self, trouble: Trouble) -> None:
@@ -201,7 +201,7 @@ class TroubledAlbum(FakeAlbum):
 
     def put(self, upload: Upload) -> None:
         put = super().put
-        self._trouble.through("album", lambda: put(upload), Unavailable)
+        self._trouble.through("media", lambda: put(upload), Unavailable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +244,10 @@ def _cases(number: int) -> Iterator[Case]:
         yield Case(question, chance.choice(["terminal", "rules"]), opens=person in {STAFF, VISITOR})
 
 
-TOGETHER = ("store", "topics", "album", "store album", "store topics album", "store spill", "album spill")
+TOGETHER = ("store", "topics", "media", "store media", "store topics media", "store spill", "media spill")
 TROUBLES = {
     f"{ports} {fault}": dict.fromkeys(ports.split(), fault)
-    for ports in (*TOGETHER, "store topics album spill")
+    for ports in (*TOGETHER, "store topics media spill")
     for fault in (Fault.FAILS, Fault.HANGS, Fault.LATE)
 }
 
@@ -292,10 +292,10 @@ def test_every_answer_is_in_time_and_right_and_every_event_is_stored_once(faults
 
     assert len(services.store.records) == DECISIONS
     assert set(services.store.written.values()) == {1}
-    assert len(services.album.pictures) == DECISIONS
+    assert len(services.media.pictures) == DECISIONS
     for record in services.store.records.values():
         (reference,) = json.loads(record.body)["data"]["pictures"]
-        assert services.album.pictures[reference["key"]].digest.hex() == reference["sha256"]
+        assert services.media.pictures[reference["key"]].digest.hex() == reference["sha256"]
 
     items = [item(record, recorded_at=NOW) for record in services.store.records.values()]
     relayed = Relay(services.store, services.topics, FakeSpill(), 0, now=lambda: NOW + seconds(60))

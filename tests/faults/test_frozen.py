@@ -148,7 +148,7 @@ def _terminal(token: str) -> Terminal:
 
 @contextmanager
 def _door(cloud: Cloud, folder: Path, **settings: str) -> Iterator[Door]:
-    ages = {f"gatehouse.{module}:MAX_AGE": MAX_AGE for module in ("accounts", "rules")}
+    ages = {f"{module}:MAX_AGE": MAX_AGE for module in ("gatehouse.accounts", "functions.sensepass.rules")}
     with _served(cloud) as address:
         environment = {
             **SENSEPASS_ENVIRONMENT,

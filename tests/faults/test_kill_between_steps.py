@@ -18,11 +18,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from functions.relay.handler import Relay, handle
-from gatehouse.events import Record, Topic
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Topic
 from ops.simulators import Request
 from tests import aws
 from tests.builders import (

@@ -25,15 +25,16 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.server import ThreadedMotoServer
 
 from functions.relay.handler import Relay, handle
-from gatehouse.events import Topic
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
-from gatehouse.spill import SpillQueue, Step, event
+from gatehouse.spill import SpillQueue, Step, spilled_event
 from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Topic
 from ops.simulators.senselink import Fields, Server, record
 from tests import aws
 from tests.builders import stream_event
+from tests.fakes import FakeMedia
 
 ROOT: Final = Path(__file__).parents[2]
 RECORDS: Final = 2_000
@@ -166,9 +167,11 @@ class Rig:
         topics = SnsTopics(self.account.sns, self.account.topic_arns)
         spill = SpillQueue(lambda: self.account.sqs, self.account.spill_url)
         spilled = self.account.received(self.account.spill_url)
-        gate = Gate(book, topics, spill, Announce.INLINE)
+        gate = Gate(book, topics, spill, Announce.INLINE, FakeMedia())
         for message in spilled:
-            gate.redo(event(message["body"], message["attributes"]["deciding"]), Step(message["attributes"]["step"]))
+            gate.redo(
+                spilled_event(message["body"], message["attributes"]["deciding"]), Step(message["attributes"]["step"])
+            )
         pending = [item for item in self.items() if item["delivery"]["S"] == "pending"]
         for start in range(0, len(pending), 100):
             handle(stream_event(*pending[start : start + 100]), Relay(book, topics, spill, grace=0))

@@ -15,14 +15,15 @@ from functions.redrive.handler import handle as redrive
 from functions.relay.handler import Relay
 from functions.relay.handler import handle as relay
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Picture, Record
+from gatehouse.events import Picture
 from gatehouse.gate import Gate
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from ops.simulators.eye4 import File, Recording
 from tests import aws
 from tests.builders import FILEID, NOW, item, spilled, stream_event
-from tests.fakes import FakeSpill, FakeStore, FakeTopics, Killed
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics, Killed
 from tests.unit.eye4.cloud import Bench, bench
 
 FILES: Final = (File("image", 2_000), File("video", 9_000))
@@ -138,7 +139,7 @@ def _settle(on: Bench) -> None:
     assert isinstance(on.files, Rows)
     on.files.trouble.attempts = 0
     if on.spill.messages:
-        assert redrive(spilled(on.spill), Gate(on.store, on.topics, FakeSpill(), on.announce)) == {
+        assert redrive(spilled(on.spill), Gate(on.store, on.topics, FakeSpill(), on.announce, FakeMedia())) == {
             "batchItemFailures": []
         }
     items = [item(record, announce=on.store.announce[record.id]) for record in on.store.records.values()]

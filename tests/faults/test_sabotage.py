@@ -13,11 +13,12 @@ import pytest
 from functions.relay.sweep import NotAnnounced
 from gatehouse.deadline import Deadline
 from gatehouse.errors import NotKept
-from gatehouse.events import Record
 from gatehouse.gate import Admission
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from tests import aws, sabotages
 from tests.builders import some_record
+from tests.fakes import FakeMedia
 from tests.faults.account import Account, Parts
 
 type Check = Callable[[Account], None]
@@ -47,7 +48,7 @@ def is_refused_where_nobody_keeps_it(cloud: Account) -> None:
 def is_refused_at_a_deadline_too(cloud: Account) -> None:
     cloud.away = {"dynamodb", "sqs"}
     with pytest.raises(NotKept):
-        cloud.gate()._within(Deadline(5, time.monotonic)).admit(RECORD)  # noqa: SLF001 - as `Keep` does
+        cloud.gate().within(Deadline(5, time.monotonic)).admit(RECORD)
 
 
 def is_left_to_the_stream_where_the_relay_cannot_spill(cloud: Account) -> None:
@@ -75,7 +76,7 @@ def is_given_its_time_by_the_relay(cloud: Account) -> None:
             topics.publish(record)
             cloud.table.mark_published(record.id)
 
-    gate = cloud.parts.gate(cloud.table, Between(), cloud.spill, Announce.INLINE)
+    gate = cloud.parts.gate(cloud.table, Between(), cloud.spill, Announce.INLINE, FakeMedia())
     gate.admit(RECORD)
     assert cloud.arrivals() == ["live"]
 

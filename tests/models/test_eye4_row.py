@@ -28,11 +28,11 @@ from functions.eye4.verify import Verified
 from functions.eye4.wire import Listed
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
-from gatehouse.gate import Gate, Push
+from gatehouse.gate import Gate, Opened, Push, Unwrapped
 from gatehouse.settings import Announce
 from tests import aws
 from tests.builders import FILEID, NOW
-from tests.fakes import FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.models.explore import Died, Outcome, Schedule, explore, sized
 from tests.models.table import Table, failure
 from tests.template.stack import ROOT
@@ -247,7 +247,8 @@ class Program:
         for _ in range(2):
             with suppress(Died, Unavailable):
                 payload: JsonValue = {"Key": FILEID, "region": step}
-                resources.respond(push, Verified("workshop", world.now), payload, cast("Any", None))
+                opened = Opened(push, cast("Any", None), Verified("workshop", world.now), Unwrapped(payload))
+                resources.respond(cast("Any", None), opened)
                 return True
         return False
 
@@ -280,8 +281,8 @@ class Program:
             downloads=_Downloads(),
             pending=self._files(world),
             bucket=cast("Any", world.bucket),
-            book=Gate(world.store, world.topics, FakeSpill(), Announce.INLINE),
-            patience=Patience(nothing=nothing, silence=nothing, keeps=timedelta(days=30)),
+            recorder=Gate(world.store, world.topics, FakeSpill(), Announce.INLINE, FakeMedia()),
+            patience=Patience(before_missing=nothing, before_unreachable=nothing, retention=timedelta(days=30)),
             now=lambda: world.now,
             monotonic=lambda: 0.0,
             sleep=lambda _: None,
@@ -405,8 +406,8 @@ def _written(files: PendingFiles) -> list[object]:
         lambda: files.arrived(_KEY, {"Key": "2"}),
         lambda: files.taken(_KEY, "eye4-1"),
         lambda: files.taken(_KEY, "eye4-2"),
-        lambda: files.tried(_KEY, ["a"]),
-        lambda: files.tried(_KEY, ["b", "c"]),
+        lambda: files.count_attempt(_KEY, ["a"]),
+        lambda: files.count_attempt(_KEY, ["b", "c"]),
         lambda: files.copied(_KEY, "n", copy),
         lambda: files.awaits_nothing("x/1", NOW),
         lambda: files.read(_KEY),

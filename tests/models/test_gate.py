@@ -18,13 +18,15 @@ from functions.relay.handler import Relay
 from functions.relay.handler import handle as relay
 from functions.relay.sweep import Sweep
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Person, PersonKind, Receipt, Recognition, Record
+from gatehouse.events import EventBuilder, Person, Recognition
 from gatehouse.gate import Admission, Gate
 from gatehouse.media import Upload
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
+from gatehouse.vocabulary import PersonKind
 from tests.builders import NOW, item, spilled, stream_event
-from tests.fakes import FakeSpill
+from tests.fakes import FakeMedia, FakeSpill
 from tests.models.explore import Died, Outcome, Schedule, explore, sized
 from tests.sabotages import (
     DropsPublish,
@@ -110,9 +112,9 @@ class World:
 
 
 def _event(person: str) -> Record:
-    receipt = Receipt(vendor="acme", account="A1", identity=["1"], received_at=NOW, payload=None)
-    common = receipt.common(device="D1", occurred_at=None)
-    event = receipt.event(Recognition(**common, kind=PersonKind.STAFF, person=Person(id=person)))
+    builder = EventBuilder(vendor="acme", account="A1", identity=["1"], received_at=NOW, payload=None)
+    common = builder.common(device="D1", occurred_at=None)
+    event = builder.event(Recognition(**common, kind=PersonKind.STAFF, person=Person(id=person)))
     return Record.of(event, ("person.id",))
 
 
@@ -140,7 +142,7 @@ class Program:
         acknowledged: set[str] = set()
         for person in self.pushes:
             try:
-                self.gate(world, world, world, self.announce).admit(_event(person))
+                self.gate(world, world, world, self.announce, FakeMedia()).admit(_event(person))
             except (Died, NotKept):
                 continue  # the vendor heard no 200
             acknowledged.add(person)
@@ -191,7 +193,7 @@ class Program:
         taken, world.queue = world.queue, []
         batch = spilled(FakeSpill(messages=taken))
         try:
-            answer = self.redo(batch, self.gate(world, world, world, self.announce))
+            answer = self.redo(batch, self.gate(world, world, world, self.announce, FakeMedia()))
         except Died:
             world.queue = taken + world.queue
             return
@@ -301,7 +303,7 @@ def test_a_fault_of_each_kind_is_tried() -> None:
 def _raced(grace: float) -> World:
     world = World(Schedule({}))
     record = _event("7")
-    gate = Gate(world, world, world, Announce.INLINE)
+    gate = Gate(world, world, world, Announce.INLINE, FakeMedia())
     clock = [NOW]
 
     def sleep(seconds: float) -> None:

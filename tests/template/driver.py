@@ -23,25 +23,12 @@ from moto import mock_aws
 from gatehouse import aws
 from gatehouse.edge import LambdaHandler
 from gatehouse.errors import Unavailable
-from gatehouse.events import (
-    Alarm,
-    AlarmKind,
-    Measurement,
-    Media,
-    MediaStatus,
-    Notice,
-    NoticeKind,
-    Person,
-    PersonKind,
-    Receipt,
-    Recognition,
-    Record,
-    Severity,
-    Topic,
-)
+from gatehouse.events import Alarm, EventBuilder, Measurement, Media, Notice, Person, Recognition
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.store import EventsTable
+from gatehouse.vocabulary import AlarmKind, MediaStatus, NoticeKind, PersonKind, Severity, Topic
 from tests.template.iam import ROW, Call
 from tests.template.stack import HERE, ROOT, Document, Function, Place, Stack, Task, sam
 
@@ -184,13 +171,13 @@ def noted(calls: Calls, environment: Mapping[str, str]) -> Iterator[pytest.Monke
     """An environment in which every call of our code to AWS is noted; what is patched ends with it."""
     session = botocore.session.get_session()
     session.register("before-parameter-build.*.*", calls.note)
-    clients: list[Any] = [aws.client, aws.transfer_client]
+    clients: list[Any] = [aws.client]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
         # The samples are of a day that goes by; in some months they would be too old to be recorded.
         patch.setenv("RETENTION_DAYS", str(sam()["Parameters"]["RetentionDays"]["MaxValue"]))
-        patch.setattr("gatehouse.aws._session", lambda: session)
+        patch.setattr("gatehouse.aws.session", lambda: session)
         for made in clients:
             made.cache_clear()
         try:
@@ -440,8 +427,8 @@ _DRIVERS: Final[Mapping[str, Driver]] = {"HttpApi": push, "DynamoDB": _stream, "
 def one_of_each_type() -> list[Record]:
     """An event for each topic."""
     moment = datetime.now(UTC)  # what waited for longer than records are kept is not redone
-    receipt = Receipt(vendor="somebody", account="1", identity=["1"], received_at=moment, payload=None)
-    common = receipt.common(device="1", occurred_at=moment)
+    builder = EventBuilder(vendor="somebody", account="1", identity=["1"], received_at=moment, payload=None)
+    common = builder.common(device="1", occurred_at=moment)
     events: list[Recognition | Alarm | Measurement | Media | Notice] = [
         Recognition(**common, kind=PersonKind.UNKNOWN, person=Person()),
         Alarm(**common, kind=AlarmKind.UNKNOWN, severity=Severity.UNKNOWN),
@@ -449,7 +436,7 @@ def one_of_each_type() -> list[Record]:
         Media(**common, kind=MediaStatus.MISSING),
         Notice(**common, kind=NoticeKind.UNMAPPED),
     ]
-    records = [Record.of(receipt.event(event)) for event in events]
+    records = [Record.of(builder.event(event)) for event in events]
     assert {record.topic for record in records} == set(Topic)
     return records
 

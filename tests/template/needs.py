@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from gatehouse.events import Topic
+from gatehouse.vocabulary import Topic
 from tests.template import asl, driver
 from tests.template.driver import Sent
 from tests.template.iam import Call

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from gatehouse.events import UNREADABLE, Topic
+from gatehouse.events import UNREADABLE
+from gatehouse.vocabulary import Topic
 from tests.contract.vendors import vendors
 from tests.template import needs
 from tests.template.access import (

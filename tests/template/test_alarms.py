@@ -15,8 +15,8 @@ import pytest
 
 from gatehouse import telemetry
 from gatehouse.errors import Reason
-from gatehouse.events import Decider
 from gatehouse.telemetry import Count, Span
+from gatehouse.vocabulary import Decider
 from tests.contract.vendors import vendors
 from tests.template import driver
 from tests.template.stack import ROOT, Document, Function, Stack, plain, sam

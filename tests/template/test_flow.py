@@ -17,7 +17,9 @@ import yaml
 from botocore.exceptions import ClientError
 from moto.sns.utils import FilterPolicyMatcher
 
-from gatehouse.events import Alarm, AlarmKind, Receipt, Record, Severity
+from gatehouse.events import Alarm, EventBuilder
+from gatehouse.record import Record
+from gatehouse.vocabulary import AlarmKind, Severity
 from ops import diagram
 from tests.template import asl, driver
 from tests.template.iam import Call, Grant, denied, grants, unused
@@ -408,17 +410,17 @@ def test_an_alarm_without_one_does_not(event: Document) -> None:
 
 
 def test_another_vendors_alarm_with_a_recording_does_not() -> None:
-    receipt = Receipt(
+    builder = EventBuilder(
         vendor="somebody", account="1", identity=["1"], received_at=datetime(2026, 1, 1, tzinfo=UTC), payload=None
     )
     alarm = Alarm(
-        **receipt.common(device="1", occurred_at=None),
+        **builder.common(device="1", occurred_at=None),
         kind=AlarmKind.UNKNOWN,
         severity=Severity.UNKNOWN,
         media="pending",
         recording_id="1",
     )
-    assert not _passes(json.loads(Record.of(receipt.event(alarm)).body))
+    assert not _passes(json.loads(Record.of(builder.event(alarm)).body))
 
 
 def test_the_topic_may_send_to_the_queue_and_nobody_else() -> None:

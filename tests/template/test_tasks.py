@@ -13,6 +13,7 @@ import pytest
 from gatehouse.errors import WrongSetting
 from gatehouse.settings import Settings
 from gatehouse.telemetry import NAMESPACE
+from tests.settings import settings_of
 from tests.template import dockerfile, driver
 from tests.template.dockerfile import Dockerfile
 from tests.template.stack import ACCOUNT, ROOT, Document, Stack, Task, sam
@@ -45,8 +46,7 @@ def _own(task: Task) -> ModuleType:
 
 
 def _settings(task: Task) -> type[Settings]:
-    settings: type[Settings] = importlib.import_module(task.module).Settings
-    return settings
+    return settings_of(importlib.import_module(task.module))
 
 
 def _image(task: Task) -> Dockerfile:

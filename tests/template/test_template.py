@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import pytest
 
-from gatehouse.events import UNREADABLE, Topic
+from gatehouse.events import UNREADABLE
 from gatehouse.settings import Settings
 from gatehouse.spill import MESSAGE_LIMIT
 from gatehouse.store import FORGOTTEN
 from gatehouse.telemetry import Count
+from gatehouse.vocabulary import Topic
 from ops import translate
 from tests.contract.vendors import vendors
 from tests.template import driver

@@ -4,7 +4,8 @@ import json
 import re
 from typing import Final
 
-from gatehouse.events import UNREADABLE, Topic
+from gatehouse.events import UNREADABLE
+from gatehouse.vocabulary import Topic
 from tests.template import needs
 from tests.template.access import policies_on
 from tests.template.stack import HERE, ROOT, translated

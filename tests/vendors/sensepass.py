@@ -8,7 +8,7 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final, get_args
 
-from functions.sensepass.door import FETCHED
+from functions.sensepass.verify import FETCHED
 from ops.simulators import Credentials, Request
 from ops.simulators.sensepass import STAFF, STRANGER, VISITOR, Firmware, Person, Terminal, picture
 from tests import styles

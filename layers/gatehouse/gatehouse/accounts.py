@@ -9,12 +9,15 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from gatehouse.errors import Unavailable, WrongSetting
+from gatehouse import aws
+from gatehouse.errors import Reason, Rejected, Unavailable, WrongSetting
 from gatehouse.sandbox import Attempt, under_way
 from gatehouse.telemetry import Count, count, log
 
@@ -55,7 +58,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
 def _unguessable(token: SecretStr) -> SecretStr:
     bare = token.get_secret_value()
     if len(bare) < _SHORTEST:
-        # Nothing locks a path, and at the rate that the API takes a short one is found.
+        # A path has no lock: at the rate that the API takes, a short one is found.
         raise ValueError(f"is shorter than {_SHORTEST} characters")
     if not _TOKEN.fullmatch(bare):
         raise ValueError("has other characters than letters, digits, - and _")
@@ -66,14 +69,14 @@ type Token = Annotated[Key, AfterValidator(_unguessable)]
 """A credential that we made ourselves, `secrets.token_urlsafe(24)`, for the path that a vendor is given."""
 
 
-def holder[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:
-    """Whose secret was sent: for vendors that sign nothing and send a token.
+def account_for_token[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:
+    """Finds the account of a token, for vendors that sign nothing and send one.
 
     Every one is compared, by hashes of one length: the time it takes tells neither whether one is known nor which.
 
     Args:
         sent: the token.
-        known: who there is, each with the tokens that are live.
+        known: the accounts, each with its live tokens.
     """
     digest = hashlib.sha256(sent.encode(errors="replace")).digest()
     matching = [
@@ -83,6 +86,38 @@ def holder[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | 
         if hmac.compare_digest(hashlib.sha256(token.get_secret_value().encode()).digest(), digest)
     ]
     return matching[0] if matching else None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The span around its arrival in which a push may have been signed."""
+
+    past: int
+    """Seconds."""
+    ahead: int
+    """Seconds."""
+    past_setting: str
+    """The template's parameter for `past`."""
+    ahead_setting: str
+
+    def check(self, signed_at: datetime, received_at: datetime, what: str) -> None:
+        """Refuses a push that was signed too long ago, or too far in the future.
+
+        Args:
+            signed_at: the signed time.
+            received_at: the arrival.
+            what: holds the time, for the message: `acme: timestamp`.
+
+        Raises:
+            Rejected: it lies outside.
+        """
+        age = int((received_at - signed_at).total_seconds())
+        if age > self.past:
+            limit = f"the limit is {self.past} s (setting {self.past_setting})"
+            raise Rejected(Reason.STALE, f"{what} is {age} s old, {limit}")
+        if age < -self.ahead:
+            limit = f"the limit is {self.ahead} s (setting {self.ahead_setting})"
+            raise Rejected(Reason.FUTURE, f"{what} is {-age} s ahead, {limit}")
 
 
 def usable[A: BaseModel](document: str, model: type[A]) -> tuple[A, list[str]]:
@@ -153,7 +188,7 @@ def _repeated(document: BaseModel) -> Iterator[tuple[int, str]]:
 
 
 def _faults(error: ValueError) -> list[str]:
-    """What is wrong, field by field, and no value."""
+    """Names the faults, field by field, and no value."""
     if not isinstance(error, ValidationError):
         return ["document: not JSON"]
     return [
@@ -185,7 +220,7 @@ class Secret[A: BaseModel]:
         grace: float = GRACE,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """What is read, and how.
+        """A secret that has not been read yet.
 
         Args:
             client: of Secrets Manager.
@@ -291,7 +326,7 @@ class Secret[A: BaseModel]:
                 document = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             accounts, faults = usable(document, self._model)
         except (ClientError, BotoCoreError, KeyError, Unavailable) as error:
-            why = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            why = aws.fault(error) if isinstance(error, ClientError | BotoCoreError) else type(error).__name__
             self._end(attempt, Unavailable(f"GetSecretValue: {why}"), "the secret cannot be read", [why])
         except ValidationError as error:
             found = _faults(error)
@@ -305,7 +340,7 @@ class Secret[A: BaseModel]:
                 if counts:
                     self._accounts = accounts
                     self._tries = 0
-                    # As it was then, and not as it is now that the answer is here.
+                    # The age counts from the question: the secret is as it was then.
                     self._read_at = begun_at
                     if faults:
                         self._tell("accounts in the secret are not usable", faults)

@@ -1,14 +1,18 @@
-"""The AWS clients: one session, one client a service, and how long each call may take."""
+"""The AWS clients: one session, one client a service, a bound for each call, and one way to name what went wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from gatehouse import sandbox
+from gatehouse.errors import GatehouseError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+"""The code of DynamoDB's answer where the condition of a write did not hold."""
 # Two attempts of 1 + 2 s bound a call at 6 s. At worst a push takes four of them, the secret and then record,
 # publish and mark (or record and spill), the events of one push side by side: below the function's 29 s.
 _CONFIG = Config(
@@ -28,12 +34,11 @@ _CONFIG = Config(
     tcp_keepalive=True,
     max_pool_connections=64,  # opened as they are needed: a listener's workers all call at once
 )
-# S3 takes its time to put the parts of a file together, and nobody waits for it but a flow.
-_PATIENT = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
 
 
 @cache
-def _session() -> botocore.session.Session:
+def session() -> botocore.session.Session:
+    """The process's session, for a client with bounds of its own."""
     return botocore.session.get_session()
 
 
@@ -54,7 +59,7 @@ def client(service: Literal["stepfunctions"]) -> SFNClient: ...
 @cache
 def client(service: str) -> Any:
     """The process's client of a service, by botocore directly: boto3 on top costs 40 ms of every cold start."""
-    made = _session().create_client(service, config=_CONFIG)
+    made = session().create_client(service, config=_CONFIG)
     # Before each attempt, the SDK's own second ones among them.
     made.meta.events.register("before-send.*.*", _check)
     return made
@@ -64,7 +69,25 @@ def _check(**_: object) -> None:
     sandbox.check()
 
 
-@cache
-def transfer_client() -> S3Client:
-    """The process's client of S3 for whole files."""
-    return cast("S3Client", _session().create_client("s3", config=_PATIENT))
+@contextmanager
+def calling(operation: str, failure: type[GatehouseError] = Unavailable) -> Iterator[None]:
+    """Turns the SDK's errors of one call into ours: `PutItem: ThrottlingException`.
+
+    An answer that means something, such as a condition that did not hold, is caught inside of the block.
+
+    Args:
+        operation: AWS's name of the call, for the message.
+        failure: the error to raise.
+
+    Raises:
+        GatehouseError: of the type `failure`. AWS did not take the call, or did not answer.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise failure(f"{operation}: {fault(error)}") from error
+
+
+def fault(error: ClientError | BotoCoreError) -> str:
+    """AWS's code of an error, or the SDK's name of it where there was no answer."""
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

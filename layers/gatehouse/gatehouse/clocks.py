@@ -1,20 +1,21 @@
-"""Devices whose clock is wrong: seen from when their pushes happened and when they came, and told once a day."""
+"""Devices whose clock is wrong: seen by the times of happening and arrival, and noticed once a day."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Final
 
-from gatehouse.events import Arrival, CloudEvent, Notice, NoticeKind, Receipt
+from gatehouse.events import CloudEvent, EventBuilder, Notice
+from gatehouse.vocabulary import Arrival, NoticeKind
 
 _SEEN: Final = 3
 """Pushes that it takes: one may have been on its way for long."""
 _ALIKE: Final = timedelta(seconds=30)
-"""How far the offsets of one clock lie apart; what waited in a cache lies apart as it happened."""
+"""Largest distance between the offsets of one clock. Records from a cache lie apart as they happened."""
 _BEHIND: Final = timedelta(minutes=5)
 _AHEAD: Final = timedelta(minutes=1)
 """From here on a clock is wrong. Nothing comes before it happened, so that ahead tells more than behind."""
@@ -27,26 +28,26 @@ _NEAR_ZONE: Final = timedelta(minutes=2)
 
 @dataclass(slots=True)
 class _Device:
-    """What was seen of a device."""
+    """Observations of a device."""
 
     lags: deque[int] = field(default_factory=lambda: deque(maxlen=_SEEN))
     """Of its newest pushes, in milliseconds."""
-    told: tuple[date, int] | None = None
+    noticed: tuple[date, int] | None = None
     """The day of the last notice, and its offset, roughly."""
 
 
 class Clocks:
-    """What this process saw of the devices' clocks. Its notices are one each day, whoever sees it besides."""
+    """Observations of this process about the devices' clocks. A notice has one id a day, in every process."""
 
     def __init__(self) -> None:
         self._devices: OrderedDict[tuple[str, str, str], _Device] = OrderedDict()
         self._lock = Lock()
 
-    def wrong(self, events: Sequence[CloudEvent], receipt: Receipt) -> CloudEvent | None:
-        """The notice that a device's clock is wrong, if these events of a push show it."""
+    def wrong(self, events: Sequence[CloudEvent], received_at: datetime) -> CloudEvent | None:
+        """Returns the notice that a device's clock is wrong, if these events of a push show it."""
         data = next((event.data for event in events if event.data.device and event.data.lag_ms), None)
-        # What was fetched from a list came late for another reason than a clock. What waited in a device did so for
-        # as many times as there are records: only a clock gives them one.
+        # Rows of a list come late for another reason than a clock. Records that waited in a device did so for as many
+        # times as there are records: only a clock gives them one.
         if data is None or data.arrival is Arrival.BACKFILL:
             return None
         device, day = data.device or "", data.received_at.date()
@@ -57,16 +58,16 @@ class Clocks:
         if zone := _zone(offset):
             reference["zone"] = zone
         # One each day and offset: whichever process sees it, and however often.
-        told = Receipt(
+        builder = EventBuilder(
             vendor=data.vendor,
             account=data.account,
             identity=["clock", device, day.isoformat(), str(_roughly(offset))],
-            received_at=receipt.received_at,
+            received_at=received_at,
             payload=None,
         )
-        return told.event(
+        return builder.event(
             Notice(
-                **told.common(device=device, occurred_at=None, site=data.site, device_name=data.device_name),
+                **builder.common(device=device, occurred_at=None, site=data.site, device_name=data.device_name),
                 kind=NoticeKind.CLOCK,
                 reason="the device's clock is " + ("ahead" if offset > timedelta() else "behind"),
                 reference=reference,
@@ -74,7 +75,7 @@ class Clocks:
         )
 
     def _offset(self, device: tuple[str, str, str], lag_ms: int, day: date) -> timedelta | None:
-        """How far the clock is ahead, negative if behind; None as long as that is not sure, or where it was said."""
+        """Offset of the clock, negative if behind; None as long as it is not sure, or was noticed already."""
         with self._lock:
             seen = self._devices.setdefault(device, _Device())
             self._devices.move_to_end(device)
@@ -85,9 +86,9 @@ class Clocks:
                 return None
             # The least of them has the least in it of what is no clock's fault: the way here.
             offset = timedelta(milliseconds=-min(seen.lags))
-            if -_BEHIND < offset < _AHEAD or seen.told == (day, _roughly(offset)):
+            if -_BEHIND < offset < _AHEAD or seen.noticed == (day, _roughly(offset)):
                 return None
-            seen.told = (day, _roughly(offset))
+            seen.noticed = (day, _roughly(offset))
             return offset
 
 

@@ -1,10 +1,8 @@
-"""A point in time by which an answer has to be out, whatever is down: the ports, none of which is waited for longer."""
+"""A point in time by which an answer has to be out, and the ports bounded by it: none is waited for any longer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotInTime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,17 +10,19 @@ from gatehouse.errors import NotKept, Unavailable
 from gatehouse.sandbox import Attempt, under_way
 
 if TYPE_CHECKING:
-    from gatehouse.events import Record
-    from gatehouse.gate import Album, Spill, Store, Topics
+    from collections.abc import Callable, Mapping, Sequence
+
     from gatehouse.media import Upload
+    from gatehouse.ports import MediaStore, Spill, Store, Topics
+    from gatehouse.record import Record
     from gatehouse.spill import Step
 
 
 class Deadline:
-    """How much time is left.
+    """The time that is left.
 
-    A Lambda stops when it answers: what must be kept is kept before the answer, within the time. Hence two marks: until
-    the first the table and the bucket are waited for, until the second what is left is used to spill.
+    A Lambda stops when it answers, so an event has to be kept before the answer, within the time. Hence two marks:
+    until the first the table and the bucket are waited for; from the first to the second there is time to spill.
     """
 
     def __init__(self, seconds: float, monotonic: Callable[[], float], share_for_spill: float = 0.4) -> None:
@@ -48,13 +48,20 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=256, thread_name_prefix="deadline")
 
 
-def _within[T](seconds: float, call: Callable[[], T], what: str) -> T:
-    if seconds <= 0:
-        raise Unavailable(f"{what}: no time left")
+def bounded[T](call: Callable[[], T], seconds: float) -> T:
+    """Returns the result of a call that is in time. One that is not is left to itself, in its thread.
+
+    Args:
+        call: may block, for longer than any time-out of its own: a socket's is for each piece that comes.
+        seconds: to wait for it.
+
+    Raises:
+        TimeoutError: it is not in time.
+    """
     attempt = Attempt()
 
     def run() -> T:
-        # A call that is not in time freezes with the sandbox. What of it was not sent by then is not sent at all.
+        # A call that is not in time freezes with the sandbox. A request of it that was not sent by then is not sent.
         try:
             with under_way(attempt):
                 return call()
@@ -64,57 +71,65 @@ def _within[T](seconds: float, call: Callable[[], T], what: str) -> T:
     running: Future[T] = _pool().submit(run)
     try:
         return running.result(timeout=seconds)
-    except NotInTime:
+    finally:
         running.cancel()
-        raise Unavailable(f"{what}: not in time") from None
 
 
-class TimelyStore:
-    """The `Store` port, waited for no longer than there is time."""
+def _within[T](seconds: float, call: Callable[[], T], operation: str) -> T:
+    if seconds <= 0:
+        raise Unavailable(f"{operation}: no time left")
+    try:
+        return bounded(call, seconds)
+    except TimeoutError:
+        raise Unavailable(f"{operation}: not in time") from None
+
+
+class BoundedStore:
+    """The `Store` port within a deadline."""
 
     def __init__(self, store: Store, deadline: Deadline) -> None:
         self._store = store
         self._deadline = deadline
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
-        """As `Store.record`. A call that was not in time may still write the record: the relay then announces it."""
+        """Records an event. A call that was not in time may still write it: the relay then announces it."""
         seconds = self._deadline.left_before_spilling()
         return _within(seconds, lambda: self._store.record(record, announce), "record")
 
     def mark_published(self, record_id: str) -> None:
-        """As `Store.mark_published`."""
+        """Marks a record as announced."""
         _within(self._deadline.left(), lambda: self._store.mark_published(record_id), "mark")
 
     def pending(self, ids: Sequence[str]) -> set[str]:
-        """As `Store.pending`."""
+        """Returns those of the records that have not been announced."""
         return _within(self._deadline.left(), lambda: self._store.pending(ids), "look")
 
 
-class TimelyTopics:
-    """The `Topics` port, waited for no longer than there is time."""
+class BoundedTopics:
+    """The `Topics` port within a deadline."""
 
     def __init__(self, topics: Topics, deadline: Deadline) -> None:
         self._topics = topics
         self._deadline = deadline
 
     def publish(self, record: Record) -> None:
-        """As `Topics.publish`."""
+        """Announces a record."""
         _within(self._deadline.left(), lambda: self._topics.publish(record), "publish")
 
 
-class TimelySpill:
-    """The `Spill` port, waited for no longer than there is time."""
+class BoundedSpill:
+    """The `Spill` port within a deadline."""
 
     def __init__(self, spill: Spill, deadline: Deadline) -> None:
         self._spill = spill
         self._deadline = deadline
 
     def send(self, record: Record, step: Step) -> None:
-        """As `Spill.send`."""
+        """Keeps an event."""
         self._bounded(lambda: self._spill.send(record, step))
 
     def send_picture(self, upload: Upload) -> None:
-        """As `Spill.send_picture`."""
+        """Keeps a picture."""
         self._bounded(lambda: self._spill.send_picture(upload))
 
     def _bounded(self, call: Callable[[], None]) -> None:
@@ -124,18 +139,18 @@ class TimelySpill:
             raise NotKept(str(error)) from error
 
 
-class TimelyAlbum:
-    """The `Album` port, waited for no longer than there is time."""
+class BoundedMedia:
+    """The `MediaStore` port within a deadline."""
 
-    def __init__(self, album: Album, deadline: Deadline) -> None:
-        self._album = album
+    def __init__(self, media: MediaStore, deadline: Deadline) -> None:
+        self._media = media
         self._deadline = deadline
 
     @property
     def bucket(self) -> str:
         """The bucket's name."""
-        return self._album.bucket
+        return self._media.bucket
 
     def put(self, upload: Upload) -> None:
-        """As `Album.put`."""
-        _within(self._deadline.left_before_spilling(), lambda: self._album.put(upload), "picture")
+        """Stores a picture."""
+        _within(self._deadline.left_before_spilling(), lambda: self._media.put(upload), "picture")

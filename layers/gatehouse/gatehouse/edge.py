@@ -17,16 +17,17 @@ from pydantic import BaseModel
 from gatehouse import aws
 from gatehouse.accounts import Secret
 from gatehouse.errors import NOT_AUTHENTIC, GatehouseError, Reason, Rejected
-from gatehouse.events import Arrival
-from gatehouse.gate import BODY_LIMIT, Accounts, Answer, Gate, Push, Vendor, Verified
+from gatehouse.gate import BODY_LIMIT, Answer, Gate, Push, Vendor, Verified
 from gatehouse.media import MediaBucket
+from gatehouse.ports import AccountSource
 from gatehouse.reading import TooLarge, inflate
 from gatehouse.sandbox import SANDBOX
-from gatehouse.settings import GateSettings, PictureSettings, VendorSettings
+from gatehouse.settings import GateSettings, VendorSettings
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
 from gatehouse.telemetry import Count, count, flush, log
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Arrival
 
 
 class LambdaHandler(Protocol):
@@ -40,24 +41,21 @@ def gate(settings: GateSettings, announced_as: Arrival | None = None) -> Gate:
     """The gate on AWS.
 
     Args:
-        settings: what the function is told.
-        announced_as: what is said of every message's freshness, by whoever announces what waited.
+        settings: of the function.
+        announced_as: the freshness that every message is given, where this announces what waited.
     """
-    album = None
-    if isinstance(settings, PictureSettings):
-        album = MediaBucket(lambda: aws.client("s3"), settings.media_bucket)
     return Gate(
         store=events_table(settings),
         topics=SnsTopics(aws.client("sns"), settings.topic_arns, settings.live, always=announced_as),
         spill=SpillQueue(lambda: aws.client("sqs"), settings.spill_queue_url),
         announce=settings.announce_mode,
-        album=album,
+        media=MediaBucket(lambda: aws.client("s3"), settings.media_bucket),
         live=settings.live,
     )
 
 
 def events_table(settings: GateSettings) -> EventsTable:
-    """The book on AWS."""
+    """The events table on AWS."""
     return EventsTable(
         aws.client("dynamodb"), settings.events_table, settings.retention_days, lambda: datetime.now(UTC)
     )
@@ -73,10 +71,10 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
     """The Lambda handler of a vendor, behind an HTTP API (payload format 2.0).
 
     Args:
-        settings: the model of what the function is told.
+        settings: the model of the function's settings.
         vendor: makes the vendor from it.
-        patience: seconds that a push waits for the secret at most, where somebody waits for the answer.
-        heartbeat: the method of the calls that nobody waits for; the secret is read again in these, if there are any.
+        patience: seconds that a push waits for the secret at most, where a terminal waits for the answer.
+        heartbeat: the method of the calls that no terminal waits for. The secret is read again in these.
     """
 
     def make() -> LambdaHandler:
@@ -127,7 +125,7 @@ def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], di
 
 
 def handler[A: BaseModel, V: Verified](
-    vendor: Vendor[A, V], gate: Gate, accounts: Accounts[A], public_base_url: str
+    vendor: Vendor[A, V], gate: Gate, accounts: AccountSource[A], public_base_url: str
 ) -> LambdaHandler:
     """The handler of a vendor, on a given gate."""
 
@@ -139,14 +137,14 @@ def handler[A: BaseModel, V: Verified](
             # The reason and our own sentence, which holds numbers at most; nothing of the push.
             log.warning("rejected", vendor=vendor.name, reason=error.reason, detail=str(error))
             count(Count.REJECTED, vendor.name, reason=error.reason)
-            return _told(error)
+            return _rejection(error)
         except GatehouseError as error:
             # A library's exception in the chain may quote the push, so no traceback here.
             log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
             count(Count.FAILED, vendor.name)
             return _refusal(503, "unavailable", "not taken: please send it again")
         except Exception as error:  # noqa: BLE001 - whatever it is, the vendor has to hear that it may retry
-            frames = _where(error)
+            frames = _frames(error)
             log.error("failed", vendor=vendor.name, error=type(error).__name__, where=frames)
             count(Count.FAILED, vendor.name)
             return _refusal(500, "internal", "not taken: please send it again")
@@ -191,8 +189,8 @@ def push(event: Mapping[str, Any], public_base_url: str = "", limit: int = BODY_
 def _urls(event: Mapping[str, Any], public_base_url: str) -> list[str]:
     """The addresses that the vendor may have been given.
 
-    Whether a path has the key of a custom domain's API mapping in it differs between the two places where a gateway
-    tells it, and between reports: both are taken, and each behind the path of `public_base_url` only once.
+    A path may have the key of a custom domain's API mapping in it: the two places where a gateway tells it differ, and
+    so do reports. Both are taken, and each behind the path of `public_base_url` only once.
     """
     request = event["requestContext"]
     base = public_base_url.rstrip("/") or f"https://{request['domainName']}"
@@ -202,13 +200,13 @@ def _urls(event: Mapping[str, Any], public_base_url: str) -> list[str]:
     found: dict[str, None] = {}
     for path in paths:
         bare = path.removeprefix(prefix) if prefix and path.startswith(f"{prefix}/") else path
-        for told in (bare, path):
-            found[_encodable(f"{base}{told}{'?' if query else ''}{query}")] = None
+        for variant in (bare, path):
+            found[_encodable(f"{base}{variant}{'?' if query else ''}{query}")] = None
     return list(found)
 
 
 def _encodable(text: str) -> str:
-    """A lone surrogate becomes a question mark: what it is part of is signed by nobody, and must not be our 500."""
+    """Replaces a lone surrogate by a question mark. No vendor signs one, and it must not be our 500."""
     return text.encode(errors="replace").decode()
 
 
@@ -221,10 +219,10 @@ def _response(answer: Answer) -> dict[str, Any]:
 
 
 _NOT_AUTHENTIC = "the push is not authentic; the receiver's log says why"
-"""All that is told of it, letter by letter the same: whoever tries learns neither who is known nor what was wrong."""
+"""The same answer, letter by letter, for each such reason: it tells neither who is known nor what was wrong."""
 
 
-def _told(error: Rejected) -> dict[str, Any]:
+def _rejection(error: Rejected) -> dict[str, Any]:
     if error.reason.may_be_told:
         return _refusal(error.reason.status, error.reason, str(error))
     return _refusal(401, NOT_AUTHENTIC, _NOT_AUTHENTIC)
@@ -234,7 +232,7 @@ def _refusal(status: int, reason: str, message: str) -> dict[str, Any]:
     return _response(Answer(status, json.dumps({"error": {"reason": reason, "message": message}})))
 
 
-def _where(error: BaseException) -> list[str]:
+def _frames(error: BaseException) -> list[str]:
     """File and line of each frame: enough to find a fault, and free of what it was working on."""
     frames = []
     trace = error.__traceback__

@@ -2,10 +2,11 @@
 
 GatehouseError
 ├── Rejected        theirs: the push is not authentic or not readable; answered 4xx, nothing stored
-├── NotUnderstood   nobody's: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
-│   └── NotReadable authentic, and not in a form that can be read: what it holds is kept where no subscriber looks
+├── NotUnderstood   no fault: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
+│   └── NotReadable authentic, and not in a form that can be read: its body is kept where no subscriber may read
 ├── Unavailable     AWS did not take a call; the step that follows decides what that means
-├── TooOld          an event that waited longer than its id is remembered: nobody can say whether it is a repetition
+├── CallFailed      a vendor's API did not answer, or not as it should; each client says what it then does
+├── TooOld          an event that waited longer than its id is remembered: it may be a repetition or not
 ├── NotKept         ours: neither the table nor the spill queue took the event; answered 503
 └── WrongSetting    ours: a setting that cannot work; raised at start and names itself
 """
@@ -23,7 +24,7 @@ NOT_AUTHENTIC: Final = "not_authentic"
 
 
 class Reason(StrEnum):
-    """Why a push was rejected: the `reason` of the metric and the log line, and of the answer where it may be told."""
+    """Reason of a rejection, in the metric, in the log line, and in the answer where the sender may know it."""
 
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
@@ -43,12 +44,12 @@ class Reason(StrEnum):
 
     @property
     def may_be_told(self) -> bool:
-        """Whether the answer says it: not to somebody who has not shown any credential, who would learn which exist."""
+        """False for a sender that has shown no credential: it would learn which ones exist."""
         return self not in _UNPROVEN
 
     @property
     def may_be_an_old_secret(self) -> bool:
-        """Whether credentials rotated a moment ago would explain it."""
+        """True if credentials that were rotated a moment ago would explain it."""
         return self in _CREDENTIALS
 
 
@@ -86,14 +87,14 @@ class NotUnderstood(GatehouseError):
 
 
 class NotReadable(NotUnderstood):
-    """The push is authentic, and is not in the form that it should be: nobody knows what it holds."""
+    """The push is authentic, and not in a form that can be read."""
 
     def __init__(self, message: str, content: bytes | None = None) -> None:
         """An error.
 
         Args:
             message: goes into the notice.
-            content: what could not be read, where that is not the push's body as it came.
+            content: the bytes that could not be read, where they are not the push's body as it came.
         """
         super().__init__(message)
         self.content = content
@@ -101,6 +102,10 @@ class NotReadable(NotUnderstood):
 
 class Unavailable(GatehouseError):
     """An AWS call did not go through within its time and its attempts."""
+
+
+class CallFailed(GatehouseError):
+    """A call of ours to a vendor's API or device failed. The message holds no address and no credential."""
 
 
 class TooOld(GatehouseError):

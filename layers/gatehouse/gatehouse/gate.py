@@ -1,4 +1,4 @@
-"""The one way through: verify → decrypt → normalise → record → publish → acknowledge."""
+"""The one way of a push: verify → unwrap → normalise → record → publish → acknowledge."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, JsonValue
 
 from gatehouse.clocks import Clocks
-from gatehouse.errors import NotKept, NotReadable, NotUnderstood, Reason, Rejected, Unavailable, WrongSetting
-from gatehouse.events import LIVE, MAX_EVENT_BYTES, NOTHING, UNREADABLE, Arrival, CloudEvent, Known, Receipt, Record
+from gatehouse.errors import GatehouseError, NotKept, NotReadable, NotUnderstood, Reason, Rejected, Unavailable
+from gatehouse.events import NOTHING, UNREADABLE, CloudEvent, EventBuilder, Known
 from gatehouse.media import Image, Upload
+from gatehouse.record import MAX_EVENT_BYTES, Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count, count, log
+from gatehouse.vocabulary import LIVE, Arrival
 
 if TYPE_CHECKING:
     from gatehouse.deadline import Deadline
+    from gatehouse.ports import AccountSource, MediaStore, Spill, Store, Topics
 
 BODY_LIMIT = 1024 * 1024
-"""Bytes. What is too large for an event lies in the media bucket, beside it."""
+"""Bytes. A payload that is too large for an event goes into the media bucket, beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What a vendor sent, as it arrived."""
+    """A vendor's request, as it arrived."""
 
     method: str
     urls: tuple[str, ...]
@@ -39,7 +42,7 @@ class Push:
     headers: Mapping[str, str]
     """Names in lower case, as HTTP APIs hand them over."""
     body: bytes
-    """Decoded from API Gateway's base64, and from its content encoding: what the vendor signed."""
+    """Decoded from API Gateway's base64, and from its content encoding: the bytes that the vendor signed."""
     received_at: datetime
     """Aware, by API Gateway's clock."""
     path_parameters: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the vendor gets back."""
+    """The response to the vendor."""
 
     status: int
     body: str
@@ -55,120 +58,88 @@ class Answer:
 
 
 class Verified(Protocol):
-    """What `verify` found out; a vendor adds what its other steps need."""
+    """The result of `verify`. A vendor adds what its other steps need."""
 
     @property
     def account(self) -> str:
-        """Whose credential verified the push."""
+        """The account whose credential verified the push."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """The content of a push, in the clear."""
+
+    payload: JsonValue
+    """The vendor's own message, without pictures and without anything that must not be kept."""
+    identity: Sequence[str] | None = None
+    """The vendor's identity of the happening: the same for a repetition of the push, and for no other happening.
+    None where the push has none: `Vendor.evidence` then tells it from another."""
+    images: Mapping[str, Image | None] = field(default_factory=dict)
+    """The pictures by their role; None for one that cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor[A: BaseModel, V: Verified]:
-    """What a vendor supplies. Everything else is shared."""
+    """The steps and words that a vendor supplies. Everything else is shared."""
 
     name: str
     accounts: type[A]
     """The model of its secret."""
     verify: Callable[[Push, A], V]
-    """Authenticity of the raw push. Raises `Rejected`."""
-    decrypt: Callable[[Push, V], JsonValue]
-    """The vendor's own payload, in the clear, without pictures and without what must not be kept. Raises `Rejected`;
-    what is authentic and merely odd is returned, and of what cannot be read at all `NotReadable` is raised."""
-    identity: Callable[[JsonValue, V], Sequence[str] | None]
-    """The vendor's identity of the happening; the same for a repetition of the push, and for no other happening.
-    None where the push has none: `evidence` is then what tells it from another."""
-    normalise: Callable[[JsonValue, Receipt], list[CloudEvent]]
-    """Events. Any exception makes the push an `unmapped` notice; `NotUnderstood` says why."""
+    """Proves the authenticity of the raw push. Raises `Rejected`."""
+    unwrap: Callable[[Push, V], Unwrapped]
+    """Reads, decrypts and takes apart the body. Raises `Rejected`, or `NotReadable` for an authentic body that cannot
+    be read at all; a body that is merely odd is returned."""
+    normalise: Callable[[JsonValue, EventBuilder, V], list[CloudEvent]]
+    """Makes the events. Any exception makes the push an `unmapped` notice; `NotUnderstood` says why."""
     acknowledgement: JsonValue
     """The body of the 200 answer."""
     deciding: Sequence[str] = ()
-    """Where in an event's data that is what tells two happenings with one identity apart: `person.id`. Only what
-    every channel of the vendor carries alike; `occurred_at` counts to the second."""
+    """Places in an event's data that tell two happenings with one identity apart: `person.id`. Only those that every
+    channel of the vendor carries alike; `occurred_at` counts to the second."""
     evidence: Callable[[Push, V], bytes] = lambda push, _: push.body
-    """What a push without identity is told by: what was signed, else its body."""
+    """The bytes that tell a push without identity from another: those that were signed, else its body."""
     known: Callable[[V], Known] = lambda _: NOTHING
-    """What is known of a push that nobody understands, or can read: where and when. It raises nothing."""
-    images: Callable[[V], Mapping[str, Image | None]] = lambda _: {}
-    """The push's pictures by their role; None for one that cannot be decoded. Asked after `decrypt`."""
-    respond: Callable[[Push, V, JsonValue, Keep], Answer] | None = None
-    """Where there is more to do than to keep the push, or more to answer than an acknowledgement.
-    It has to call `Keep` for whatever is an event. Of a push that cannot be read the payload is None."""
+    """Facts about a push that cannot be understood or read: where and when. It raises nothing."""
+    respond: Callable[[Gate, Opened[V]], Answer] | None = None
+    """Answers a push, where there is more to do than to keep it, or more to say than an acknowledgement. It calls
+    `Gate.keep` for every push that is an event."""
     body_limit: int = BODY_LIMIT
+    """Bytes."""
     arrival: Arrival | None = None
-    """How its pushes come, where that is not their usual way."""
+    """Set where its pushes do not come their usual way."""
 
 
-type Normalise = Callable[[JsonValue, Receipt], list[CloudEvent]]
+@dataclass(frozen=True, slots=True)
+class Opened[V: Verified]:
+    """A push that was verified and unwrapped."""
 
-
-class Keep(Protocol):
-    """The steps behind normalise, for a vendor that has something to say about how."""
-
-    def __call__(
-        self, normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
-    ) -> Sequence[Admission]:
-        """Records and publishes what the push means, and returns what became of each event. Raises `NotKept`.
-
-        Args:
-            normalise: in place of the vendor's, where the events hold more than the push.
-            deadline: until when it has to be done.
-            known: in place of the vendor's, of a push that nobody understands.
-        """
-
-
-class Accounts[A](Protocol):
-    """Where a vendor's accounts come from."""
-
-    def accounts(self) -> A:
-        """The accounts in use."""
-
-    def newer(self) -> A | None:
-        """The accounts as they are now, if they differ from those in use."""
-
-
-class Store(Protocol):
-    """The port to the book."""
-
-    def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
-        """Writes an event once; None if it was new, else what decides about the one there. Raises `Unavailable`."""
-
-    def mark_published(self, record_id: str) -> None:
-        """Says that it was announced. Raises `Unavailable`."""
-
-    def pending(self, ids: Sequence[str]) -> set[str]:
-        """Those of the records that have not been announced. Raises `Unavailable`."""
-
-
-class Topics(Protocol):
-    """The port to the subscribers."""
-
-    def publish(self, record: Record) -> None:
-        """Announces a record. Raises `Unavailable`."""
-
-
-class Spill(Protocol):
-    """The port to the queue for what AWS does not take at once."""
-
-    def send(self, record: Record, step: Step) -> None:
-        """Keeps an event for `functions/redrive`. Raises `NotKept`."""
-
-    def send_picture(self, upload: Upload) -> None:
-        """Keeps a picture for `functions/redrive`. Raises `NotKept`."""
-
-
-class Album(Protocol):
-    """The port to the pictures."""
+    push: Push
+    vendor: Vendor[Any, V]
+    verified: V
+    unwrapped: Unwrapped
+    unreadable: NotReadable | None = None
+    """Set where the body could not be read: the payload is then None."""
 
     @property
-    def bucket(self) -> str:
-        """The bucket's name."""
+    def payload(self) -> JsonValue:
+        """The vendor's own message; None where it could not be read."""
+        return self.unwrapped.payload
 
-    def put(self, upload: Upload) -> None:
-        """Stores a picture. Raises `Unavailable`."""
+    @property
+    def identity(self) -> Sequence[str]:
+        """The identity of the happening, by the push's evidence where the vendor gives none."""
+        if self.unwrapped.identity is not None:
+            return self.unwrapped.identity
+        return ["push", hashlib.sha256(self.vendor.evidence(self.push, self.verified)).hexdigest()]
+
+    def knowing(self, verified: V) -> Opened[V]:
+        """The same push with more that is known of it, for the vendor's own `normalise`."""
+        return replace(self, verified=verified)
 
 
 class Admission(StrEnum):
-    """What became of an event."""
+    """Fate of an event."""
 
     ANNOUNCED = "announced"
     RECORDED = "recorded"
@@ -179,7 +150,7 @@ class Admission(StrEnum):
 
 
 class Gate:
-    """The steps behind a vendor's own: record, publish, and what happens when AWS does not take one of them."""
+    """The steps around a vendor's own: open, record, publish, and what to do when AWS does not take one of them."""
 
     def __init__(
         self,
@@ -187,7 +158,7 @@ class Gate:
         topics: Topics,
         spill: Spill,
         announce: Announce,
-        album: Album | None = None,
+        media: MediaStore,
         *,
         live: timedelta = LIVE,
         clocks: Clocks | None = None,
@@ -199,67 +170,62 @@ class Gate:
             topics: the subscribers.
             spill: the queue for what AWS does not take at once.
             announce: who publishes.
-            album: the pictures.
-            live: as long a happening counts as one of now.
-            clocks: what was seen of the devices' clocks.
+            media: the media bucket.
+            live: age up to which a happening counts as one of now.
+            clocks: observations of the devices' clocks.
         """
         self._store = store
         self._topics = topics
         self._spill = spill
         self._announce = announce
-        self._album = album
+        self._media = media
         self._live = live
         self._clocks = clocks or Clocks()
 
-    def receive[A: BaseModel, V: Verified](self, push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> Answer:
-        """The whole path of a push.
+    def receive[A: BaseModel, V: Verified](
+        self, push: Push, vendor: Vendor[A, V], accounts: AccountSource[A]
+    ) -> Answer:
+        """Takes a push all the way, and returns the answer to the vendor.
 
         Raises:
             Rejected: it is not authentic, or not readable before that is known.
             Unavailable: the vendor's secret cannot be read.
             NotKept: an event was taken neither by the table nor by the spill queue.
         """
-        if len(push.body) > vendor.body_limit:
-            raise Rejected(
-                Reason.TOO_LARGE,
-                f"{vendor.name}: the body has {len(push.body)} bytes, the limit is {vendor.body_limit}",
-            )
         opened = _open(push, vendor, accounts)
-
-        def keep(
-            normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
-        ) -> Sequence[Admission]:
-            understood = vendor if normalise is None else replace(vendor, normalise=normalise)
-            if known is not None:
-                understood = replace(understood, known=lambda _: known)
-            meant = self._meaning(push, understood, opened)
-            gate = self if deadline is None else self._within(deadline)
-            became = gate._admit_all(meant.records, meant.uploads)  # noqa: SLF001 - it is a gate
-            if set(became) - {Admission.DUPLICATE}:
-                gate._look_at_the_clock(meant)  # noqa: SLF001 - as above
-            return became
-
         if vendor.respond is not None:
-            return vendor.respond(push, opened.verified, opened.payload, keep)
-        keep()
+            return vendor.respond(self, opened)
+        self.keep(opened)
         return Answer(200, json.dumps(vendor.acknowledgement))
 
-    def _within(self, deadline: Deadline) -> Gate:
-        """The same gate, which waits for nothing longer than there is time."""
-        from gatehouse import deadline as timely  # noqa: PLC0415 - most vendors do not wait
+    def keep[V: Verified](self, opened: Opened[V]) -> Sequence[Admission]:
+        """Records and publishes the events of a push, and returns what became of each.
+
+        Raises:
+            NotKept: one was taken neither by the table nor by the spill queue.
+        """
+        meant = self._meaning(opened)
+        became = self._admit_all(meant.records, meant.uploads)
+        if set(became) - {Admission.DUPLICATE}:
+            self._look_at_the_clock(meant)
+        return became
+
+    def within(self, deadline: Deadline) -> Gate:
+        """The same gate, bounded by a deadline: it waits no longer for any of its ports."""
+        from gatehouse import deadline as bounded  # noqa: PLC0415 - most vendors do not wait
 
         return Gate(
-            timely.TimelyStore(self._store, deadline),
-            timely.TimelyTopics(self._topics, deadline),
-            timely.TimelySpill(self._spill, deadline),
+            bounded.BoundedStore(self._store, deadline),
+            bounded.BoundedTopics(self._topics, deadline),
+            bounded.BoundedSpill(self._spill, deadline),
             self._announce,
-            None if self._album is None else timely.TimelyAlbum(self._album, deadline),
+            bounded.BoundedMedia(self._media, deadline),
             live=self._live,
             clocks=self._clocks,
         )
 
     def _admit_all(self, records: Sequence[Record], uploads: Sequence[Upload]) -> list[Admission]:
-        """Admits the events and pictures of a push, side by side where they are several: the time is for one."""
+        """Admits the events and pictures of a push, in parallel: the function's timeout allows for one of them."""
         steps: list[Callable[[], Admission | None]] = [partial(self.admit, record) for record in records]
         steps += [partial(self.store_picture, upload) for upload in uploads]
         if len(steps) < 2:
@@ -280,11 +246,11 @@ class Gate:
         """
         vendor = upload.key.removeprefix(UNREADABLE).partition("/")[0]
         try:
-            self._stored(upload)
+            self._media.put(upload)
         except Unavailable as error:
             if not upload.may_spill:
-                # It may wait nowhere; its event says where it would lie, and is what the vendor is answered for.
-                log.error("what could not be read, or was too large, is lost", key=upload.key, error=str(error))
+                # It may wait nowhere. Its event says where it would lie, and the vendor is answered for that event.
+                log.error("a body that could not be read, or was too large, is lost", key=upload.key, error=str(error))
                 count(Count.NOT_KEPT, vendor)
                 return
             try:
@@ -296,20 +262,15 @@ class Gate:
             count(Count.SPILLED, vendor)
 
     def redo_picture(self, upload: Upload) -> None:
-        """The way again for a picture from the spill queue.
+        """Stores a picture from the spill queue.
 
         Raises:
             Unavailable: the bucket still does not take it; the queue keeps it.
         """
-        self._stored(upload)
-
-    def _stored(self, upload: Upload) -> None:
-        if self._album is None:
-            raise WrongSetting("MEDIA_BUCKET: a picture came, and no bucket is set")
-        self._album.put(upload)
+        self._media.put(upload)
 
     def admit(self, record: Record) -> Admission:
-        """Record and publish one event, or spill it.
+        """Records and publishes one event, or spills it.
 
         Raises:
             NotKept: neither the table nor the spill queue took it.
@@ -328,7 +289,7 @@ class Gate:
         return self._announced(kept, admission)
 
     def redo(self, record: Record, step: Step) -> Admission:
-        """The way again for an event from the spill queue.
+        """Takes an event from the spill queue the same way again.
 
         Raises:
             Unavailable: the table or the topic still does not take it; the queue keeps it.
@@ -345,7 +306,7 @@ class Gate:
         return Admission.ANNOUNCED
 
     def _is_pending(self, record: Record) -> bool:
-        """Whether a stored event is still to be announced: the sweep, or this queue, may have done it meanwhile."""
+        """Tells whether a stored event is still to be announced. The sweep may have done it, or an earlier try."""
         try:
             return bool(self._store.pending([record.id]))
         except Unavailable as error:
@@ -354,7 +315,7 @@ class Gate:
             return True
 
     def _recorded(self, record: Record) -> tuple[Admission, Record]:
-        """Writes an event once; as a second one where its id is another happening's. Returns what was written.
+        """Writes an event once, or a second one beside another happening with its id. Returns the one that was written.
 
         Raises:
             Unavailable: the table does not take it.
@@ -372,8 +333,8 @@ class Gate:
         return Admission.CONFLICT, second
 
     def _look_at_the_clock(self, meant: _Meaning) -> None:
-        """Tells of a device whose clock is wrong: of what came anew, since a repetition is late for another reason."""
-        wrong = self._clocks.wrong(meant.events, meant.receipt)
+        """Admits a notice of a device whose clock is wrong. Only new events show it: a repetition is late by nature."""
+        wrong = self._clocks.wrong(meant.events, meant.builder.received_at)
         if wrong is None:
             return
         try:
@@ -381,59 +342,53 @@ class Gate:
         except NotKept as error:
             log.warning("not told that a clock is wrong", error=str(error))
 
-    def _meaning[A: BaseModel, V: Verified](self, push: Push, vendor: Vendor[A, V], opened: _Opened[V]) -> _Meaning:
-        """What the push means; a push that cannot be understood is one `unmapped` notice.
+    def _meaning[V: Verified](self, opened: Opened[V]) -> _Meaning:
+        """The records of a push. A push that cannot be understood is one `unmapped` notice.
 
         From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
         """
-        identity: Sequence[str] | None = None
+        vendor = opened.vendor
+        builder = self._builder(opened)
         try:
             if opened.unreadable is not None:
                 raise opened.unreadable  # noqa: TRY301 - one place decides what is kept how
-            identity = vendor.identity(opened.payload, opened.verified)
-            receipt = self._receipt(push, vendor, opened, identity)
-            meant = _Meaning(receipt, vendor.normalise(opened.payload, receipt))
+            meant = _Meaning(builder, vendor.normalise(opened.payload, builder, opened.verified))
             for event in meant.events:
-                meant.records += [record] if (record := _fitting(event, receipt, vendor.deciding)) else []
+                meant.records += [record] if (record := _fitting(event, builder, vendor.deciding)) else []
         except Exception as error:  # noqa: BLE001 - see above
             why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
         else:
             if len(meant.records) < len(meant.events):
                 # The others are kept all the same: a leak is told, however much its sensor measured.
-                meant.records.append(self._unmapped(vendor, opened, receipt, "larger than SNS takes", None))
+                meant.records.append(self._unmapped(opened, builder, "larger than SNS takes", None))
             return meant
-        receipt = self._receipt(push, vendor, opened, identity)
+        builder = self._builder(opened)  # without the pictures of events that there are none of
         body = None
         if opened.unreadable is not None:
-            body = push.body if opened.unreadable.content is None else opened.unreadable.content
-        return _Meaning(receipt, records=[self._unmapped(vendor, opened, receipt, why, body)])
+            body = opened.push.body if opened.unreadable.content is None else opened.unreadable.content
+        return _Meaning(builder, records=[self._unmapped(opened, builder, why, body)])
 
-    def _unmapped[A: BaseModel, V: Verified](
-        self, vendor: Vendor[A, V], opened: _Opened[V], receipt: Receipt, why: str, body: bytes | None
-    ) -> Record:
-        """The notice of a push, or of a part of it, that is not understood."""
+    def _unmapped[V: Verified](self, opened: Opened[V], builder: EventBuilder, why: str, body: bytes | None) -> Record:
+        """The notice of a push, or of a part of it, that cannot be understood."""
+        vendor = opened.vendor
         log.warning("unmapped", vendor=vendor.name, why=why)
         count(Count.UNMAPPED, vendor.name)
-        notice = receipt.unmapped(why, body, vendor.known(opened.verified))
-        record = Record.of(notice) if body is not None else _fitting(notice, receipt)
+        notice = builder.unmapped(why, body, vendor.known(opened.verified))
+        record = Record.of(notice) if body is not None else _fitting(notice, builder)
         if record is None:
             raise NotKept("no form of the push fits into an event")
         return record
 
-    def _receipt[A: BaseModel, V: Verified](
-        self, push: Push, vendor: Vendor[A, V], opened: _Opened[V], identity: Sequence[str] | None
-    ) -> Receipt:
-        if identity is None:
-            identity = ["push", hashlib.sha256(vendor.evidence(push, opened.verified)).hexdigest()]
-        return Receipt(
-            vendor=vendor.name,
+    def _builder[V: Verified](self, opened: Opened[V]) -> EventBuilder:
+        return EventBuilder(
+            vendor=opened.vendor.name,
             account=opened.verified.account,
-            identity=identity,
-            received_at=push.received_at,
+            identity=opened.identity,
+            received_at=opened.push.received_at,
             payload=opened.payload,
-            images=vendor.images(opened.verified),
-            bucket="" if self._album is None else self._album.bucket,
-            arrival=vendor.arrival,
+            images=opened.unwrapped.images,
+            bucket=self._media.bucket,
+            arrival=opened.vendor.arrival,
             live=self._live,
         )
 
@@ -459,36 +414,43 @@ class Gate:
         try:
             self._store.mark_published(record.id)
         except Unavailable as error:
-            # It stays pending and is announced once more: at least once is what we promise.
+            # It stays pending and is announced once more: the promise is "at least once".
             log.warning("published, but not marked so", event_id=record.id, error=str(error))
 
 
 @dataclass(slots=True)
 class _Meaning:
-    """What a push means, and the records and pictures that are to be kept of it."""
+    """The events of a push, and the records and pictures that are to be kept of it."""
 
-    receipt: Receipt
+    builder: EventBuilder
     events: list[CloudEvent] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
 
     @property
     def uploads(self) -> list[Upload]:
-        """The pictures that the records refer to, and what is too large for them or could not be read."""
-        return list(self.receipt.uploads.values())
+        """The files that the records refer to."""
+        return list(self.builder.uploads.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened[V: Verified]:
-    """A push that was verified, and what it holds."""
+def unwrapped[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], verified: V) -> Opened[V]:
+    """Unwraps a push that was verified.
 
-    verified: V
-    payload: JsonValue = None
-    unreadable: NotReadable | None = None
-    """Why there is no payload."""
+    Raises:
+        Rejected: the vendor's `unwrap` refuses it.
+    """
+    try:
+        return Opened(push, vendor, verified, vendor.unwrap(push, verified))
+    except NotReadable as error:
+        return Opened(push, vendor, verified, Unwrapped(None), error)
 
 
-def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: Accounts[A]) -> _Opened[V]:
-    """Verify and decrypt; once more if the secret was rotated since we read it."""
+def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: AccountSource[A]) -> Opened[V]:
+    """Verifies and unwraps a push; once more if the secret was rotated since it was read."""
+    if len(push.body) > vendor.body_limit:
+        raise Rejected(
+            Reason.TOO_LARGE,
+            f"{vendor.name}: the body has {len(push.body)} bytes, the limit is {vendor.body_limit}",
+        )
     try:
         return _opened(push, vendor, accounts.accounts())
     except Rejected as error:
@@ -498,28 +460,30 @@ def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts:
     return _opened(push, vendor, newer)
 
 
-def _opened[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: A) -> _Opened[V]:
+def _opened[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: A) -> Opened[V]:
     verified = vendor.verify(push, accounts)
     try:
-        return _Opened(verified, vendor.decrypt(push, verified))
-    except NotReadable as error:
-        return _Opened(verified, unreadable=error)
+        return unwrapped(push, vendor, verified)
+    except GatehouseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is authentic: a fault of ours must not lose it
+        return Opened(push, vendor, verified, Unwrapped(None), NotReadable(type(error).__name__))
 
 
-def _fitting(event: CloudEvent, receipt: Receipt, deciding: Sequence[str] = ()) -> Record | None:
-    """The record of an event; where it is larger than SNS takes, without its payload, which then lies in the bucket.
+def _fitting(event: CloudEvent, builder: EventBuilder, deciding: Sequence[str] = ()) -> Record | None:
+    """The record of an event. One that is larger than SNS takes goes without its payload, which the bucket then has.
 
     None where it is too large without its payload too.
     """
-    payload = receipt.written_payload
+    payload = builder.written_payload
     if len(payload) <= MAX_EVENT_BYTES:
         record = Record.of(event, deciding, payload)
         if record.size <= MAX_EVENT_BYTES:
             return record
-    before = set(receipt.uploads)
-    lean = Record.of(receipt.lean(event, payload.encode()), deciding)
+    before = set(builder.uploads)
+    lean = Record.of(builder.lean(event, payload.encode()), deciding)
     if lean.size <= MAX_EVENT_BYTES:
         return lean
-    for key in set(receipt.uploads) - before:
-        del receipt.uploads[key]
+    for key in set(builder.uploads) - before:
+        del builder.uploads[key]
     return None

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from gatehouse.errors import Unavailable
+from gatehouse import aws
 from gatehouse.reading import read_base64
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# The first bytes of a file, https://en.wikipedia.org/wiki/List_of_file_signatures; what a device says is not asked.
+# The first bytes of a file, https://en.wikipedia.org/wiki/List_of_file_signatures. The device's word is not asked.
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg", "jpg"),
     (b"\x89PNG\r\n\x1a\n", "image/png", "png"),
@@ -49,7 +47,7 @@ class Upload:
     """SHA-256."""
     content_type: str
     may_spill: bool = True
-    """Whether it may wait in the spill queue: what nobody could read may hold anything, and may not."""
+    """True if it may wait in the spill queue. A body that could not be read may hold anything, and may not."""
 
 
 def decode(text: str) -> Image | None:
@@ -72,7 +70,7 @@ def _kind(data: bytes) -> tuple[str, str]:
 
 
 class MediaBucket:
-    """The `Album` port on S3."""
+    """The `MediaStore` port on S3."""
 
     def __init__(self, client: Callable[[], S3Client], bucket: str) -> None:
         # A factory: most functions have no picture, and most pushes neither.
@@ -85,7 +83,7 @@ class MediaBucket:
         Raises:
             Unavailable: S3 did not take it.
         """
-        try:
+        with aws.calling("PutObject"):
             self._client().put_object(
                 Bucket=self.bucket,
                 Key=upload.key,
@@ -94,7 +92,3 @@ class MediaBucket:
                 # Known already: botocore need not compute another checksum, and S3 refuses what was damaged.
                 ChecksumSHA256=base64.b64encode(upload.digest).decode(),
             )
-        except ClientError as error:
-            raise Unavailable(f"PutObject: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"PutObject: {type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""What a function is told by its environment, read once and checked."""
+"""Settings of a function: its environment, read once and checked."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,11 +8,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gatehouse.errors import WrongSetting
-from gatehouse.events import LIVE, Topic
+from gatehouse.vocabulary import LIVE, Topic
 
 
 class Announce(StrEnum):
-    """Who publishes: the invocation that recorded (`inline`), or the relay behind the table (`stream`)."""
+    """Publisher of an event: the invocation that recorded it (`inline`), or the relay behind the table (`stream`)."""
 
     INLINE = "inline"
     STREAM = "stream"
@@ -60,16 +60,17 @@ class Settings(BaseModel):
 
 
 class GateSettings(Settings):
-    """What the gate needs, whichever vendor stands in front of it."""
+    """Settings of every function with a gate in it, whichever vendor stands in front."""
 
     events_table: str = Field(min_length=1)
     topic_arns: TopicArns
     spill_queue_url: str = Field(min_length=1)
+    media_bucket: str = Field(min_length=1)
     announce_mode: Announce = Announce.INLINE
     retention_days: int = Field(default=90, ge=3, le=3650)
     """Three at least: as long as a push may be repeated, its id has to be remembered."""
     live_seconds: float = Field(default=LIVE.total_seconds(), ge=1, le=86_400)
-    """As long a happening counts as one of now."""
+    """Age up to which a happening counts as one of now."""
 
     @property
     def live(self) -> timedelta:
@@ -77,14 +78,8 @@ class GateSettings(Settings):
         return timedelta(seconds=self.live_seconds)
 
 
-class PictureSettings(GateSettings):
-    """What a function needs besides where something goes into the media bucket."""
-
-    media_bucket: str = Field(min_length=1)
-
-
-class VendorSettings(PictureSettings):
-    """What a vendor's function needs besides: its secret, and the address the vendor was given."""
+class VendorSettings(GateSettings):
+    """Settings of a vendor's function besides: its secret, and the address that the vendor was given."""
 
     secret_arn: str = Field(min_length=1)
     secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)

@@ -1,4 +1,4 @@
-"""Where an event goes that the table or a topic does not take: a queue, from which it is sent the same way again."""
+"""The spill queue: it keeps what the table or a topic does not take, and the redrive sends that the same way again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from gatehouse import aws
 from gatehouse.errors import NotKept
-from gatehouse.events import Record
 from gatehouse.media import CONTENT_TYPES, Upload
+from gatehouse.record import Record
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -28,7 +27,7 @@ _MAX_BYTES = MESSAGE_LIMIT - 4_096
 
 
 class Step(StrEnum):
-    """From which step on a spilled event has to go the way again."""
+    """The step from which on a spilled event has to go the way again."""
 
     RECORD = "record"
     PUBLISH = "publish"
@@ -59,14 +58,14 @@ class SpillQueue:
                 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
         """
         if not upload.may_spill:
-            raise NotKept("what could not be read waits in no queue")
+            raise NotKept("a body that could not be read waits in no queue")
         body = base64.b64encode(upload.data).decode()
         if len(body) > _MAX_BYTES:
             raise NotKept(f"SendMessage: a picture of {len(upload.data)} bytes")
         self._send(body, step=Step.PICTURE, key=upload.key, content_type=upload.content_type)
 
     def _send(self, body: str, **attributes: str) -> None:
-        try:
+        with aws.calling("SendMessage", NotKept):
             self._client().send_message(
                 QueueUrl=self._url,
                 MessageBody=body,
@@ -74,12 +73,10 @@ class SpillQueue:
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
                 },
             )
-        except (ClientError, BotoCoreError) as error:
-            raise NotKept(f"SendMessage: {type(error).__name__}") from error
 
 
-def event(body: str, deciding: str) -> Record:
-    """The event in a message of `send`. Whoever may write into the queue must not get anything else in by it.
+def spilled_event(body: str, deciding: str) -> Record:
+    """The event in a message of `send`. A sender that may write into the queue must not get anything else in by it.
 
     Raises:
         ValueError: it is none of ours: its id is not its vendor's, or it is in no form that the gate writes.
@@ -87,13 +84,13 @@ def event(body: str, deciding: str) -> Record:
     words = json.loads(deciding)
     if not isinstance(words, dict):
         raise ValueError("none of our messages: deciding is no object")  # noqa: TRY004 - one kind of error
-    record = Record(body, {str(path): str(word) for path, word in words.items()})
+    record = Record.parse(body, {str(path): str(word) for path, word in words.items()})
     if not _ID.fullmatch(record.id) or record.id.rpartition("-")[0] != record.vendor:
         raise ValueError("none of our events: the id is not its vendor's")
     return record
 
 
-def picture(body: str, key: str, content_type: str) -> Upload:
+def spilled_picture(body: str, key: str, content_type: str) -> Upload:
     """The picture in a message of `send_picture`.
 
     Raises:

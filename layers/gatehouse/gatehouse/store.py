@@ -1,4 +1,4 @@
-"""The book: the events table, where one conditional put is the whole deduplication."""
+"""The events table, where one conditional put is the whole deduplication."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from gatehouse import aws
 from gatehouse.errors import TooOld, Unavailable
-from gatehouse.events import ID_RULE, Record
+from gatehouse.events import ID_RULE
+from gatehouse.record import Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 type Keys = list[dict[str, AttributeValueTypeDef]]
 
 FORGOTTEN = timedelta(minutes=15)
-"""Age of a record that nobody is at any more: above the relay's longest window, grace and patience together."""
+"""Age from which on no invocation is at a record any more: above the relay's longest window, grace and patience
+together."""
 RESTORED = "restored"
 """The `announce` of a record that was copied in from a backup: the relay leaves it alone, and the sweep announces it as
 redriven if it never was announced."""
@@ -32,7 +35,7 @@ _BATCH = 100  # keys a BatchGetItem takes: https://docs.aws.amazon.com/amazondyn
 
 
 class Delivery(StrEnum):
-    """Whether a record has been announced."""
+    """State of a record's announcement."""
 
     PENDING = "pending"
     PUBLISHED = "published"
@@ -42,8 +45,8 @@ class EventsTable:
     """The `Store` port on DynamoDB.
 
     An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
-    written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (what tells it
-    from another happening with the same id), `id_rule` (by which rule the id was made), `attempt` (which call wrote
+    written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (words that tell
+    it from another happening with the same id), `id_rule` (by which rule the id was made), `attempt` (which call wrote
     it), `by_device`, `by_hour` and `occurred_at` (two indexes), `pending` (as long as it is not announced: with
     `recorded_at` the third index) and `expires_at` (Unix seconds, for DynamoDB's TTL).
     """
@@ -58,7 +61,7 @@ class EventsTable:
         """Writes an event once.
 
         Returns:
-            None if it was new; else what decides about the one that was there.
+            None if it was new, else the deciding words of the one that was there.
 
         Raises:
             Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
@@ -85,51 +88,49 @@ class EventsTable:
         }
         if device := record.by_device:
             item["by_device"] = {"S": device}
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        with aws.calling("PutItem"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(id)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if aws.fault(error) != aws.CONDITION_FAILED:
+                    raise
                 # It costs nothing: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
                 there: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
                 if there.get("attempt", {}).get("S") == attempt:
                     return None
                 return {path: word["S"] for path, word in there.get("deciding", {}).get("M", {}).items()}
-            raise Unavailable(f"PutItem: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"PutItem: {type(error).__name__}") from error
         return None
 
     def mark_published(self, record_id: str) -> None:
-        """Says in the book that a record was announced.
+        """Marks a record as announced.
 
         Raises:
             Unavailable: DynamoDB did not take it; the record is then announced once more.
         """
-        try:
-            self._client.update_item(
-                TableName=self._table,
-                Key={"id": {"S": record_id}},
-                UpdateExpression="SET delivery = :published, published_at = :now REMOVE pending",
-                # An item that has expired meanwhile does not come back as a torso.
-                ConditionExpression="attribute_exists(id)",
-                ExpressionAttributeValues={
-                    ":published": {"S": Delivery.PUBLISHED},
-                    ":now": {"S": self._now().isoformat()},
-                },
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise Unavailable(f"UpdateItem: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"UpdateItem: {type(error).__name__}") from error
+        with aws.calling("UpdateItem"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"id": {"S": record_id}},
+                    UpdateExpression="SET delivery = :published, published_at = :now REMOVE pending",
+                    # An item that has expired meanwhile must not be re-created with only these attributes.
+                    ConditionExpression="attribute_exists(id)",
+                    ExpressionAttributeValues={
+                        ":published": {"S": Delivery.PUBLISHED},
+                        ":now": {"S": self._now().isoformat()},
+                    },
+                )
+            except ClientError as error:
+                if aws.fault(error) != aws.CONDITION_FAILED:
+                    raise
 
     def pending(self, ids: Iterable[str]) -> set[str]:
-        """Those of the records that have not been announced.
+        """Returns those of the records that have not been announced.
 
         Raises:
             Unavailable: DynamoDB did not answer for all of them.
@@ -147,7 +148,7 @@ class EventsTable:
         return found
 
     def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
-        """The records that were written before a moment and have not been announced, some at a time.
+        """Yields the records that were written before a moment and have not been announced, some at a time.
 
         It takes as long as there are such records, however many others there are.
 
@@ -169,7 +170,7 @@ class EventsTable:
         start: dict[str, AttributeValueTypeDef] = {}
         while True:
             more: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
-            try:
+            with aws.calling("Query"):
                 answer = self._client.query(
                     TableName=self._table,
                     IndexName=PENDING,
@@ -178,8 +179,6 @@ class EventsTable:
                     Limit=_BATCH,
                     **more,
                 )
-            except (ClientError, BotoCoreError) as error:
-                raise Unavailable(f"Query: {type(error).__name__}") from error
             if found := [item["id"]["S"] for item in answer["Items"]]:
                 yield found
             start = answer.get("LastEvaluatedKey", {})
@@ -203,13 +202,11 @@ class EventsTable:
         return {item["id"]["S"] for item in items if item["delivery"]["S"] == Delivery.PENDING}, left
 
     def _items(self, keys: Keys, attributes: str) -> tuple[Keys, Keys]:
-        try:
+        with aws.calling("BatchGetItem"):
             answer = self._client.batch_get_item(
                 # Consistent: a record that is not there yet, by a read that is behind, would never be announced.
                 RequestItems={self._table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": attributes}}
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"BatchGetItem: {type(error).__name__}") from error
         left = answer["UnprocessedKeys"].get(self._table)
         found: Keys = answer["Responses"].get(self._table, [])
         return found, [{"id": key["id"]} for key in left["Keys"]] if left else []
@@ -218,4 +215,4 @@ class EventsTable:
 def _record(item: dict[str, Any]) -> Record:
     """The record of an item."""
     deciding = item.get("deciding", {}).get("M", {})
-    return Record(item["event"]["S"], {path: word["S"] for path, word in deciding.items()})
+    return Record.parse(item["event"]["S"], {path: word["S"] for path, word in deciding.items()})

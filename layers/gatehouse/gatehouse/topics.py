@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from gatehouse import aws
 from gatehouse.errors import Unavailable
-from gatehouse.events import LIVE, Arrival, Record, Topic
+from gatehouse.record import Record
+from gatehouse.vocabulary import LIVE, Arrival, Topic
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -39,8 +40,8 @@ class SnsTopics:
         Args:
             client: of SNS.
             arns: of the topics.
-            live: as long a happening counts as one of now.
-            always: what is said of every message's freshness, whatever its age: by whoever announces what waited.
+            live: age up to which a happening counts as one of now.
+            always: freshness that every message is given, whatever its age, where this announces what waited.
             now: a clock.
         """
         self._client = client
@@ -55,14 +56,10 @@ class SnsTopics:
         Raises:
             Unavailable: SNS did not take it. It may have: a time-out does not tell.
         """
-        try:
+        with aws.calling("Publish"):
             self._client.publish(
                 TopicArn=self._arns[record.topic], Message=record.body, MessageAttributes=self._attributes(record)
             )
-        except ClientError as error:
-            raise Unavailable(f"Publish: {error.response['Error']['Code']}") from error
-        except BotoCoreError as error:
-            raise Unavailable(f"Publish: {type(error).__name__}") from error
 
     def publish_all(self, records: Sequence[Record]) -> set[str]:
         """Announces many records in as few calls as SNS allows.
@@ -72,9 +69,9 @@ class SnsTopics:
         """
         taken: set[str] = set()
         for topic in Topic:
-            # Their freshness is asked with each call: the one before may have taken its time.
+            # The freshness is determined for each call: the one before may have taken its time.
             for batch in _batches([record for record in records if record.topic is topic]):
-                try:
+                with suppress(Unavailable), aws.calling("PublishBatch"):
                     answer = self._client.publish_batch(
                         TopicArn=self._arns[topic],
                         PublishBatchRequestEntries=[
@@ -86,9 +83,7 @@ class SnsTopics:
                             for position, record in enumerate(batch)
                         ],
                     )
-                except (ClientError, BotoCoreError):
-                    continue
-                taken.update(batch[int(entry["Id"])].id for entry in answer.get("Successful", []))
+                    taken.update(batch[int(entry["Id"])].id for entry in answer.get("Successful", []))
         return taken
 
     def _attributes(self, record: Record) -> dict[str, MessageAttributeValueTypeDef]:

@@ -29,7 +29,7 @@ from gatehouse.settings import Announce
 from ops.simulators.eye4 import Cloud
 from tests.aws import REGION, Aws
 from tests.builders import CUSTOMER, FILEID, NOW
-from tests.fakes import FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 
 BUCKET: Final = "media"
 PENDING: Final = "pending-files"
@@ -129,7 +129,7 @@ class Bench:
     limits: Limits = field(default_factory=lambda: Limits(size=50_000_000, seconds=30))
     patience: Patience = field(
         default_factory=lambda: Patience(
-            nothing=timedelta(minutes=10), silence=timedelta(hours=24), keeps=timedelta(days=30)
+            before_missing=timedelta(minutes=10), before_unreachable=timedelta(hours=24), retention=timedelta(days=30)
         )
     )
     now: datetime = NOW
@@ -161,7 +161,7 @@ class Bench:
             downloads=Downloads(["*.eye4.cn"], self.limits, own=self.own or self.cloud.url),
             pending=self.files,
             bucket=self.bucket,
-            book=Gate(self.store, self.topics, self.spill, self.announce),
+            recorder=Gate(self.store, self.topics, self.spill, self.announce, FakeMedia()),
             patience=self.patience,
             now=lambda: self.now,
             monotonic=self.monotonic,

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from urllib3 import Timeout
 
 from functions.eye4 import client
-from functions.eye4.client import CallFailed, Client, Storage
+from functions.eye4.client import Client, Storage
 from functions.eye4.wire import BodyLogin, HeaderLogin
+from gatehouse.errors import CallFailed
 from ops.simulators.eye4 import Cloud, Credential
 from tests.builders import FILEID
 from tests.unit.eye4.cloud import Answer, Seen, Web, certificate, said, web

@@ -17,7 +17,7 @@ import urllib3
 from functions.eye4 import download
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, addresses
 from gatehouse.errors import GatehouseError
-from gatehouse.events import MediaFault
+from gatehouse.vocabulary import MediaFault
 from tests.unit.eye4.cloud import Seen, Web, certificate, said, web
 
 MB = 1_000_000

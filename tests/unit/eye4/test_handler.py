@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from functions.eye4.handler import Settings
+from functions.eye4.handler import Eye4Settings
 from functions.eye4.pending import PendingFiles
 from gatehouse.errors import WrongSetting
 from gatehouse.telemetry import Count
@@ -233,7 +233,7 @@ def test_what_cannot_be_read_is_kept_where_no_subscriber_looks(output: Output, p
 
     data = house.event["data"]
     assert (data["kind"], data["reason"]) == ("unmapped", "the body is not JSON")
-    assert house.album.pictures[data["body"]["key"]].data == body
+    assert house.media.pictures[data["body"]["key"]].data == body
     assert data["body"]["key"].startswith("unreadable/eye4/")
     assert "MARKER" not in json.dumps(house.stored) + output.read()
 
@@ -267,8 +267,8 @@ def test_no_message_under_a_guid_of_ours_is_refused_or_fails(eye4: House[Any], s
 @pytest.mark.parametrize("value", ["0", "604801", "a day", ""])
 def test_a_wait_for_an_alarm_that_cannot_be_is_named(value: str) -> None:
     with pytest.raises(WrongSetting, match="ALARM_WAIT"):
-        Settings.read({**EYE4_ENVIRONMENT, "ALARM_WAIT": value})
+        Eye4Settings.read({**EYE4_ENVIRONMENT, "ALARM_WAIT": value})
 
 
 def test_a_message_waits_for_its_alarm_as_long_as_the_template_says() -> None:
-    assert Settings.read(EYE4_ENVIRONMENT).alarm_wait == 86_400
+    assert Eye4Settings.read(EYE4_ENVIRONMENT).alarm_wait == 86_400

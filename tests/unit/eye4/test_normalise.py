@@ -7,7 +7,8 @@ import pytest
 
 from functions.eye4.hosts import Hosts
 from functions.eye4.normalise import normalise
-from gatehouse.events import Alarm, Receipt
+from functions.eye4.verify import Verified
+from gatehouse.events import Alarm, EventBuilder
 from tests import styles
 from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
 
@@ -223,8 +224,8 @@ def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(
 def test_a_cover_at_an_api_that_the_operator_set_is_a_link_wherever_that_is() -> None:
     def links(own: str) -> list[str]:
         payload = _alarm({"cover": "http://127.0.0.1:9000/1.jpg?e=1793703600"})
-        receipt = Receipt(vendor="eye4", account="A1", identity=["1"], received_at=NOW, payload=payload)
-        (event,) = normalise(payload, receipt, Hosts(["*.eye4.cn"], own))
+        builder = EventBuilder(vendor="eye4", account="A1", identity=["1"], received_at=NOW, payload=payload)
+        (event,) = normalise(payload, builder, Verified("A1", NOW), hosts=Hosts(["*.eye4.cn"], own))
         assert isinstance(event.data, Alarm)
         return [link.url for link in event.data.links]
 

@@ -118,21 +118,21 @@ def test_a_copy_that_is_noted_does_not_make_the_resource_message_one_that_came(
 
 
 def test_attempts_are_counted_one_by_one(files: PendingFiles) -> None:
-    assert [files.tried(RECORDING) for _ in range(3)] == [1, 2, 3]
-    assert files.tried("workshop/another") == 1
+    assert [files.count_attempt(RECORDING) for _ in range(3)] == [1, 2, 3]
+    assert files.count_attempt("workshop/another") == 1
     assert files.read(RECORDING) == Row()
 
 
 def test_what_failed_is_known_to_the_next_attempt(files: PendingFiles) -> None:
-    files.tried("a/1", ["x", "y"])
-    files.tried("a/1")
-    files.tried("a/1", ["z"])
+    files.count_attempt("a/1", ["x", "y"])
+    files.count_attempt("a/1")
+    files.count_attempt("a/1", ["z"])
 
     assert files.read("a/1").failed == {"x", "y", "z"}
 
 
 def test_a_row_that_began_with_an_attempt_or_a_copy_goes_as_well(files: PendingFiles, account: Aws) -> None:
-    files.tried("a/1")
+    files.count_attempt("a/1")
     files.copied("a/2", "k", Picture(role="image", key="k"))
 
     ends = {row(account, name)["expires_at"] for name in rows(account)}

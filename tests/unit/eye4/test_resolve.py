@@ -16,15 +16,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.eye4 import resolve
-from functions.eye4.client import CallFailed, Denied, Storage
+from functions.eye4.client import Denied, Storage
 from functions.eye4.download import Body, Interrupted, Limits
 from functions.eye4.hosts import Hosts
-from functions.eye4.resolve import MoreToCopy, NotThereYet, Settings
+from functions.eye4.resolve import MoreToCopy, NotThereYet, ResolveSettings
 from functions.eye4.wire import Listed
 from gatehouse import aws
-from gatehouse.errors import NotKept, Unavailable, WrongSetting
-from gatehouse.events import MAX_EVENT_BYTES, MediaFault
+from gatehouse.errors import CallFailed, NotKept, Unavailable, WrongSetting
+from gatehouse.record import MAX_EVENT_BYTES
 from gatehouse.settings import Announce
+from gatehouse.vocabulary import MediaFault
 from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
 from tests.builders import CUSTOMER, EYE4_ENVIRONMENT, FILEID, NOW
@@ -912,8 +913,8 @@ def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypa
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     session = botocore.session.get_session()
-    monkeypatch.setattr("gatehouse.aws._session", lambda: session)
-    clients: list[Any] = [aws.client, aws.transfer_client]
+    monkeypatch.setattr("gatehouse.aws.session", lambda: session)
+    clients: list[Any] = [aws.client]
     for client in clients:
         client.cache_clear()
 
@@ -945,11 +946,11 @@ def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypa
 )
 def test_a_setting_that_cannot_work_is_named(name: str, value: str) -> None:
     with pytest.raises(WrongSetting, match=name):
-        Settings.read({**ENVIRONMENT, name: value})
+        ResolveSettings.read({**ENVIRONMENT, name: value})
 
 
 def test_the_defaults_are_the_templates() -> None:
-    settings = Settings.read(ENVIRONMENT)
+    settings = ResolveSettings.read(ENVIRONMENT)
 
     assert (settings.api_url, settings.download_hosts, settings.file_limit) == ("", "*.eye4.cn", 1024)
     assert (settings.patience, settings.give_up, settings.keeps_days) == (600, 86_400, 30)

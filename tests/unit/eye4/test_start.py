@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 from mypy_boto3_stepfunctions import SFNClient
 
 from functions.eye4 import recording, start
 from functions.eye4.pending import KEPT, PendingFiles, Row
 from functions.eye4.recording import Wanted
+from gatehouse.errors import Unavailable
 from ops.simulators import Request
 from tests.aws import Aws
 from tests.builders import FILEID, NEIGHBOUR, NOW, eye4_house, ring
@@ -20,7 +20,7 @@ from tests.unit.eye4.cloud import PENDING, row
 
 COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1795000000"
 FLOW = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
-SETTINGS = start.Settings(flow_arn=FLOW, pending_files_table=PENDING)
+SETTINGS = start.StartSettings(flow_arn=FLOW, pending_files_table=PENDING)
 NEIGHBOURS = ring(guid=NEIGHBOUR["guids"][0])
 
 
@@ -174,7 +174,7 @@ def test_step_functions_own_word_for_a_flow_that_was_started_is_understood(accou
 
 
 def test_any_other_error_of_step_functions_is_raised(files: PendingFiles) -> None:
-    with pytest.raises(ClientError, match="StateMachineDeleting"):
+    with pytest.raises(Unavailable, match="StateMachineDeleting"):
         start.start(_event(ring()), FLOW, cast("SFNClient", FakeStates(error="StateMachineDeleting")), files)
 
 

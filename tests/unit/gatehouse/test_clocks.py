@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from gatehouse.clocks import Clocks
-from gatehouse.events import Arrival, CloudEvent, Notice, NoticeKind, Receipt, Record
+from gatehouse.events import CloudEvent, EventBuilder, Notice
+from gatehouse.record import Record
+from gatehouse.vocabulary import Arrival, NoticeKind
 from tests.builders import NOW
 
 
@@ -21,12 +23,12 @@ def _seen(
     late: Arrival = Arrival.LATE,
 ) -> CloudEvent | None:
     """What is said when a push arrives whose device tells that it happened some seconds before."""
-    receipt = Receipt(
+    builder = EventBuilder(
         vendor="acme", account="A1", identity=[str(at)], received_at=at, payload={"secret": 1}, arrival=arrival
     )
     occurred_at = at - timedelta(seconds=lag)
-    common = receipt.common(device=device, occurred_at=occurred_at, device_name="Gate", site="S1", late=late)
-    return clocks.wrong([receipt.event(Notice(**common, kind=NoticeKind.TASK_FINISHED))], receipt)
+    common = builder.common(device=device, occurred_at=occurred_at, device_name="Gate", site="S1", late=late)
+    return clocks.wrong([builder.event(Notice(**common, kind=NoticeKind.TASK_FINISHED))], at)
 
 
 def _last(lags: Sequence[float], clocks: Clocks | None = None) -> CloudEvent | None:
@@ -113,7 +115,7 @@ def test_a_push_that_tells_no_device_or_no_time_tells_nothing() -> None:
     clocks = Clocks()
     assert not any(_seen(clocks, 28_800, device=None) for _ in range(5))
     assert not any(_seen(clocks, 0) for _ in range(5))
-    assert clocks.wrong([], Receipt(vendor="acme", account="A", identity=[], received_at=NOW, payload=None)) is None
+    assert clocks.wrong([], NOW) is None
 
 
 def test_a_device_that_is_long_unheard_of_is_forgotten_first() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from gatehouse.deadline import Deadline, TimelyAlbum, TimelySpill, TimelyStore, TimelyTopics
+from gatehouse.deadline import BoundedMedia, BoundedSpill, BoundedStore, BoundedTopics, Deadline
 from gatehouse.errors import NotKept, Unavailable
-from gatehouse.events import Record
 from gatehouse.media import Upload
+from gatehouse.record import Record
 from gatehouse.spill import Step
 from tests.builders import some_record
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 
 UPLOAD = Upload("acme/1/face.jpg", b"\xff\xd8\xff", b"\0" * 32, "image/jpeg")
 
@@ -69,24 +69,24 @@ def test_without_time_nothing_is_tried(clock: Clock, seconds: float) -> None:
     deadline = Deadline(seconds, clock)
 
     with pytest.raises(Unavailable, match="record: no time left"):
-        TimelyStore(store, deadline).record(some_record(), "inline")
+        BoundedStore(store, deadline).record(some_record(), "inline")
     with pytest.raises(NotKept, match="spill: no time left"):
-        TimelySpill(spill, deadline).send(some_record(), Step.RECORD)
+        BoundedSpill(spill, deadline).send(some_record(), Step.RECORD)
     assert not store.records
     assert not spill.messages
 
 
 def _timely(deadline: Deadline, down: bool) -> dict[str, Callable[[], Any]]:
     """Each call of each port."""
-    store, topics = TimelyStore(FakeStore(down=down), deadline), TimelyTopics(FakeTopics(down=down), deadline)
-    spill, album = TimelySpill(FakeSpill(down=down), deadline), TimelyAlbum(FakeAlbum(down=down), deadline)
+    store, topics = BoundedStore(FakeStore(down=down), deadline), BoundedTopics(FakeTopics(down=down), deadline)
+    spill, media = BoundedSpill(FakeSpill(down=down), deadline), BoundedMedia(FakeMedia(down=down), deadline)
     return {
         "record": lambda: store.record(some_record(), "inline"),
         "mark": lambda: store.mark_published("1"),
         "publish": lambda: topics.publish(some_record()),
         "send": lambda: spill.send(some_record(), Step.RECORD),
         "send_picture": lambda: spill.send_picture(UPLOAD),
-        "put": lambda: album.put(UPLOAD),
+        "put": lambda: media.put(UPLOAD),
     }
 
 
@@ -105,21 +105,21 @@ def test_what_a_port_refuses_is_refused(clock: Clock, name: str) -> None:
 
 
 def test_a_table_that_says_it_was_there_says_so(clock: Clock) -> None:
-    timely = TimelyStore(FakeStore(), Deadline(60, clock))
+    timely = BoundedStore(FakeStore(), Deadline(60, clock))
 
     assert timely.record(some_record(), "inline") is None
     assert timely.record(some_record(), "inline") == {}
 
 
 def test_the_bucket_keeps_its_name(clock: Clock) -> None:
-    assert TimelyAlbum(FakeAlbum("pictures"), Deadline(1, clock)).bucket == "pictures"
+    assert BoundedMedia(FakeMedia("pictures"), Deadline(1, clock)).bucket == "pictures"
 
 
 def test_a_call_that_hangs_is_given_up(clock: Clock, release: Event) -> None:
     store = HangingStore(release)
 
     with pytest.raises(Unavailable, match="record: not in time"):
-        TimelyStore(store, Deadline(0.02, clock)).record(some_record(), "inline")
+        BoundedStore(store, Deadline(0.02, clock)).record(some_record(), "inline")
     assert not store.records
 
 
@@ -129,10 +129,10 @@ def test_calls_that_hang_do_not_keep_the_spill_waiting(clock: Clock, release: Ev
 
     def hangs(_number: int) -> None:
         with pytest.raises(Unavailable):
-            TimelyStore(store, Deadline(0.02, clock)).record(some_record(), "inline")
+            BoundedStore(store, Deadline(0.02, clock)).record(some_record(), "inline")
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(hangs, range(120)))
 
-    TimelySpill(spill, Deadline(60, clock)).send(some_record(), Step.RECORD)
+    BoundedSpill(spill, Deadline(60, clock)).send(some_record(), Step.RECORD)
     assert len(spill.messages) == 1

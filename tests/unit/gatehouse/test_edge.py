@@ -23,7 +23,7 @@ from gatehouse.errors import (
     Unavailable,
     WrongSetting,
 )
-from gatehouse.gate import Gate, Push, Vendor
+from gatehouse.gate import Gate, Push, Unwrapped, Vendor
 from gatehouse.settings import Announce
 from gatehouse.spill import SpillQueue
 from gatehouse.store import EventsTable
@@ -55,7 +55,7 @@ from tests.builders import (
     sunmi_house,
     task_body,
 )
-from tests.fakes import FakeAccounts, FakeSpill, FakeStore, FakeTopics, UnmarkableStore
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics, UnmarkableStore
 from tests.unit.conftest import Output
 
 # ─── The push in an event ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,14 +183,13 @@ class Known:
 
 def _house(
     verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
-    normalise: Callable[..., Any] = lambda _payload, _receipt: [],
+    normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
 ) -> House[Nobody]:
     vendor = Vendor[Nobody, Known](
         name="acme",
         accounts=Nobody,
         verify=verify,
-        decrypt=lambda push, _verified: push.body.decode(),
-        identity=lambda payload, _verified: [str(payload)],
+        unwrap=lambda push, _verified: Unwrapped(push.body.decode(), [push.body.decode()]),
         normalise=normalise,
         acknowledgement={"ok": True},
     )
@@ -228,7 +227,7 @@ def test_whoever_shows_no_credential_gets_one_answer_letter_by_letter_whatever_w
             raise Rejected(reason, f"acme: {reason}")
 
         house = _house(verify=refuse)
-        gate = Gate(house.store, house.topics, house.spill, Announce.INLINE)
+        gate = Gate(house.store, house.topics, house.spill, Announce.INLINE, FakeMedia())
         return house.make(gate, house.accounts)(_event(), None)
 
     untold = [answer(reason) for reason in Reason if not reason.may_be_told]
@@ -324,7 +323,7 @@ def test_on_lambda_a_wrong_setting_fails_at_the_start(monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, value)
 
     with pytest.raises(WrongSetting, match="TIMESTAMP_WINDOW"):
-        edge.http(sunmi_handler.Settings, sunmi_handler.vendor)
+        edge.http(sunmi_handler.SunmiSettings, sunmi_handler.vendor)
 
 
 def test_what_was_counted_is_written_when_the_invocation_ends_however_it_ends(output: Output) -> None:
@@ -371,11 +370,12 @@ def _on(account: Aws, vendor: str, arn: str) -> edge.LambdaHandler:
         topics=SnsTopics(account.sns, account.topic_arns),
         spill=SpillQueue(lambda: account.sqs, account.spill_url),
         announce=Announce.INLINE,
+        media=FakeMedia(),
     )
     if vendor == "sunmi":
-        sunmi = sunmi_handler.vendor(sunmi_handler.Settings.read(ENVIRONMENT))
+        sunmi = sunmi_handler.vendor(sunmi_handler.SunmiSettings.read(ENVIRONMENT))
         return edge.handler(sunmi, gate, Secret(account.secretsmanager, arn, sunmi.accounts, vendor="sunmi"), "")
-    sensoro = sensoro_handler.vendor(sensoro_handler.Settings.read(ENVIRONMENT))
+    sensoro = sensoro_handler.vendor(sensoro_handler.SensoroSettings.read(ENVIRONMENT))
     return edge.handler(sensoro, gate, Secret(account.secretsmanager, arn, sensoro.accounts, vendor="sensoro"), "")
 
 

@@ -13,13 +13,15 @@ import pytest
 
 from functions.sensoro.wire import Accounts as SensoroAccounts
 from functions.sunmi.wire import Accounts as SunmiAccounts
-from gatehouse.errors import NotKept, Unavailable, WrongSetting
-from gatehouse.events import MAX_EVENT_BYTES, Person, PersonKind, Receipt, Recognition, Record
+from gatehouse.errors import NotKept, Unavailable
+from gatehouse.events import EventBuilder, Person, Recognition
 from gatehouse.gate import BODY_LIMIT, Admission, Gate
 from gatehouse.media import Upload
+from gatehouse.record import MAX_EVENT_BYTES, Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
+from gatehouse.vocabulary import PersonKind
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
 from ops.simulators.sensepass import picture
@@ -42,7 +44,7 @@ from tests.builders import (
     sunmi_house,
     terminal,
 )
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
 from tests.unit.conftest import Output
 
 type Make = Callable[..., House[Any]]
@@ -211,13 +213,13 @@ def _only_key(house: House[Any]) -> str:
 def test_the_picture_and_the_record_go_side_by_side(sensepass: House[Any]) -> None:
     together = Barrier(2, timeout=10)
     sensepass.store = SharedStore(barrier=together)
-    sensepass.album = SharedAlbum(together)
+    sensepass.media = SharedAlbum(together)
 
     assert sensepass.send(terminal().upload()).status == 200
-    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+    assert list(sensepass.media.pictures) == [_only_key(sensepass)]
 
 
-class SharedAlbum(FakeAlbum):
+class SharedAlbum(FakeMedia):
     """A bucket that waits until the table is called as well."""
 
     def __init__(self, barrier: Barrier) -> None:
@@ -234,7 +236,7 @@ def test_each_picture_of_a_push_is_stored(sensepass: House[Any]) -> None:
 
     assert sensepass.send(terminal().upload(**pictures)).status == 200
     digests = [hashlib.sha256(base64.b64decode(text)).hexdigest() for text in pictures.values()]
-    assert sorted(key.rpartition("/")[2] for key in sensepass.album.pictures) == [
+    assert sorted(key.rpartition("/")[2] for key in sensepass.media.pictures) == [
         f"alarm_photo-{digests[1]}.png",
         f"rgb_image-{digests[0]}.jpg",
     ]
@@ -243,7 +245,7 @@ def test_each_picture_of_a_push_is_stored(sensepass: House[Any]) -> None:
 def test_when_the_bucket_is_down_the_picture_is_spilled_and_the_event_recorded(
     sensepass: House[Any], output: Output
 ) -> None:
-    sensepass.album.down = True
+    sensepass.media.down = True
 
     assert sensepass.send(terminal().upload()).status == 200
     (upload,) = sensepass.spill.pictures
@@ -257,7 +259,7 @@ def test_when_the_table_is_down_the_event_is_spilled_and_the_picture_stored(sens
 
     assert sensepass.send(terminal().upload()).status == 200
     ((record, _),) = sensepass.spill.messages
-    (upload,) = sensepass.album.pictures.values()
+    (upload,) = sensepass.media.pictures.values()
     assert upload.key == f"sensepass/{record.id}/rgb_image-{upload.digest.hex()}.jpg"
 
 
@@ -265,14 +267,14 @@ def test_a_picture_that_nobody_takes_makes_the_vendor_send_again_and_the_event_i
     sensepass: House[Any], output: Output
 ) -> None:
     push = terminal().upload()
-    sensepass.album.down = sensepass.spill.down = True
+    sensepass.media.down = sensepass.spill.down = True
     assert sensepass.send(push).status == 503
     assert len(sensepass.stored) == 1
     assert output.counted[Count.NOT_KEPT] == 1
 
-    sensepass.album.down = False
+    sensepass.media.down = False
     assert sensepass.send(push, at=NOW + seconds(86_400)).status == 200
-    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+    assert list(sensepass.media.pictures) == [_only_key(sensepass)]
 
 
 def test_the_same_picture_sent_five_times_is_one(sensepass: House[Any]) -> None:
@@ -280,7 +282,7 @@ def test_the_same_picture_sent_five_times_is_one(sensepass: House[Any]) -> None:
     for late in range(5):
         assert sensepass.send(push, at=NOW + seconds(late)).status == 200
 
-    assert list(sensepass.album.pictures) == [_only_key(sensepass)]
+    assert list(sensepass.media.pictures) == [_only_key(sensepass)]
 
 
 def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(sensepass: House[Any]) -> None:
@@ -289,7 +291,7 @@ def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(
     sensepass.send(terminal().pushed(9, content))
 
     assert sensepass.stored[0]["data"]["kind"] == "unmapped"
-    assert sensepass.album.pictures[_only_key(sensepass)].data == image
+    assert sensepass.media.pictures[_only_key(sensepass)].data == image
 
 
 def _is_hidden(house: House[Any], body: bytes) -> bool:
@@ -301,7 +303,7 @@ def _is_hidden(house: House[Any], body: bytes) -> bool:
     assert re.fullmatch(f"unreadable/{data['vendor']}/{record.id}/{hashlib.sha256(body).hexdigest()}", kept["key"])
     assert (kept["size"], kept["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
     assert record.size < 2_000
-    return house.album.pictures[kept["key"]].data == body
+    return house.media.pictures[kept["key"]].data == body
 
 
 @pytest.mark.parametrize("body", [b"x" * (MAX_EVENT_BYTES + 1), b"\xff" * 1000, b"{", b'{"a":', b"\x01\x02"])
@@ -318,12 +320,12 @@ def test_a_body_that_cannot_be_read_waits_in_no_queue(output: Output) -> None:
     """Its notice is kept and answered for: a refusal can end a subscription for good. A repetition brings the body."""
     house = sensoro_house()
     push = sensor_push(b"no json")
-    house.album.down = True
+    house.media.down = True
     assert house.send(push).status == 200
     assert not house.spill.pictures
     assert output.counted[Count.NOT_KEPT] == 1
     assert len(house.published) == 1
-    house.album.down = False
+    house.media.down = False
     assert house.send(push).status == 200
 
     assert _is_hidden(house, b"no json")
@@ -338,32 +340,23 @@ def test_a_body_at_the_limit_of_a_vendor_with_pictures_is_taken_and_one_above_it
 
 
 def test_a_spilled_picture_is_stored() -> None:
-    album = FakeAlbum()
+    media = FakeMedia()
 
-    Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, album).redo_picture(UPLOAD)
+    Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, media).redo_picture(UPLOAD)
 
-    assert album.pictures == {UPLOAD.key: UPLOAD}
+    assert media.pictures == {UPLOAD.key: UPLOAD}
 
 
 def test_a_spilled_picture_that_is_not_taken_again_is_not_spilled_again() -> None:
     spill = FakeSpill()
     with pytest.raises(Unavailable):
-        Gate(FakeStore(), FakeTopics(), spill, Announce.INLINE, FakeAlbum(down=True)).redo_picture(UPLOAD)
+        Gate(FakeStore(), FakeTopics(), spill, Announce.INLINE, FakeMedia(down=True)).redo_picture(UPLOAD)
 
     assert not spill.pictures
 
 
-def test_a_picture_without_a_bucket_is_a_wrong_setting() -> None:
-    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE)
-
-    with pytest.raises(WrongSetting, match="MEDIA_BUCKET"):
-        gate.store_picture(UPLOAD)
-    with pytest.raises(WrongSetting, match="MEDIA_BUCKET"):
-        gate.redo_picture(UPLOAD)
-
-
 def test_a_picture_that_neither_bucket_nor_queue_takes_is_not_kept() -> None:
-    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(down=True), Announce.INLINE, FakeAlbum(down=True))
+    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(down=True), Announce.INLINE, FakeMedia(down=True))
 
     with pytest.raises(NotKept):
         gate.store_picture(UPLOAD)
@@ -382,7 +375,7 @@ def test_a_spilled_event_is_announced_and_marked(step: Step) -> None:
     if step is Step.PUBLISH:
         store.record(record, "inline")
 
-    assert Gate(store, topics, FakeSpill(), Announce.INLINE).redo(record, step) is Admission.ANNOUNCED
+    assert Gate(store, topics, FakeSpill(), Announce.INLINE, FakeMedia()).redo(record, step) is Admission.ANNOUNCED
     assert topics.messages == [record]
     assert store.published == {record.id}
 
@@ -392,7 +385,9 @@ def test_a_spilled_event_that_was_recorded_after_all_is_a_duplicate() -> None:
     record = some_record()
     store.record(record, "inline")
 
-    assert Gate(store, topics, FakeSpill(), Announce.INLINE).redo(record, Step.RECORD) is Admission.DUPLICATE
+    assert (
+        Gate(store, topics, FakeSpill(), Announce.INLINE, FakeMedia()).redo(record, Step.RECORD) is Admission.DUPLICATE
+    )
     assert not topics.messages
 
 
@@ -400,7 +395,9 @@ def test_a_spilled_event_is_left_to_the_relay_in_announce_mode_stream() -> None:
     store, topics = FakeStore(), FakeTopics()
     record = some_record()
 
-    assert Gate(store, topics, FakeSpill(), Announce.STREAM).redo(record, Step.RECORD) is Admission.RECORDED
+    assert (
+        Gate(store, topics, FakeSpill(), Announce.STREAM, FakeMedia()).redo(record, Step.RECORD) is Admission.RECORDED
+    )
     assert store.announce == {record.id: "stream"}
     assert not topics.messages
 
@@ -409,7 +406,7 @@ def test_a_spilled_event_is_left_to_the_relay_in_announce_mode_stream() -> None:
 def test_a_spilled_event_that_is_not_taken_again_is_not_spilled_again(step: Step) -> None:
     spill = FakeSpill()
     with pytest.raises(Unavailable):
-        Gate(FakeStore(down=True), FakeTopics(down=True), spill, Announce.INLINE).redo(some_record(), step)
+        Gate(FakeStore(down=True), FakeTopics(down=True), spill, Announce.INLINE, FakeMedia()).redo(some_record(), step)
 
     assert not spill.messages
 
@@ -494,7 +491,7 @@ def test_a_payload_that_is_larger_than_sns_takes_lies_beside_its_event(sensoro: 
     data = sensoro.event["data"]
     assert data["readings"]["temperature"]["value"] == 21.5
     assert "payload" not in data
-    kept = sensoro.album.pictures[data["body"]["key"]].data
+    kept = sensoro.media.pictures[data["body"]["key"]].data
     assert json.loads(kept)["notDocumented"] == extra
     assert sensoro.topics.messages[0].size <= MAX_EVENT_BYTES
 
@@ -512,7 +509,7 @@ def test_of_a_push_whose_measurement_is_too_large_the_alarm_is_told_all_the_same
 def test_a_replay_tells_nothing_of_a_clock() -> None:
     """It is a repetition, and late for that reason alone."""
     store, topics = FakeStore(), FakeTopics()
-    gate = Gate(store, topics, FakeSpill(), Announce.INLINE, FakeAlbum())
+    gate = Gate(store, topics, FakeSpill(), Announce.INLINE, FakeMedia())
     house = sensoro_house()
     handler = house.make(gate, house.accounts)
     push = sensor_push(sensor_body({"temperature": 1}))
@@ -534,7 +531,7 @@ def test_an_event_that_is_too_large_without_its_payload_is_an_unmapped_notice_th
     data = sensoro.event["data"]
     assert (data["kind"], data["reason"]) == ("unmapped", "larger than SNS takes")
     assert sensoro.topics.messages[0].size <= MAX_EVENT_BYTES
-    kept = data.get("payload") or json.loads(sensoro.album.pictures[data["body"]["key"]].data)
+    kept = data.get("payload") or json.loads(sensoro.media.pictures[data["body"]["key"]].data)
     assert len(kept["data"]) == 8000
 
 
@@ -593,16 +590,16 @@ def test_a_number_beyond_a_double_is_not_turned_into_nothing(sensoro: House[Any]
 
 
 def _of(person: str) -> Record:
-    receipt = Receipt(vendor="acme", account="A1", identity=["1"], received_at=NOW, payload={"person": person})
-    common = receipt.common(device="D1", occurred_at=None)
-    event = receipt.event(Recognition(**common, kind=PersonKind.STAFF, person=Person(id=person)))
+    builder = EventBuilder(vendor="acme", account="A1", identity=["1"], received_at=NOW, payload={"person": person})
+    common = builder.common(device="D1", occurred_at=None)
+    event = builder.event(Recognition(**common, kind=PersonKind.STAFF, person=Person(id=person)))
     return Record.of(event, ("person.id",))
 
 
 @pytest.mark.parametrize("announce", Announce)
 def test_two_happenings_with_one_identity_are_both_kept_and_it_is_counted(announce: Announce, output: Output) -> None:
     store, topics = FakeStore(), FakeTopics()
-    gate = Gate(store, topics, FakeSpill(), announce)
+    gate = Gate(store, topics, FakeSpill(), announce, FakeMedia())
     admissions = [gate.admit(_of(person)) for person in ("7", "8", "8", "7", "9")]
 
     new = Admission.ANNOUNCED if announce is Announce.INLINE else Admission.RECORDED
@@ -618,7 +615,7 @@ def test_two_happenings_with_one_identity_are_both_kept_and_it_is_counted(announ
 
 def test_a_conflict_is_seen_on_the_way_again_too() -> None:
     store, topics, spill = FakeStore(), FakeTopics(), FakeSpill()
-    gate = Gate(store, topics, spill, Announce.INLINE)
+    gate = Gate(store, topics, spill, Announce.INLINE, FakeMedia())
     gate.admit(_of("7"))
     store.down = True
     assert gate.admit(_of("8")) is Admission.SPILLED
@@ -638,7 +635,7 @@ def test_a_conflict_that_the_table_does_not_take_is_spilled_as_it_came() -> None
             return super().record(record, announce)
 
     store, spill = Full(), FakeSpill()
-    gate = Gate(store, FakeTopics(), spill, Announce.INLINE)
+    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, FakeMedia())
     gate.admit(_of("7"))
 
     assert gate.admit(_of("8")) is Admission.SPILLED

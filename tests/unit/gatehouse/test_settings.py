@@ -2,12 +2,12 @@
 
 import pytest
 
-from functions.relay.handler import Settings as RelaySettings
-from functions.sensoro.handler import Settings as SensoroSettings
-from functions.sunmi.handler import Settings as SunmiSettings
+from functions.relay.handler import RelaySettings
+from functions.sensoro.handler import SensoroSettings
+from functions.sunmi.handler import SunmiSettings
 from gatehouse.errors import WrongSetting
-from gatehouse.events import Topic
 from gatehouse.settings import Announce, GateSettings, VendorSettings
+from gatehouse.vocabulary import Topic
 from tests.builders import ARNS, ENVIRONMENT
 
 
@@ -29,7 +29,7 @@ def test_what_is_not_set_has_its_default() -> None:
     assert RelaySettings.read(ENVIRONMENT).relay_grace == 30
 
 
-@pytest.mark.parametrize("name", ["EVENTS_TABLE", "TOPIC_ARNS", "SPILL_QUEUE_URL", "SECRET_ARN"])
+@pytest.mark.parametrize("name", ["EVENTS_TABLE", "TOPIC_ARNS", "SPILL_QUEUE_URL", "MEDIA_BUCKET", "SECRET_ARN"])
 def test_a_setting_that_is_missing_or_empty_is_named(name: str) -> None:
     with pytest.raises(WrongSetting, match=name):
         VendorSettings.read({other: value for other, value in ENVIRONMENT.items() if other != name})

@@ -7,9 +7,9 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import NotKept
-from gatehouse.events import Record
 from gatehouse.media import Upload
-from gatehouse.spill import SpillQueue, Step, event, picture
+from gatehouse.record import Record
+from gatehouse.spill import SpillQueue, Step, spilled_event, spilled_picture
 from tests.aws import Aws
 from tests.builders import some_record
 
@@ -33,19 +33,19 @@ def test_an_event_is_kept_whole_with_its_step(account: Aws, step: Step) -> None:
 
 
 def test_an_event_comes_back_from_the_queue_with_what_decides(account: Aws) -> None:
-    record = Record(some_record().body, {"person.id": "7"})
+    record = Record.parse(some_record().body, {"person.id": "7"})
 
     SpillQueue(lambda: account.sqs, account.spill_url).send(record, Step.RECORD)
 
     (message,) = account.received(account.spill_url)
-    again = event(message["body"], message["attributes"]["deciding"])
+    again = spilled_event(message["body"], message["attributes"]["deciding"])
     assert (again.body, again.deciding) == (record.body, record.deciding)
 
 
 @pytest.mark.parametrize("deciding", ["", "[]", "null", "no json"])
 def test_what_is_no_message_of_ours_is_an_error(deciding: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        event(some_record().body, deciding)
+        spilled_event(some_record().body, deciding)
 
 
 def test_what_could_not_be_read_waits_in_no_queue(account: Aws) -> None:
@@ -89,7 +89,7 @@ def test_a_picture_comes_back_from_the_queue_as_it_was(account: Aws, size: int) 
     (message,) = account.sqs.receive_message(QueueUrl=account.spill_url, MessageAttributeNames=["All"])["Messages"]
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert attributes.pop("step") == Step.PICTURE
-    assert picture(message["Body"], **attributes) == upload
+    assert spilled_picture(message["Body"], **attributes) == upload
 
 
 def test_the_largest_picture_that_sqs_takes_fits_with_its_attributes(account: Aws) -> None:
@@ -110,4 +110,4 @@ def test_a_picture_that_sqs_refuses_is_not_kept(account: Aws) -> None:
 @pytest.mark.parametrize("body", ["A", "no base64!", "图片", '{"id": 1}'])
 def test_a_message_that_holds_no_picture_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        picture(body, "acme/1/face.jpg", "image/jpeg")
+        spilled_picture(body, "acme/1/face.jpg", "image/jpeg")

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import TooOld, Unavailable
-from gatehouse.events import Record
+from gatehouse.record import Record
 from gatehouse.store import EventsTable
 from tests.aws import TABLE, Aws, calls
 from tests.builders import NOW, some_record
@@ -61,11 +61,11 @@ def test_a_record_that_is_there_is_not_written_again(account: Aws) -> None:
 
 
 def test_what_decides_about_a_record_that_is_there_is_told_in_the_same_call(account: Aws) -> None:
-    record = Record(RECORD.body, {"person.id": "7", "occurred_at": "2026-07-01T11:59:58"})
+    record = Record.parse(RECORD.body, {"person.id": "7", "occurred_at": "2026-07-01T11:59:58"})
     seen = calls(account.dynamodb, "dynamodb")
     _table(account).record(record, "inline")
 
-    assert _table(account).record(Record(RECORD.body, {"person.id": "8"}), "inline") == record.deciding
+    assert _table(account).record(Record.parse(RECORD.body, {"person.id": "8"}), "inline") == record.deciding
     assert len(seen) == 2
 
 
@@ -147,7 +147,7 @@ def _forgotten(account: Aws, before: datetime, first: int = 0) -> list[str]:
 
 
 def test_what_is_forgotten_is_old_and_pending_and_has_what_decides(account: Aws) -> None:
-    old = Record(some_record("old").body, {"person.id": "7"})
+    old = Record.parse(some_record("old").body, {"person.id": "7"})
     _table(account).record(old, "inline")
     _table(account).record(some_record("published"), "stream")
     _table(account).mark_published(some_record("published").id)

@@ -8,8 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from gatehouse.errors import Unavailable
-from gatehouse.events import MAX_EVENT_BYTES, Alarm, AlarmKind, Arrival, Measurement, Receipt, Record, Severity, Topic
+from gatehouse.events import Alarm, EventBuilder, Measurement
+from gatehouse.record import MAX_EVENT_BYTES, Record
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import AlarmKind, Arrival, Severity, Topic
 from tests.aws import Aws, calls
 from tests.builders import NOW, some_record
 
@@ -19,9 +21,9 @@ def _topics(account: Aws) -> SnsTopics:
 
 
 def _alarm(name: str, *, device: str = "D1") -> Record:
-    receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=None)
-    common = receipt.common(device=device, occurred_at=None)
-    return Record.of(receipt.event(Alarm(**common, kind=AlarmKind.LEAK, severity=Severity.HIGH)))
+    builder = EventBuilder(vendor="acme", account="A1", identity=[name], received_at=NOW, payload=None)
+    common = builder.common(device=device, occurred_at=None)
+    return Record.of(builder.event(Alarm(**common, kind=AlarmKind.LEAK, severity=Severity.HIGH)))
 
 
 def test_a_record_arrives_on_the_topic_of_its_type_with_its_attributes(account: Aws) -> None:
@@ -95,9 +97,9 @@ def test_a_batch_has_at_most_as_many_bytes_as_sns_takes(account: Aws, size: int,
 
 def test_attributes_of_four_bytes_a_character_count_as_such(account: Aws) -> None:
     def measurement(name: str, filling: int) -> Record:
-        receipt = Receipt(vendor="acme", account="A1", identity=[name], received_at=NOW, payload="x" * filling)
-        common = receipt.common(device="👩" * 256, occurred_at=None)
-        return Record.of(receipt.event(Measurement(**common, kind="👩" * 256, readings={})))
+        builder = EventBuilder(vendor="acme", account="A1", identity=[name], received_at=NOW, payload="x" * filling)
+        common = builder.common(device="👩" * 256, occurred_at=None)
+        return Record.of(builder.event(Measurement(**common, kind="👩" * 256, readings={})))
 
     # Two of them fit into a batch with up to 2,000 bytes of attributes each; these have more.
     filling = 262_144 // 2 - 2_000 - measurement("1", 0).size

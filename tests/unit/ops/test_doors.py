@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from gatehouse.rules import Rules, from_parameter
+from functions.sensepass.rules import Rules, from_parameter
 from ops import cli
 from tests.builders import rules_document
 from tests.template.stack import REGION

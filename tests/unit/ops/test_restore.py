@@ -18,9 +18,10 @@ from functions.relay.sweep import Sweep
 from functions.senselink.progress import WatermarksTable
 from functions.sensoro.alarms import AlarmTable
 from functions.sensoro.alarms import Row as AlarmRow
-from gatehouse.events import Arrival, MediaStatus, Record, Topic
+from gatehouse.record import Record
 from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
+from gatehouse.vocabulary import Arrival, MediaStatus, Topic
 from ops import cli, restore
 from ops.restore import Into, copy
 from tests.aws import ENVIRONMENT, Aws

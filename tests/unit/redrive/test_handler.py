@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from functions.redrive.handler import Senders, handle
-from gatehouse.events import Record
 from gatehouse.gate import Gate
 from gatehouse.media import Upload
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from tests.builders import some_record, spilled
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 
 
@@ -35,7 +35,7 @@ def _message(record: Record | str, step: str | None) -> dict[str, Any]:
 
 
 def _gate(store: FakeStore, topics: FakeTopics, announce: Announce = Announce.INLINE) -> Gate:
-    return Gate(store, topics, FakeSpill(), announce)
+    return Gate(store, topics, FakeSpill(), announce, FakeMedia())
 
 
 def test_a_spilled_event_is_recorded_published_and_gone_from_the_queue() -> None:
@@ -160,15 +160,15 @@ _KEY = f"acme/{_ID}/face-{hashlib.sha256(_DATA).hexdigest()}.jpg"
 UPLOAD = Upload(_KEY, _DATA, hashlib.sha256(_DATA).digest(), "image/jpeg")
 
 
-def _redo(event: dict[str, Any], album: FakeAlbum) -> dict[str, Any]:
-    return handle(event, Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, album))
+def _redo(event: dict[str, Any], media: FakeMedia) -> dict[str, Any]:
+    return handle(event, Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, media))
 
 
 def test_a_spilled_picture_is_stored_as_it_was(output: Output) -> None:
-    album = FakeAlbum()
+    media = FakeMedia()
 
-    assert _redo(spilled(FakeSpill(pictures=[UPLOAD])), album) == {"batchItemFailures": []}
-    assert album.pictures == {UPLOAD.key: UPLOAD}
+    assert _redo(spilled(FakeSpill(pictures=[UPLOAD])), media) == {"batchItemFailures": []}
+    assert media.pictures == {UPLOAD.key: UPLOAD}
     (line,) = output.logged
     assert (line["message"], line["key"], line["step"]) == ("redone", UPLOAD.key, "picture")
     assert "MARKER" not in output.read()
@@ -177,7 +177,7 @@ def test_a_spilled_picture_is_stored_as_it_was(output: Output) -> None:
 def test_a_picture_that_is_still_not_taken_stays_in_the_queue_and_keeps_no_event_back() -> None:
     spill = FakeSpill(messages=[(some_record(), Step.RECORD)], pictures=[UPLOAD])
 
-    assert _redo(spilled(spill), FakeAlbum(down=True)) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+    assert _redo(spilled(spill), FakeMedia(down=True)) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
 
 @pytest.mark.parametrize(("field", "value"), [("body", "MARKER!"), ("key", None), ("content_type", None)])
@@ -188,10 +188,10 @@ def test_a_picture_that_is_none_stays_in_the_queue(field: str, value: str | None
         message["body"] = value
     else:
         del message["messageAttributes"][field]
-    album = FakeAlbum()
+    media = FakeMedia()
 
-    assert _redo(event, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
-    assert not album.pictures
+    assert _redo(event, media) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert not media.pictures
     assert "MARKER" not in output.read()
 
 
@@ -212,11 +212,11 @@ def test_a_picture_that_is_none_stays_in_the_queue(field: str, value: str | None
 )
 def test_whoever_writes_into_the_queue_puts_nothing_else_into_the_bucket(key: str, content_type: str) -> None:
     """Neither over another object, whose name has another digest, nor anything that a browser runs."""
-    album = FakeAlbum()
+    media = FakeMedia()
     forged = spilled(FakeSpill(pictures=[replace(UPLOAD, key=key, content_type=content_type)]))
 
-    assert _redo(forged, album) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
-    assert not album.pictures
+    assert _redo(forged, media) == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}
+    assert not media.pictures
 
 
 # ─── Who may spill ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import pytest
 
 from functions.relay.sweep import NotAnnounced, Sweep, handle
 from gatehouse.errors import Unavailable
-from gatehouse.events import Record
+from gatehouse.record import Record
 from gatehouse.store import FORGOTTEN
 from tests.builders import NOW, some_record
 from tests.fakes import FakeStore, FakeTopics, UnmarkableStore

@@ -14,17 +14,17 @@ import pytest
 
 from functions.senselink import listener as module
 from functions.senselink import recorder
-from functions.senselink.client import CallFailed, NoSuchCall
-from functions.senselink.listener import Awaited, Settings, listeners
+from functions.senselink.client import NoSuchCall
+from functions.senselink.listener import Awaited, ListenerSettings, listeners
 from functions.senselink.recorder import Recorder, Stop
 from functions.senselink.wire import Server
-from gatehouse.errors import Unavailable, WrongSetting
-from gatehouse.events import Record
+from gatehouse.errors import CallFailed, Unavailable, WrongSetting
 from gatehouse.gate import Gate
 from gatehouse.reading import read_json
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from tests.builders import AT, NOW, SENSELINK, access_record, seconds
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets, wait_until
 from tests.unit.senselink.test_listener import (
@@ -54,7 +54,7 @@ def _since(place: House) -> list[datetime]:
 
 def _next(place: House) -> House:
     """The house with another task: what is written down is there, and nothing else."""
-    return House(store=place.store, album=place.album, marks=place.marks, calls=place.calls)
+    return House(store=place.store, media=place.media, marks=place.marks, calls=place.calls)
 
 
 # ─── The watermark ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,8 +308,8 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stop]:
     stop.say()
 
 
-def _recorder(store: FakeStore, album: FakeAlbum, stop: Stop) -> Recorder:
-    gate = Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, album)
+def _recorder(store: FakeStore, media: FakeMedia, stop: Stop) -> Recorder:
+    gate = Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, media)
     return Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
 
 
@@ -319,15 +319,15 @@ def _message(number: int, **more: Any) -> bytes:
 
 def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhere(stop: Stop) -> None:
     """Two workers, two messages larger than is taken: the record behind them was never stored."""
-    store, album = FakeStore(), FakeAlbum()
-    hands = _recorder(store, album, stop)
+    store, media = FakeStore(), FakeMedia()
+    hands = _recorder(store, media, stop)
     poison = b"x" * (recorder._BODY_LIMIT + 1)  # noqa: SLF001
     handed = [hands.hand(message, NOW, lambda _: None) for message in (poison, poison + b"y", _message(3))]
 
     assert [one and one.result(8) for one in handed] == [True] * 3
     assert hands.given_up == 2
     assert len(store.records) == 3
-    kept = [upload for upload in album.pictures.values() if len(upload.data) > recorder._BODY_LIMIT]  # noqa: SLF001
+    kept = [upload for upload in media.pictures.values() if len(upload.data) > recorder._BODY_LIMIT]  # noqa: SLF001
     assert len(kept) == 2
 
 
@@ -335,8 +335,8 @@ def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhe
 def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(
     output: Output, stop: Stop, breaks_on_all: bool
 ) -> None:
-    store, album = _Poisoned("Poison", breaks_on_all=breaks_on_all), FakeAlbum()
-    hands = _recorder(store, album, stop)
+    store, media = _Poisoned("Poison", breaks_on_all=breaks_on_all), FakeMedia()
+    hands = _recorder(store, media, stop)
     done: list[int] = []
     bad = _message(1, name="Poison")
     handed = [
@@ -353,9 +353,9 @@ def test_s7_a_message_that_fails_for_a_reason_of_its_own_is_given_up(
 
 
 def test_what_aws_does_not_take_is_tried_for_as_long_as_it_takes(stop: Stop) -> None:
-    store, album = FakeStore(), FakeAlbum()
+    store, media = FakeStore(), FakeMedia()
     spill = FakeSpill()
-    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, album)
+    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, media)
     hands = Recorder(Server.model_validate(SENSELINK), gate, stop, workers=2, buffer=500)
     store.down = spill.down = True
     handed = hands.hand(_message(1), NOW, lambda _: None)
@@ -373,7 +373,7 @@ def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest
     store = Watched()
     store.open.clear()
     store.holds = '"id":1,'
-    hands = _recorder(store, FakeAlbum(), stop)
+    hands = _recorder(store, FakeMedia(), stop)
     large = _message(1, remark="r" * 6_000)
     assert hands.hand(large, NOW, lambda _: None)
     stop.say()
@@ -399,7 +399,7 @@ def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> No
     with sockets(_says()) as there:
         lives, dies = house.listener(there.port), house.listener(there.port)
         dies.run = lambda: None  # type: ignore[method-assign]
-        told = Settings.read({**LISTENS, "HEALTH_PORT": "0"})
+        told = ListenerSettings.read({**LISTENS, "HEALTH_PORT": "0"})
         statuses: list[int] = []
 
         def listen() -> None:
@@ -417,7 +417,7 @@ def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> No
 def test_a_task_that_is_told_to_end_ends_well(house: House) -> None:
     with sockets(_says()) as there:
         threading.Timer(0.3, house.stop.say).start()
-        told = Settings.read({**LISTENS, "HEALTH_PORT": "0"})
+        told = ListenerSettings.read({**LISTENS, "HEALTH_PORT": "0"})
 
         assert module._listen([house.listener(there.port)], told, house.stop) == 0  # noqa: SLF001
 
@@ -474,7 +474,7 @@ def test_the_newest_entry_is_taken_where_it_can_be_used_and_is_waited_for_where_
             raise found
         return list(found)
 
-    (listener,) = listeners(Settings.read(LISTENS), [], Stop(), now)
+    (listener,) = listeners(ListenerSettings.read(LISTENS), [], Stop(), now)
 
     def told() -> object:
         try:

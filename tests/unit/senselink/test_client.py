@@ -11,10 +11,10 @@ import pytest
 import urllib3
 
 from functions.senselink import client as module
-from functions.senselink.client import ALARM_PAGE, PAGE, CallFailed, Client, NoSuchCall
+from functions.senselink.client import ALARM_PAGE, PAGE, Client, NoSuchCall
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
-from gatehouse.errors import WrongSetting
+from gatehouse.errors import CallFailed, WrongSetting
 from tests.unit.senselink.server import Api, Asked, Place, api, page
 from tests.unit.sensepass.device import Identity, identity
 

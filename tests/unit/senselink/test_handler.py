@@ -14,8 +14,8 @@ from functions.senselink import handler, verify
 from functions.senselink.wire import Accounts, Server
 from gatehouse import edge
 from gatehouse.deadline import Deadline
-from gatehouse.events import Known, Record
-from gatehouse.gate import Admission, Gate, Normalise, Push
+from gatehouse.gate import Gate, Opened, Push, Unwrapped
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
@@ -32,7 +32,7 @@ from tests.builders import (
     senselink_house,
     told,
 )
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 
 DONE = {"code": 200, "message": "success"}
@@ -99,7 +99,7 @@ def test_the_subscription_fetches_no_pictures(senselink: House[Any]) -> None:
         "5d901af663cdaf0001252bb9",
         "5d901af663cdaf0001252bba",
     ]
-    assert not senselink.album.pictures
+    assert not senselink.media.pictures
 
 
 def test_what_aws_takes_nowhere_is_sent_again(senselink: House[Any]) -> None:
@@ -139,24 +139,25 @@ def test_a_large_record_is_no_reason_to_end_the_subscription(senselink: House[An
 def test_a_push_is_kept_within_four_seconds_of_its_arrival(passed: float, left: float) -> None:
     """Protocol A1: the server takes 5 s for a failure."""
     vendor = handler.vendor(
-        handler.Settings.read(ENVIRONMENT), now=lambda: NOW + seconds(passed), monotonic=lambda: 0.0
+        handler.SenselinkSettings.read(ENVIRONMENT), now=lambda: NOW + seconds(passed), monotonic=lambda: 0.0
     )
-    deadlines: list[Deadline | None] = []
+    deadlines: list[Deadline] = []
 
-    def keep(
-        normalise: Normalise | None = None, deadline: Deadline | None = None, known: Known | None = None
-    ) -> list[Admission]:
-        assert normalise is not None
-        assert known is None
-        deadlines.append(deadline)
-        return []
+    class Watched(Gate):
+        """A gate that notes by when it is to be done."""
+
+        def within(self, deadline: Deadline) -> Gate:
+            deadlines.append(deadline)
+            return super().within(deadline)
 
     assert vendor.respond is not None
-    push = Push("POST", ("",), {}, b"{}", NOW)
-    answer = vendor.respond(push, verify.Verified(Server(server="north")), {}, keep)
+    push = Push("POST", ("",), {}, told(access_record()).body, NOW)
+    opened = Opened(push, vendor, verify.Verified(Server(server="north")), Unwrapped({}))
+    gate = Watched(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, FakeMedia())
+    answer = vendor.respond(gate, opened)
 
     assert (answer.status, json.loads(answer.body)) == (200, DONE)
-    assert [deadline.left() for deadline in deadlines if deadline is not None] == [left]
+    assert [deadline.left() for deadline in deadlines] == [left]
 
 
 @dataclass
@@ -173,9 +174,11 @@ class _HangingStore(FakeStore):
 def test_what_the_book_does_not_take_in_time_is_spilled_and_acknowledged() -> None:
     """Protocol A1: 200 whenever the event is in the table or in the spill queue."""
     store = _HangingStore()
-    vendor = handler.vendor(handler.Settings.read(ENVIRONMENT), now=lambda: NOW + seconds(60), monotonic=lambda: 0.0)
+    vendor = handler.vendor(
+        handler.SenselinkSettings.read(ENVIRONMENT), now=lambda: NOW + seconds(60), monotonic=lambda: 0.0
+    )
     spill = FakeSpill()
-    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, FakeAlbum())
+    gate = Gate(store, FakeTopics(), spill, Announce.INLINE, FakeMedia())
     accounts = FakeAccounts(Accounts.model_validate({"accounts": [SENSELINK]}))
     try:
         answer = edge.handler(vendor, gate, accounts, "")(api_event(told(access_record())), None)
@@ -309,7 +312,7 @@ def test_what_nobody_can_read_is_kept_where_no_subscriber_looks(
     data = senselink.event["data"]
     assert (data["kind"], data.get("payload")) == ("unmapped", None)
     assert data["body"]["key"].startswith("unreadable/senselink/")
-    assert senselink.album.pictures[data["body"]["key"]].data == body
+    assert senselink.media.pictures[data["body"]["key"]].data == body
     assert "X-99" not in json.dumps(senselink.stored) + output.read()
     assert output.counted[Count.UNMAPPED] == 1
 

@@ -16,19 +16,19 @@ import pytest
 
 from functions.senselink import listener as module
 from functions.senselink import recorder, wire
-from functions.senselink.client import CallFailed, NoSuchCall, Row
-from functions.senselink.listener import Listener, Settings, fetchers, listeners, main
+from functions.senselink.client import NoSuchCall, Row
+from functions.senselink.listener import Listener, ListenerSettings, fetchers, listeners, main
 from functions.senselink.progress import Written
 from functions.senselink.recorder import Stop
 from functions.senselink.wire import Server
 from gatehouse import aws
-from gatehouse.errors import Unavailable, WrongSetting
-from gatehouse.events import Record
+from gatehouse.errors import CallFailed, Unavailable, WrongSetting
 from gatehouse.gate import Gate
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.telemetry import Count, log
 from tests.builders import AT, ENVIRONMENT, NOW, SENSELINK, access_record, alarm_record, seconds
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 from tests.unit.senselink.server import (
     DENIED,
@@ -183,7 +183,7 @@ class House:
     store: Watched = field(default_factory=Watched)
     topics: FakeTopics = field(default_factory=FakeTopics)
     spill: FakeSpill = field(default_factory=FakeSpill)
-    album: FakeAlbum = field(default_factory=FakeAlbum)
+    media: FakeMedia = field(default_factory=FakeMedia)
     marks: Marks = field(default_factory=Marks)
     calls: Calls | None = None
     stop: Stop = field(default_factory=Stop)
@@ -193,8 +193,8 @@ class House:
         server = Server.model_validate(
             {**SENSELINK, "url": f"ws://127.0.0.1:{port}", "insecure": True, **(secret or {})}
         )
-        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.album)
-        told = Settings.read(
+        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, self.media)
+        told = ListenerSettings.read(
             {**LISTENS, "NO_LIST_SECONDS": "0", **{name.upper(): str(value) for name, value in settings.items()}}
         )
         return Listener(server, gate, self.marks, told, self.stop, self.calls, now=lambda: NOW)
@@ -308,7 +308,7 @@ def test_what_cannot_be_parsed_is_kept_where_no_subscriber_looks_and_counted(
 
     (kept,) = (event for event in house.events if event["data"].get("kind") == "unmapped")
     assert "payload" not in kept["data"]
-    assert house.album.pictures[kept["data"]["body"]["key"]].data == message
+    assert house.media.pictures[kept["data"]["body"]["key"]].data == message
     assert kept["data"]["body"]["key"].startswith("unreadable/senselink/")
     assert output.counted[Count.UNMAPPED] == 1
 
@@ -371,7 +371,7 @@ def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPat
     """How many connections there are within some time, if each stands for so long and chance is at its worst."""
     monkeypatch.setattr(module, "_AT_ONCE", 5.0)
     monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(lambda low, _high: low)}))
-    pauses = module._Pauses(Settings.read(LISTENS))  # noqa: SLF001 - an hour of it
+    pauses = module._Pauses(ListenerSettings.read(LISTENS))  # noqa: SLF001 - an hour of it
     now, attempts = 0.0, 0
     while now < seconds:
         attempts += 1
@@ -865,13 +865,13 @@ def test_pictures_are_fetched_where_they_are_wanted_and_else_left_where_they_are
     house.calls = Calls(pictures={"5d901af663cdaf0001252bb9": PHOTO})
     with house.listening(_says(_heard(1)), secret={"pictures": wanted}):
         wait_until(lambda: house.topics.messages)
-        wait_until(lambda: bool(house.album.pictures) == wanted)
+        wait_until(lambda: bool(house.media.pictures) == wanted)
 
     thumbnail, large = house.events[0]["data"]["pictures"]
     assert thumbnail["reference"] == "5d901af663cdaf0001252bb9"
     assert large == {"role": "sign_bg_avatar", "reference": "5d901af663cdaf0001252bba"}
     assert ("key" in thumbnail) == wanted
-    assert [upload.data for upload in house.album.pictures.values()] == [PHOTO] * wanted
+    assert [upload.data for upload in house.media.pictures.values()] == [PHOTO] * wanted
 
 
 def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
@@ -904,17 +904,17 @@ def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
 )
 def test_a_wrong_setting_names_itself(name: str, value: str) -> None:
     with pytest.raises(WrongSetting, match=f"{name}: "):
-        Settings.read({**LISTENS, name: value})
+        ListenerSettings.read({**LISTENS, name: value})
 
 
 def test_a_missing_setting_names_itself() -> None:
     with pytest.raises(WrongSetting, match="WATERMARKS_TABLE: Field required"):
-        Settings.read({name: value for name, value in LISTENS.items() if name != "WATERMARKS_TABLE"})
+        ListenerSettings.read({name: value for name, value in LISTENS.items() if name != "WATERMARKS_TABLE"})
 
 
 def _listeners(servers: str, *secret: Mapping[str, Any]) -> list[str]:
     known = [Server.model_validate(entry) for entry in secret]
-    made = listeners(Settings.read({**LISTENS, "SERVERS": servers}), known, Stop())
+    made = listeners(ListenerSettings.read({**LISTENS, "SERVERS": servers}), known, Stop())
     return [listener.report.server for listener in made]
 
 
@@ -952,7 +952,7 @@ def test_once_is_for_servers_that_have_lists_and_no_listener(output: Output) -> 
     known = [Server.model_validate(entry) for entry in entries]
 
     def made(servers: str) -> tuple[list[str], list[str]]:
-        found, awaited = fetchers(Settings.read({**LISTENS, "SERVERS": servers}), known, Stop())
+        found, awaited = fetchers(ListenerSettings.read({**LISTENS, "SERVERS": servers}), known, Stop())
         return [one.name for one in found], awaited
 
     assert made("south") == (["east"], ["west", "bad"])

@@ -1,38 +1,38 @@
 """SenseLink's tables ("3.1.1", "3.1.2") in our words."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from functions.senselink.normalise import normalise
+from functions.senselink.verify import Verified
+from functions.senselink.wire import Server
 from gatehouse.errors import NotUnderstood
-from gatehouse.events import (
-    Alarm,
+from gatehouse.events import Alarm, EventBuilder, Host, Recognition
+from gatehouse.media import Image, image
+from gatehouse.vocabulary import (
     AlarmKind,
     AlarmState,
     Anomaly,
     Arrival,
     Direction,
-    Host,
     Mask,
     Method,
     Outcome,
     PersonKind,
-    Receipt,
-    Recognition,
     Release,
     Severity,
 )
-from gatehouse.media import Image, image
 from tests.builders import AT, NOW, access_record, alarm_record
 
-TOKYO = timezone(timedelta(hours=9))
+NORTH = Verified(Server(server="north"))
+TOKYO = Verified(Server(server="north", time_zone="+09:00"))
 PHOTO = b"\xff\xd8\xffphoto"
 
 
-def _receipt(images: dict[str, Image | None] | None = None) -> Receipt:
-    return Receipt(
+def _builder(images: dict[str, Image | None] | None = None) -> EventBuilder:
+    return EventBuilder(
         vendor="senselink",
         account="north",
         identity=["1"],
@@ -44,13 +44,13 @@ def _receipt(images: dict[str, Image | None] | None = None) -> Receipt:
 
 
 def _recognition(images: dict[str, Image | None] | None = None, /, **more: Any) -> Recognition:
-    (event,) = normalise({"code": 30000, "data": access_record(**more)}, _receipt(images), TOKYO)
+    (event,) = normalise({"code": 30000, "data": access_record(**more)}, _builder(images), TOKYO)
     assert isinstance(event.data, Recognition)
     return event.data
 
 
 def _alarm(images: dict[str, Image | None] | None = None, /, **more: Any) -> Alarm:
-    (event,) = normalise({"eventType": 30100, "data": alarm_record(**more)}, _receipt(images), TOKYO)
+    (event,) = normalise({"eventType": 30100, "data": alarm_record(**more)}, _builder(images), TOKYO)
     assert isinstance(event.data, Alarm)
     return event.data
 
@@ -435,7 +435,7 @@ def test_an_alarm_of_the_list_is_read_by_the_same_names_in_snake_case() -> None:
     """Vendor's code 2.1: the names of a row were not seen, so they are read leniently."""
     told = alarm_record(description="held open")
     row = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): value for name, value in told.items()}
-    (event,) = normalise({"code": 30100, "data": row}, _receipt(), TOKYO)
+    (event,) = normalise({"code": 30100, "data": row}, _builder(), TOKYO)
 
     assert event.data == _alarm(description="held open")
 
@@ -449,8 +449,9 @@ def test_an_alarm_without_a_usable_time_is_of_when_it_came(told: object) -> None
     assert _alarm(alarmTime=told).occurred_at == NOW
 
 
-def test_without_a_zone_times_are_universal() -> None:
-    (event,) = normalise({"code": 30100, "data": alarm_record()}, _receipt())
+def test_times_without_a_zone_are_in_the_servers() -> None:
+    london = Verified(Server(server="north", time_zone="+00:00"))
+    (event,) = normalise({"code": 30100, "data": alarm_record()}, _builder(), london)
 
     assert event.data.occurred_at == NOW + timedelta(hours=8, minutes=59, seconds=58)
 
@@ -530,12 +531,12 @@ def test_the_photo_of_an_alarm() -> None:
 )
 def test_what_is_neither_is_not_understood(payload: Any) -> None:
     with pytest.raises(NotUnderstood, match="neither"):
-        normalise(payload, _receipt())
+        normalise(payload, _builder(), NORTH)
 
 
 @pytest.mark.parametrize("kind", [30000, 30100])
 def test_an_empty_record_is_an_event_all_the_same(kind: int) -> None:
-    (event,) = normalise({"code": kind, "data": {}}, _receipt())
+    (event,) = normalise({"code": kind, "data": {}}, _builder(), NORTH)
 
     assert (event.data.device, event.data.occurred_at) == (None, NOW)
 
@@ -543,5 +544,5 @@ def test_an_empty_record_is_an_event_all_the_same(kind: int) -> None:
 @pytest.mark.parametrize("code", [10000, 20000, "10000"])
 @pytest.mark.parametrize("data", [None, {}, "", []])
 def test_a_sign_of_life_is_no_event(code: Any, data: Any) -> None:
-    assert normalise({"eventType": code, "messageId": "M1", "data": data}, _receipt()) == []
-    assert normalise({"code": code, "message": "heart beat"}, _receipt()) == []
+    assert normalise({"eventType": code, "messageId": "M1", "data": data}, _builder(), NORTH) == []
+    assert normalise({"code": code, "message": "heart beat"}, _builder(), NORTH) == []

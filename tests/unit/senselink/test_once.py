@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from functions.senselink import once
-from functions.senselink.client import CallFailed, NoSuchCall, Row
+from functions.senselink.client import NoSuchCall, Row
 from functions.senselink.once import Fetcher
 from functions.senselink.recorder import Recorder, Stop
 from functions.senselink.wire import Server
+from gatehouse.errors import CallFailed
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
 from tests.builders import AT, NOW, SENSELINK, access_record, alarm_record, seconds, senselink_house, told
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 from tests.unit.senselink.test_listener import Calls, Marks
 
@@ -38,7 +39,7 @@ class Site:
 
     def fetcher(self, **more: Any) -> Fetcher:
         server = Server.model_validate({**SENSELINK, "url": None, "api_url": "https://192.0.2.21", **more})
-        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, FakeAlbum())
+        gate = Gate(self.store, self.topics, self.spill, Announce.INLINE, FakeMedia())
         recorder = Recorder(server, gate, self.stop, self.calls, workers=4, buffer=self.buffer)
         return Fetcher(
             server,

@@ -12,10 +12,10 @@ import pytest
 from functions.senselink import verify
 from functions.senselink.recorder import Recorder, Stop
 from functions.senselink.wire import Accounts, Server, camel
-from gatehouse.events import Arrival
 from gatehouse.gate import Gate
 from gatehouse.reading import read_json
 from gatehouse.telemetry import Count
+from gatehouse.vocabulary import Arrival
 from ops.simulators import Request, senselink
 from tests.builders import (
     AT,
@@ -245,7 +245,7 @@ def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], nu
     """By the subscription's handler, the listener's own, and as it brings what it fetched from a list."""
     house, server = senselink_house(), Server.model_validate(SENSELINK)
     record = access_record(id=number)
-    gate = Gate(house.store, house.topics, house.spill, house.announce, house.album)
+    gate = Gate(house.store, house.topics, house.spill, house.announce, house.media)
     recorder = Recorder(server, gate, Stop(), workers=1, buffer=1)
     fetched = senselink.row(record)
     messages = {

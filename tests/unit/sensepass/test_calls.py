@@ -14,8 +14,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions.sensepass.client import CallFailed
 from functions.sensepass.wire import Accounts
+from gatehouse.errors import CallFailed
 from ops.calls import sensepass as calls
 from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, Terminal, picture
@@ -188,7 +188,7 @@ def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys:
     assert {event["data"]["payload"]["data"]["uuid"] for event in place.house.stored} == {
         record["uuid"] for record in place.device.records
     }
-    assert len(place.house.stored) == len(place.house.published) == len(place.house.album.pictures) == 5
+    assert len(place.house.stored) == len(place.house.published) == len(place.house.media.pictures) == 5
     assert "5 records taken, 0 not" in capsys.readouterr().out
     assert [event["data"]["arrival"] for event in place.house.stored].count("backfill") == 4
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.sensepass.client import AskRemotely, CallFailed, Client, NotThere
+from functions.sensepass.client import AskRemotely, Client, NotThere
+from gatehouse.errors import CallFailed
 from ops.simulators.sensepass import STAFF, Terminal
 from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, Identity, identity, running, said
 

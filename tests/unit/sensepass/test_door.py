@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from functions.sensepass import handler
 from functions.sensepass.door import DecidedBy
+from functions.sensepass.rules import Rules, Verdict
 from functions.sensepass.wire import Accounts
 from gatehouse import edge
 from gatehouse.errors import WrongSetting
-from gatehouse.events import Decider, Record
 from gatehouse.gate import Gate
-from gatehouse.rules import Rules, Verdict
+from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.telemetry import Count, Span
+from gatehouse.vocabulary import Decider
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
 from tests.builders import (
@@ -38,7 +39,7 @@ from tests.builders import (
     sensepass_house,
     terminal,
 )
-from tests.fakes import FakeAccounts, FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.template.stack import ROOT
 from tests.unit.conftest import Output
 
@@ -813,7 +814,7 @@ def test_it_is_decided_before_anything_is_stored() -> None:
 
 
 @each_that_waits
-@pytest.mark.parametrize("down", ["store", "topics", "album", "store album"])
+@pytest.mark.parametrize("down", ["store", "topics", "media", "store media"])
 def test_with_a_service_down_the_answer_is_the_same_and_the_event_is_kept(firmware: Firmware, down: str) -> None:
     house = sensepass_house()
     for port in down.split():
@@ -824,11 +825,11 @@ def test_with_a_service_down_the_answer_is_the_same_and_the_event_is_kept(firmwa
     assert _passes(answer)
     assert answer.body["code"] == 200
     assert len(house.spill.messages) == ("store" in down)
-    assert len(house.spill.pictures) == ("album" in down)
+    assert len(house.spill.pictures) == ("media" in down)
 
 
 @each_that_waits
-@pytest.mark.parametrize("lost", ["store", "album"])
+@pytest.mark.parametrize("lost", ["store", "media"])
 def test_the_answer_is_a_decision_and_no_receipt_and_what_nobody_took_is_counted(
     firmware: Firmware, lost: str, output: Output
 ) -> None:
@@ -879,8 +880,8 @@ def test_an_upload_that_nobody_took_is_refused_so_that_the_terminal_sends_it_aga
 
 def _deployed(rules: Rules | None = None, **environment: str) -> Answered:
     """The answer by the handler's own composition, to a question that arrives now."""
-    vendor = handler.vendor(handler.Settings.read({**SENSEPASS_ENVIRONMENT, **environment}), rules)
-    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, FakeAlbum())
+    vendor = handler.vendor(handler.SensepassSettings.read({**SENSEPASS_ENVIRONMENT, **environment}), rules)
+    gate = Gate(FakeStore(), FakeTopics(), FakeSpill(), Announce.INLINE, FakeMedia())
     accounts = FakeAccounts(Accounts.model_validate({"accounts": [SITE]}))
     response = edge.handler(vendor, gate, accounts, URL)(api_event(_asks(), datetime.now(UTC)), None)
     return Answered(response["statusCode"], json.loads(response["body"]))
@@ -909,7 +910,7 @@ def test_as_deployed_rules_decide_where_they_are_to() -> None:
 )
 def test_a_setting_that_cannot_work_names_itself(name: str, value: str) -> None:
     with pytest.raises(WrongSetting, match=name):
-        handler.Settings.read({**SENSEPASS_ENVIRONMENT, name: value})
+        handler.SensepassSettings.read({**SENSEPASS_ENVIRONMENT, name: value})
 
 
 def test_the_deciders_are_those_of_the_event() -> None:

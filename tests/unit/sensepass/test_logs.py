@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from functions.redrive.handler import handle as redrive
+from functions.sensepass.rules import Rules, Verdict
 from gatehouse.gate import Gate
 from gatehouse.media import Upload
-from gatehouse.rules import Rules, Verdict
 from gatehouse.settings import Announce
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR
@@ -26,7 +26,7 @@ from tests.builders import (
     spilled,
     terminal,
 )
-from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
+from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.unit.conftest import Output
 
 TOKEN = "MARKER-token-0123456789abcdef"
@@ -89,7 +89,7 @@ class Broken(Rules):
         raise ValueError(json.dumps(dict(context)))
 
 
-class Quoting(FakeAlbum):
+class Quoting(FakeMedia):
     """A bucket whose fault quotes what it was given."""
 
     def put(self, upload: Upload) -> None:
@@ -112,7 +112,7 @@ def _down(*ports: str, **more: Any) -> Callable[[], House[Any]]:
 
 def _quoting() -> House[Any]:
     house = sensepass_house(SECRET)
-    house.album = Quoting()
+    house.media = Quoting()
     return house
 
 
@@ -126,9 +126,9 @@ HOUSES: dict[str, Callable[[], House[Any]]] = {
     "past the deadline": _down(deadline=1.0, now=lambda: NOW + seconds(3)),
     "the table is down": _down("store"),
     "the topics are down": _down("topics"),
-    "the bucket is down": _down("album"),
+    "the bucket is down": _down("media"),
     "the table and the queue are down": _down("store", "spill"),
-    "everything is down": _down("store", "topics", "album", "spill"),
+    "everything is down": _down("store", "topics", "media", "spill"),
     "the bucket has a fault that quotes": _quoting,
 }
 
@@ -142,7 +142,7 @@ def test_no_picture_name_card_user_number_pin_or_token_is_in_any_line(
         assert house.send(push).status in {200, 401, 413, 500, 503}
     batch = spilled(house.spill)
     for store in (FakeStore(), FakeStore(down=True)) if batch["Records"] else ():
-        redrive(batch, Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, FakeAlbum()))
+        redrive(batch, Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, FakeMedia()))
 
     lines = output.read()
 

@@ -152,8 +152,8 @@ def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) 
     ]
     assert "rgb_image" not in event["data"]["payload"]["data"]
     assert base64.b64encode(SNAPSHOT).decode()[:60] not in json.dumps(event)
-    assert list(sensepass.album.pictures) == [key]
-    stored = sensepass.album.pictures[key]
+    assert list(sensepass.media.pictures) == [key]
+    stored = sensepass.media.pictures[key]
     assert (stored.data, stored.digest.hex(), stored.content_type) == (SNAPSHOT, digest, "image/jpeg")
 
 
@@ -162,7 +162,7 @@ def test_the_photo_of_an_alarm_is_in_the_bucket(sensepass: House[Any]) -> None:
 
     (reference,) = sensepass.event["data"]["pictures"]
     assert reference["role"] == "alarm_photo"
-    assert sensepass.album.pictures[reference["key"]].data == SNAPSHOT
+    assert sensepass.media.pictures[reference["key"]].data == SNAPSHOT
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n", None])
@@ -171,7 +171,7 @@ def test_a_blank_is_no_picture(sensepass: House[Any], blank: object) -> None:
 
     assert sensepass.event["data"]["pictures"] == []
     assert "rgb_image" not in sensepass.event["data"]["payload"]["data"]
-    assert not sensepass.album.pictures
+    assert not sensepass.media.pictures
 
 
 @pytest.mark.parametrize("odd", ["MARKER!", "MARKE", "data:image/jpeg;base64,", 7, ["MARKER"], {"MARKER": 1}])
@@ -181,7 +181,7 @@ def test_a_picture_that_does_not_decode_is_recorded_as_such(sensepass: House[Any
     assert sensepass.event["data"]["pictures"] == [{"role": "rgb_image", "error": "undecodable"}]
     assert sensepass.event["type"] == "gatehouse.recognition.v1"
     assert "MARKE" not in json.dumps(sensepass.event)
-    assert not sensepass.album.pictures
+    assert not sensepass.media.pictures
 
 
 _HIDDEN = {
@@ -236,7 +236,7 @@ def test_what_opens_doors_is_kept_in_no_form(sensepass: House[Any], name: str, p
 
     assert "MARKER" not in _anywhere(sensepass)
     assert "4711" not in _anywhere(sensepass)
-    assert all(key.startswith("unreadable/sensepass/") for key in sensepass.album.pictures)
+    assert all(key.startswith("unreadable/sensepass/") for key in sensepass.media.pictures)
 
 
 _NAMES = ["pin_info", "pinInfo", "pin_md5", "pin_list", "userPinStr", "userpinstr", "PIN码", "pincode2", "qrString",
@@ -366,7 +366,7 @@ def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: House[Any
     seen = _anywhere(sensepass)
     assert base64.b64encode(SNAPSHOT).decode()[20:80] not in seen
     assert quote(base64.b64encode(SNAPSHOT).decode(), safe="")[20:80] not in seen
-    assert [upload.data for upload in sensepass.album.pictures.values()] == [SNAPSHOT]
+    assert [upload.data for upload in sensepass.media.pictures.values()] == [SNAPSHOT]
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_what_would_cost_too_much_to_look_through_goes_where_no_subscriber_looks
 ) -> None:
     sensepass.send(terminal().upload(rgb_image=" ", remark=text))
 
-    assert [key.split("/")[0] for key in sensepass.album.pictures] == ["unreadable"]
+    assert [key.split("/")[0] for key in sensepass.media.pictures] == ["unreadable"]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_a_picture_is_in_the_bucket_wherever_it_stands(
         assert sensepass.send(Request(terminal().event_dest, body)).status == 200
 
     assert text[:60] not in _anywhere(sensepass)
-    assert [upload.data for upload in sensepass.album.pictures.values()] == [content, content]
+    assert [upload.data for upload in sensepass.media.pictures.values()] == [content, content]
 
 
 def test_base64_that_is_no_picture_stays(sensepass: House[Any]) -> None:
@@ -443,7 +443,7 @@ def test_base64_that_is_no_picture_stays(sensepass: House[Any]) -> None:
     sensepass.send(terminal().upload(rgb_image=" ", user={"id_number": number}))
 
     assert sensepass.event["data"]["payload"]["data"]["user"]["id_number"] == number
-    assert not sensepass.album.pictures
+    assert not sensepass.media.pictures
 
 
 def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensepass: House[Any]) -> None:
@@ -452,7 +452,7 @@ def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensep
     sensepass.send(terminal().upload(photos=photos))
 
     assert photos[0] not in _anywhere(sensepass)
-    assert [key.split("/")[0] for key in sensepass.album.pictures] == ["unreadable"]
+    assert [key.split("/")[0] for key in sensepass.media.pictures] == ["unreadable"]
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_base64_of_any_kind_is_a_picture(sensepass: House[Any], write: Callable[
     """Reports 9."""
     sensepass.send(terminal().upload(rgb_image=write(SNAPSHOT).decode()))
 
-    (stored,) = sensepass.album.pictures.values()
+    (stored,) = sensepass.media.pictures.values()
     assert stored.data == SNAPSHOT
 
 
@@ -627,7 +627,7 @@ def test_a_record_that_is_sent_again_the_next_day_is_the_same_with_the_same_pict
     sensepass.send(push, at=NOW + seconds(86_400))
 
     (reference,) = sensepass.event["data"]["pictures"]
-    assert list(sensepass.album.pictures) == [reference["key"]]
+    assert list(sensepass.media.pictures) == [reference["key"]]
 
 
 def test_a_question_and_the_record_of_the_passage_are_two_events(sensepass: House[Any]) -> None:

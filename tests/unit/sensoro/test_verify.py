@@ -618,7 +618,7 @@ def _unreadable(house: House[Any]) -> bytes:
     data = house.event["data"]
     assert (data["kind"], data.get("payload")) == ("unmapped", None)
     assert data["body"]["key"].startswith("unreadable/sensoro/")
-    return house.album.pictures[data["body"]["key"]].data
+    return house.media.pictures[data["body"]["key"]].data
 
 
 @pytest.mark.parametrize("message", [b"\xff\xfe", b"no json", b"", b'{"a":'])

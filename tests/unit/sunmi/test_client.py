@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from functions.sunmi.client import CallFailed, Client
+from functions.sunmi.client import Client
+from gatehouse.errors import CallFailed
 from ops.simulators import sunmi
 
 _KEY = "0123456789abcdef0123"

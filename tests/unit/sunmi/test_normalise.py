@@ -350,7 +350,7 @@ def test_the_picture_of_a_receipt_goes_into_the_bucket_and_into_no_event(
     (picture,) = sunmi.event["data"]["pictures"]
     assert (picture["role"], picture["content_type"], picture["size"]) == ("receipt", "image/png", len(PICTURE))
     assert picture["key"] == f"sunmi/{sunmi.event['id']}/receipt-{hashlib.sha256(PICTURE).hexdigest()}.png"
-    assert sunmi.album.pictures[picture["key"]].data == PICTURE
+    assert sunmi.media.pictures[picture["key"]].data == PICTURE
     assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
     assert "base64" not in json.dumps(sunmi.event)
 
@@ -374,7 +374,7 @@ def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: House[Any], payload:
     assert IN_BASE64[:20] not in json.dumps(sunmi.event)
     (picture,) = sunmi.event["data"]["pictures"]
     assert (picture["role"], picture["content_type"]) == ("receipt", "image/png")
-    assert sunmi.album.pictures[picture["key"]].data.startswith(PICTURE)
+    assert sunmi.media.pictures[picture["key"]].data.startswith(PICTURE)
 
 
 @pytest.mark.parametrize("event", [6002, 4100])
@@ -391,7 +391,7 @@ def test_each_of_two_pictures_is_stored(sunmi: House[Any]) -> None:
     sunmi.send(face_push({**RECEIPT, "base64_image": IN_BASE64, "b": {"base64_image": other}}, event=6002))
 
     assert sorted(one["role"] for one in sunmi.event["data"]["pictures"]) == ["receipt", "receipt_2"]
-    assert len(sunmi.album.pictures) == 2
+    assert len(sunmi.media.pictures) == 2
 
 
 def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: House[Any]) -> None:
@@ -408,7 +408,7 @@ def test_a_picture_that_cannot_be_decoded_is_said_and_kept_in_no_form(sunmi: Hou
     data = sunmi.event["data"]
     assert (data["kind"], data["pictures"]) == ("receipt", [{"role": "receipt", "error": "undecodable"}])
     assert data["payload"]["payload"] == RECEIPT
-    assert sunmi.album.pictures == {}
+    assert sunmi.media.pictures == {}
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
@@ -424,7 +424,7 @@ def test_a_picture_of_a_megabyte_is_taken(sunmi: House[Any]) -> None:
     assert 1024 * 1024 < len(push.body) < 3 * 1024 * 1024
 
     assert sunmi.send(push).status == 200
-    (upload,) = sunmi.album.pictures.values()
+    (upload,) = sunmi.media.pictures.values()
     assert upload.content_type == "image/jpeg"
 
 
@@ -434,7 +434,7 @@ def test_the_text_of_a_megabyte_is_taken_and_lies_where_there_is_room(sunmi: Hou
 
     data = sunmi.event["data"]
     assert (data["kind"], data["reference"], "payload" in data) == ("receipt", REFERENCE, False)
-    assert json.loads(sunmi.album.pictures[data["body"]["key"]].data)["payload"]["text"] == text
+    assert json.loads(sunmi.media.pictures[data["body"]["key"]].data)["payload"]["text"] == text
 
 
 def test_a_retry_of_a_picture_is_one_event_and_one_picture(sunmi: House[Any]) -> None:
@@ -442,7 +442,7 @@ def test_a_retry_of_a_picture_is_one_event_and_one_picture(sunmi: House[Any]) ->
     for again in (push, push, replace(push, body=push.body + b"&")):
         assert sunmi.send(again).status == 200
 
-    assert len(sunmi.stored) == len(sunmi.album.pictures) == 1
+    assert len(sunmi.stored) == len(sunmi.media.pictures) == 1
 
 
 # ─── In no table ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -493,7 +493,7 @@ def test_a_payload_that_cannot_be_read_is_kept_where_no_subscriber_looks(
     assert (data["kind"], data["reason"], "payload" in data) == ("unmapped", "payload is no JSON object", False)
     assert (data["site"], data["occurred_at"]) == ("10096", "2026-07-01T11:59:59.000000Z")
     assert data["body"]["key"].startswith("unreadable/sunmi/")
-    assert sunmi.album.pictures[data["body"]["key"]].data == push.body
+    assert sunmi.media.pictures[data["body"]["key"]].data == push.body
     assert output.counted == {Count.UNMAPPED: 1, Count.RECORDED: 1, Count.PUBLISHED: 1}
 
 

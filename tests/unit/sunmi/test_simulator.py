@@ -29,4 +29,4 @@ def test_a_day_shows_older_newer_and_odd_forms_and_none_is_unmapped() -> None:
     assert {event["code"] for event in data if event["kind"] == "receipt"} == {6001, 6002, 6003, 6004}
     assert {event["site"] for event in data} == {"10096", "470826116009", "M&S-12"}
     assert {event["device"] for event in data if "device" in event} == {"29388", "N302D9WZC0064"}
-    assert len(house.album.pictures) == 4
+    assert len(house.media.pictures) == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.sunmi.handler import Settings
+from functions.sunmi.handler import SunmiSettings
 from functions.sunmi.verify import BODY_LIMIT, signature
 from functions.sunmi.wire import Accounts
 from gatehouse.telemetry import Count
@@ -441,7 +441,7 @@ def test_a_timestamp_from_the_future_is_refused(sunmi: House[Any], early: float)
 
 
 def test_each_window_is_a_setting_of_its_own() -> None:
-    settings = Settings.read({**ENVIRONMENT, "TIMESTAMP_WINDOW": "60", "TIMESTAMP_AHEAD": "30"})
+    settings = SunmiSettings.read({**ENVIRONMENT, "TIMESTAMP_WINDOW": "60", "TIMESTAMP_AHEAD": "30"})
 
     assert (settings.timestamp_window, settings.timestamp_ahead) == (60, 30)
 

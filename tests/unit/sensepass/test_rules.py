@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from gatehouse.rules import MAX_AGE, Rules, Verdict, from_parameter
+from functions.sensepass.rules import MAX_AGE, Rules, Verdict, from_parameter
 from tests.aws import Aws
 from tests.builders import rules_document, rules_of
 from tests.unit.conftest import Output
