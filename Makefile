@@ -11,10 +11,11 @@ pinned := $(UV) pip compile --quiet --generate-hashes --universal --python-versi
 image := gatehouse-listener
 digest := .local/pushed-image
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
+measured := .local/coverage
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws budget cost image push-image requirements pins
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench coverage build deploy preflight prove-aws budget cost image push-image requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,12 @@ odd-forms: $(UV) ## 50,000 pushes of all vendors in mixed odd forms, some minute
 
 bench: $(UV) ## memory, a cold and a warm door, and a picture's processor time; the last figures are in docs/bench.md
 	$(run) pytest tests/bench -s
+
+coverage: $(UV) ## lines of product code that unit, contract and fault tests do not reach; docs/coverage.md says why
+	rm -rf $(measured) && mkdir -p $(measured)
+	$(run) coverage run -m pytest -q tests/unit tests/contract tests/faults -m "not storm"
+	$(run) coverage combine --quiet
+	$(run) coverage report
 
 build: $(UV) ## for AWS, into .aws-sam
 	$(sam) build

@@ -1,6 +1,6 @@
 """Copies into a table of the stack what it lacks: from one that was restored to a point in time, or was kept.
 
-docs/restoring.md is the way through it; docs/decisions/0017-restoring-is-copying.md says why it is copied.
+docs/restoring.md is the way through it; docs/decisions/0017-restore-by-copying.md says why it is copied.
 """
 
 from __future__ import annotations

@@ -429,7 +429,7 @@ def _flooded(facts: Facts) -> Iterator[str]:
         activate. It is no brake either: AWS updates what was spent [up to three times a
         day](https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-managing-costs.html). Budgets
         without actions cost nothing. [ops/budget.yaml](../ops/budget.yaml) is a stack of its own, for [a
-        reason](decisions/0018-what-watches-the-bill.md); GovCloud has no budgets: there it is that of the commercial
+        reason](decisions/0018-budget-logs-versions.md); GovCloud has no budgets: there it is that of the commercial
         account beside it.
     """)
 

@@ -568,6 +568,6 @@ def test_every_alarm_says_in_words_what_is_wrong() -> None:
 
 def test_what_the_alarms_cost_is_what_the_decision_says() -> None:
     """US$ 0.10 a metric and month: https://aws.amazon.com/cloudwatch/pricing/."""
-    decision = (ROOT / "docs" / "decisions" / "0014-what-is-alarmed.md").read_text()
+    decision = (ROOT / "docs" / "decisions" / "0014-alarms.md").read_text()
     metrics = sum(len(_watched(alarm)) for alarm in Stack().of_type("AWS::CloudWatch::Alarm").values())
     assert f"{metrics} metrics" in decision

@@ -39,7 +39,7 @@ from gatehouse.vocabulary import (
 
 ID_RULE = 1
 """The rule by which ids are made. Each item of the events table carries it, so that another rule can be told from this
-one (docs/decisions/0010-how-ids-may-change.md)."""
+one (docs/decisions/0010-event-ids.md)."""
 UNREADABLE = "unreadable/"
 """The prefix in the media bucket of bodies that could not be read: one folder a vendor, kept for seven days."""
 _AHEAD = timedelta(minutes=10)
