@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from gatehouse.rules import check
+from ops.stack import outputs
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,8 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     # Read before anybody is asked: a document that is not usable needs no credentials to be told so.
     document = read(arguments.file) if arguments.action == "set" else NONE
-    found = boto3.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"][0]
-    name = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}["DoorRulesParameter"]
+    name = outputs(boto3.client("cloudformation"), arguments.stack)["DoorRulesParameter"]
     ssm = boto3.client("ssm")
     if arguments.action == "show":
         print(show(ssm, name))
