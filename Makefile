@@ -30,9 +30,10 @@ test: lint types template unit contract e2e ## everything
 
 check: lint types unit contract ## what a developer runs before a commit
 
-lint: $(UV) ## style
+lint: $(UV) ## style, and who imports whom
 	$(run) ruff format --check .
 	$(run) ruff check .
+	$(run) lint-imports --no-logo
 
 types: $(UV) ## types
 	$(run) mypy
