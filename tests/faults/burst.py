@@ -28,7 +28,8 @@ from botocore.compat import HTTPHeaders
 from gatehouse import aws
 from ops.simulators import Request
 from ops.simulators.sensepass import Terminal, picture
-from tests.builders import SENSEPASS_ENVIRONMENT, URL, api_event
+from tests.builders import URL, api_event
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT
 
 TERMINALS: Final = 20
 PICTURE_BYTES: Final = 200_000

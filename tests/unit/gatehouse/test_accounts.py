@@ -16,7 +16,7 @@ from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret, usable
 from gatehouse.errors import Unavailable, WrongSetting
 from gatehouse.telemetry import Count
 from tests.aws import Aws, calls
-from tests.unit.conftest import Output
+from tests.output import Output
 
 ONE = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-1"]}]}
 TWO = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-2"]}]}

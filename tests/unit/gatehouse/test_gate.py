@@ -23,27 +23,13 @@ from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
 from ops.simulators.sensepass import picture
-from tests.builders import (
-    AT,
-    FACE,
-    NOW,
-    SENSORO,
-    SUNMI,
-    URL,
-    House,
-    api_event,
-    face_push,
-    seconds,
-    sensepass_house,
-    sensor_body,
-    sensor_push,
-    sensoro_house,
-    some_record,
-    sunmi_house,
-    terminal,
-)
+from tests.builders import AT, NOW, URL, api_event, seconds, some_record
 from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics, Killed, SharedStore, UnmarkableStore
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sensepass import sensepass_house, terminal
+from tests.vendors.sensoro import SENSORO, sensor_body, sensor_push, sensoro_house
+from tests.vendors.sunmi import FACE, SUNMI, face_push, sunmi_house
 
 type Make = Callable[..., House[Any]]
 

@@ -14,7 +14,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from tests.builders import some_record, spilled
 from tests.fakes import FakeAlbum, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
 
 
 def _message(record: Record | str, step: str | None) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from gatehouse.events import (
     Severity,
 )
 from gatehouse.media import Image, image
-from tests.builders import AT, NOW, access_record, alarm_record
+from tests.builders import AT, NOW
+from tests.vendors.senselink import access_record, alarm_record
 
 TOKYO = timezone(timedelta(hours=9))
 PHOTO = b"\xff\xd8\xffphoto"

@@ -20,8 +20,10 @@ from ops.calls import sensepass as calls
 from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, Terminal, picture
 from tests import aws
-from tests.builders import NOW, House, sensepass_house
+from tests.builders import NOW
+from tests.rig import House
 from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, identity, running
+from tests.vendors.sensepass import sensepass_house
 
 _TOKEN = "the-newest-token-of-the-site"
 _SERIAL = "PSC7MC22F00001"
