@@ -86,7 +86,7 @@ def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> dict[str, Any]:
-    """A token is what follows the vendor's name: `/v1/sensepass/{token}/authorize`."""
+    """Path parameters: a token follows the vendor's name, as in `/v1/vendor/{token}/more`."""
     token = path.split("/")[3:4]
     return {"pathParameters": {"token": token[0]}} if token else {}
 

@@ -34,7 +34,7 @@ from tests import aws
 from tests.builders import NOW
 from tests.fakes import FakeSpill, FakeStore, FakeTopics
 from tests.models.explore import Died, Outcome, Schedule, explore, sized
-from tests.models.table import Table, failure
+from tests.models.eye4_table import Table, failure
 from tests.template.stack import ROOT
 from tests.unit.eye4.cloud import PENDING, pending_files
 from tests.vendors.eye4 import FILEID

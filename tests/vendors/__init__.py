@@ -90,6 +90,8 @@ class VendorTests(Protocol):
     """Pushes with `MARKER` in whatever they say, understood, odd, unreadable and refused, by a name."""
     RETRY_AFTER: float
     """Seconds until the vendor sends a push again that was not acknowledged: one happening, in every shape."""
+    ANSWERED_ANYWAY: Collection[str]
+    """Shapes that are answered even where nothing is kept, since somebody waits for the answer."""
     EXEMPT: Mapping[str, str]
     """Reasons, by the suites of `SUITES` that the vendor is exempt from."""
 

@@ -27,6 +27,7 @@ INSIDE: Final = "payload"
 NOT_ON_THE_WIRE: Final = ("file_name", "file_Type", "beside")
 """These are fields of what Eye4's API answers; `beside` is the message, where a field of `payload` may stand."""
 EXEMPT: Final = {"pictures": "its messages name files; a flow fetches them later, and tests/unit/eye4 covers it"}
+ANSWERED_ANYWAY: Final = ()
 RETRY_AFTER: Final = 2.0
 """A message has no time: what comes again after its slot of five seconds is another ring."""
 SECRET: Final = {"accounts": [CUSTOMER, NEIGHBOUR]}

@@ -73,6 +73,7 @@ SHAPES: Final[Mapping[str, int]] = dict.fromkeys(_FORMS, 1)
 INSIDE: Final = "data"
 NOT_ON_THE_WIRE: Final = ()
 EXEMPT: Final = {"pictures": "its records name pictures, which stay on the server"}
+ANSWERED_ANYWAY: Final = ()
 RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [SENSELINK]}
 

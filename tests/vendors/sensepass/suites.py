@@ -35,6 +35,8 @@ NOT_ON_THE_WIRE: Final = ("asked", "user", "groups")
 """Fields of our models that are none of the wire: put in by us, or no more than the place of others."""
 
 EXEMPT: Final = {"answers": "the terminal greets the person by the name that the answer to its question has"}
+ANSWERED_ANYWAY: Final = ("V1.0 record", *(shape for shape in SHAPES if "question" in shape))
+"""At the door of V1.0 the record is the question."""
 RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [SITE]}
 _UUID: Final = "3c9e2f60-5a7b-4d18-9b0e-6f1d2a7c8e51"

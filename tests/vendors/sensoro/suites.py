@@ -99,6 +99,7 @@ SHAPES: Final[Mapping[str, int]] = {name: 2 if "leak" in name or "smoke" in name
 
 NOT_ON_THE_WIRE: Final = ()
 EXEMPT: Final = {"pictures": "its sensors have no camera, and no page has a field for a picture"}
+ANSWERED_ANYWAY: Final = ()
 RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [account(SENSORO, "plain"), account(SENSORO_SAFE, "safe")]}
 

@@ -22,6 +22,7 @@ from tests.vendors.sunmi import FACE, SUNMI, sunmi_form, sunmi_house
 INSIDE: Final = "payload"
 NOT_ON_THE_WIRE: Final = ()
 EXEMPT: Final[Mapping[str, str]] = {}
+ANSWERED_ANYWAY: Final = ()
 RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}
 

@@ -1,5 +1,6 @@
-"""A burst after an outage, in a process of its own: `python -m tests.faults.burst RECORDS [TERMINALS]` prints a line of
-JSON.
+"""A burst after an outage, in a process of its own.
+
+`python -m tests.faults.sensepass_burst RECORDS [TERMINALS]` prints a line of JSON.
 
 Twenty terminals upload what they cached, all at once, through SensePass's real function, to AWS as it is on the wire:
 botocore's requests are answered by `Cloud` instead of being sent. Meanwhile people stand at the same doors.
