@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
@@ -37,9 +38,9 @@ def ledger(vendor: str) -> dict[str, dict[str, Entry]]:
     return {str(shape): fields for shape, fields in found.items()}
 
 
-def _entries(*ways: str) -> list[tuple[str, str, str, Entry]]:
+def _entries(*ways: str) -> list[ParameterSet]:
     return [
-        (vendor, shape, field, entry)
+        pytest.param(vendor, shape, field, entry, id=f"{vendor}-{shape}-{field}")
         for vendor in vendor_names()
         for shape, fields in ledger(vendor).items()
         for field, entry in fields.items()

@@ -1,7 +1,12 @@
-"""Twenty thousand requests that no device sends: each is refused in JSON, and nothing is stored or raised."""
+"""Twenty thousand requests that no device sends: each is refused in JSON, and nothing is stored or raised.
+
+`HOSTILE` says which share of them is sent: 0.1 for a tenth.
+"""
 
 import base64
 import logging
+import math
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +20,7 @@ from tests.output import Output
 from tests.rig import House
 from tests.vendors import hostile, vendor_names
 
+SHARE = float(os.environ.get("HOSTILE", "1"))
 MARKER = "MARKER"
 REFUSED = {400, 401, 413}
 CASES = [(vendor, kind) for vendor in vendor_names() for kind in hostile(vendor).REQUESTS]
@@ -60,7 +66,8 @@ def _sent(house: House[Any], count: int, requests: st.SearchStrategy[Event]) -> 
 def test_a_hostile_request_is_refused_and_leaves_nothing_behind(vendor: str, kind: str) -> None:
     count, requests = hostile(vendor).REQUESTS[kind]
 
-    assert _sent(hostile(vendor).house(), count, requests) >= count
+    sent = math.ceil(count * SHARE)
+    assert _sent(hostile(vendor).house(), sent, requests) >= sent
 
 
 @every_vendor
