@@ -1,11 +1,13 @@
 """Fixtures of all tests."""
 
 import os
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
 from gatehouse.sandbox import SANDBOX
+from tests.output import Output, captured
 
 
 @pytest.fixture
@@ -20,3 +22,9 @@ def seed() -> int:
 def awake(monkeypatch: pytest.MonkeyPatch) -> None:
     """No call of the test before has left this process as a sandbox that sleeps until the next one."""
     monkeypatch.setattr(SANDBOX, "_rests_since", None)
+
+
+@pytest.fixture
+def output(capsys: pytest.CaptureFixture[str]) -> Iterator[Output]:
+    with captured(capsys) as caught:
+        yield caught

@@ -55,6 +55,24 @@ RETYPED: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 """The same message in other types of JSON: what it says is the same, its payload is not."""
 
+ODD: Final[Mapping[str, str]] = {
+    "a huge whole number": "9" * 4300,
+    "a whole number that is too long": "9" * 4301,
+    "a number beyond a double": "1e999",
+    "a number beyond a double, negative": "-1e999",
+    "a lone surrogate": '"\\ud800"',
+    "a lone low surrogate": '"\\udfff\\ud800"',
+    "a character that is none": '"\\ufffe\\uffff"',
+    "a null character": '"\\u0000"',
+    "nesting at the limit of the parser": "[" * 195 + "]" * 195,
+    "nesting past it": "[" * 210 + "]" * 210,
+    "deep nesting": "[" * 3000 + "]" * 3000,
+    "deep nesting of objects": '{"a":' * 1100 + "0" + "}" * 1100,
+    "NaN": "NaN",
+    "half of it": '{"a":',
+}
+"""JSON of which parsers do not agree what it is, or whether it is any."""
+
 
 def _bare_deflate(body: bytes) -> bytes:
     engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.test_burst import check, run
+from tests.faults.test_sensepass_burst import check, run
 
 RECORDS = 5_000
 

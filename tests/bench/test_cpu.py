@@ -17,8 +17,9 @@ from gatehouse.gate import Gate
 from gatehouse.settings import Announce
 from ops.simulators import Request
 from ops.simulators.sensepass import picture
-from tests.builders import SENSEPASS_ENVIRONMENT, SITE, api_event, terminal
+from tests.builders import api_event
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SITE, terminal
 
 PICTURE_BYTES: Final = 200_000
 TIMES: Final = 3.0

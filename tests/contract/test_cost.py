@@ -14,11 +14,11 @@ import pytest
 
 from gatehouse.gate import Vendor
 from ops.simulators import Request
-from tests import vendors as rigs
-from tests.builders import House
 from tests.contract.test_behaviour import _FUNCTIONS
+from tests.rig import House
 from tests.settings import settings_of
 from tests.styles import compact
+from tests.vendors import vendor_names, vendor_tests
 
 _TIMES: Final = 8
 """As often as json.loads of the same body; 0.5 s on one idle core is what is meant."""
@@ -80,26 +80,26 @@ def _spent(act: Callable[[], object]) -> float:
 
 def _fitting(vendor: str, shape: str, make: Callable[[int], Any], limit: int) -> Request:
     """The largest such push that the vendor's function takes."""
-    rig = rigs.rig(vendor)
-    path = f"{rig.INSIDE}.notDocumented" if rig.INSIDE else "notDocumented"
+    own = vendor_tests(vendor)
+    path = f"{own.INSIDE}.notDocumented" if own.INSIDE else "notDocumented"
     size = limit
     while True:
-        request = rig.push(shape, {path: make(size)}, compact)
+        request = own.push(shape, {path: make(size)}, compact)
         if len(request.body) <= limit:
             return request
         size = int(size * min(0.95, limit / len(request.body)))
 
 
-@pytest.mark.parametrize("vendor", rigs.names())
+@pytest.mark.parametrize("vendor", vendor_names())
 @pytest.mark.parametrize("worst", _WORST)
 def test_the_worst_push_costs_a_few_times_its_reading(vendor: str, worst: str) -> None:
-    shape = next(iter(rigs.rig(vendor).SHAPES))
+    shape = next(iter(vendor_tests(vendor).SHAPES))
     request = _fitting(vendor, shape, _WORST[worst], _limit(vendor))
     text = json.dumps(_WORST[worst](len(request.body)))
     houses: list[House[Any]] = []
 
     def send() -> None:
-        houses.append(rigs.rig(vendor).house())
+        houses.append(vendor_tests(vendor).house())
         assert houses[-1].send(request).status == 200
 
     reading, answering = _spent(lambda: json.loads(text)), _spent(send)

@@ -5,10 +5,10 @@ from typing import Any, Final
 import pytest
 
 from tests import styles
-from tests import vendors as rigs
-from tests.builders import House
+from tests.rig import House
+from tests.vendors import shapes, vendor_tests
 
-_SHAPES: Final = [(vendor, shape) for vendor in rigs.names() for shape in rigs.rig(vendor).SHAPES]
+_SHAPES: Final = shapes(0)
 every_shape = pytest.mark.parametrize(("vendor", "shape"), _SHAPES)
 
 
@@ -22,7 +22,7 @@ def _meaning(house: House[Any], *without: str) -> list[Any]:
 
 
 def _sent(vendor: str, request: Any) -> House[Any]:
-    house = rigs.rig(vendor).house()
+    house = vendor_tests(vendor).house()
     assert house.send(request).status == 200
     return house
 
@@ -37,19 +37,19 @@ def _without_keys(event: dict[str, Any]) -> dict[str, Any]:
 
 @every_shape
 def test_a_shape_is_understood(vendor: str, shape: str) -> None:
-    rig = rigs.rig(vendor)
-    events = _sent(vendor, rig.push(shape)).stored
+    own = vendor_tests(vendor)
+    events = _sent(vendor, own.push(shape)).stored
 
-    assert len(events) == rig.SHAPES[shape]
+    assert len(events) == own.SHAPES[shape]
     assert all(event["data"]["kind"] != "unmapped" for event in events if event["type"] == "gatehouse.notice.v1")
 
 
 @every_shape
 @pytest.mark.parametrize("style", styles.STYLES)
 def test_a_style_changes_nothing(vendor: str, shape: str, style: str) -> None:
-    rig = rigs.rig(vendor)
-    plain = _meaning(_sent(vendor, rig.push(shape)))
-    styled = _meaning(_sent(vendor, rig.push(shape, write=styles.STYLES[style])))
+    own = vendor_tests(vendor)
+    plain = _meaning(_sent(vendor, own.push(shape)))
+    styled = _meaning(_sent(vendor, own.push(shape, write=styles.STYLES[style])))
 
     assert [_without_keys(event) for event in styled] == [_without_keys(event) for event in plain]
 
@@ -57,9 +57,9 @@ def test_a_style_changes_nothing(vendor: str, shape: str, style: str) -> None:
 @every_shape
 @pytest.mark.parametrize("types", styles.RETYPED)
 def test_another_type_says_the_same(vendor: str, shape: str, types: str) -> None:
-    rig = rigs.rig(vendor)
-    plain = _meaning(_sent(vendor, rig.push(shape)), "payload")
-    retyped = _meaning(_sent(vendor, rig.push(shape, change=styles.RETYPED[types])), "payload")
+    own = vendor_tests(vendor)
+    plain = _meaning(_sent(vendor, own.push(shape)), "payload")
+    retyped = _meaning(_sent(vendor, own.push(shape, change=styles.RETYPED[types])), "payload")
 
     assert [_without_keys(event) for event in retyped] == [_without_keys(event) for event in plain]
 
@@ -67,16 +67,16 @@ def test_another_type_says_the_same(vendor: str, shape: str, types: str) -> None
 @every_shape
 @pytest.mark.parametrize("encoding", styles.ENCODINGS)
 def test_a_content_encoding_changes_nothing(vendor: str, shape: str, encoding: str) -> None:
-    rig = rigs.rig(vendor)
-    plain = _sent(vendor, rig.push(shape)).stored
-    encoded = _sent(vendor, styles.encoded(rig.push(shape), encoding)).stored
+    own = vendor_tests(vendor)
+    plain = _sent(vendor, own.push(shape)).stored
+    encoded = _sent(vendor, styles.encoded(own.push(shape), encoding)).stored
 
     assert encoded == plain
 
 
 @every_shape
 def test_an_event_has_no_more_attributes_than_raw_delivery_carries(vendor: str, shape: str) -> None:
-    house = _sent(vendor, rigs.rig(vendor).push(shape))
+    house = _sent(vendor, vendor_tests(vendor).push(shape))
 
     for record in house.store.records.values():
         # And `arrival`, which whoever publishes adds.

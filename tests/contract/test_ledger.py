@@ -15,15 +15,15 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from gatehouse.wire import Message
-from tests import vendors as rigs
-from tests.builders import House
 from tests.contract import vendors
+from tests.rig import House
 from tests.template.stack import ROOT
-from tests.vendors import DROP
+from tests.vendors import DROP, shapes, vendor_names, vendor_tests
 
 type Entry = dict[str, Any]
 
@@ -38,10 +38,10 @@ def ledger(vendor: str) -> dict[str, dict[str, Entry]]:
     return {str(shape): fields for shape, fields in found.items()}
 
 
-def _entries(*ways: str) -> list[tuple[str, str, str, Entry]]:
+def _entries(*ways: str) -> list[ParameterSet]:
     return [
-        (vendor, shape, field, entry)
-        for vendor in rigs.names()
+        pytest.param(vendor, shape, field, entry, id=f"{vendor}-{shape}-{field}")
+        for vendor in vendor_names()
         for shape, fields in ledger(vendor).items()
         for field, entry in fields.items()
         if set(ways) & set(entry)
@@ -49,9 +49,9 @@ def _entries(*ways: str) -> list[tuple[str, str, str, Entry]]:
 
 
 def _sent(vendor: str, shape: str, fields: dict[str, Any]) -> House[Any]:
-    rig = rigs.rig(vendor)
-    house = rig.house()
-    assert house.send(rig.push(shape, fields)).status == 200
+    own = vendor_tests(vendor)
+    house = own.house()
+    assert house.send(own.push(shape, fields)).status == 200
     return house
 
 
@@ -91,7 +91,7 @@ def _paths(entry: Entry) -> list[str]:
 def test_a_ledger_is_well_formed_and_has_every_shape(vendor: str) -> None:
     entries = ledger(vendor)
 
-    assert set(entries) == set(rigs.rig(vendor).SHAPES)
+    assert set(entries) == set(vendor_tests(vendor).SHAPES)
     for shape, fields in entries.items():
         for field, entry in fields.items():
             assert len(_WAYS & set(entry)) == 1, f"{shape}: {field}"
@@ -120,7 +120,7 @@ def test_every_field_that_our_models_read_is_in_the_ledger(vendor: str) -> None:
         spelling for model in models for name, field in model.model_fields.items() for spelling in _names(name, field)
     }
 
-    assert read - known - set(getattr(rigs.rig(vendor), "NOT_ON_THE_WIRE", ())) == set()
+    assert read - known - set(vendor_tests(vendor).NOT_ON_THE_WIRE) == set()
 
 
 @pytest.mark.parametrize(("vendor", "shape", "field", "entry"), _entries("at"))
@@ -153,8 +153,8 @@ def test_a_field_that_is_in_the_payload_only_is_there(vendor: str, shape: str, f
 @pytest.mark.parametrize(("vendor", "shape", "field", "entry"), _entries("dropped"))
 def test_a_field_that_is_dropped_is_kept_nowhere(vendor: str, shape: str, field: str, entry: Entry) -> None:
     marker = entry.get("sent", _marker(vendor, shape, field))
-    house = rigs.rig(vendor).house()
-    assert house.send(rigs.rig(vendor).push(shape, {field: marker})).status in {200, 401}
+    house = vendor_tests(vendor).house()
+    assert house.send(vendor_tests(vendor).push(shape, {field: marker})).status in {200, 401}
 
     kept = [record.body for record in house.store.records.values()] + list(house.media.pictures)
     assert not any(str(marker) in body for body in kept)
@@ -174,13 +174,11 @@ def test_a_picture_is_in_the_bucket_and_in_no_event(vendor: str, shape: str, fie
     assert text not in json.dumps(house.stored)
 
 
-@pytest.mark.parametrize(
-    ("vendor", "shape"), [(vendor, shape) for vendor in rigs.names() for shape in rigs.rig(vendor).SHAPES]
-)
+@pytest.mark.parametrize(("vendor", "shape"), shapes(0))
 def test_a_field_that_nobody_documents_is_taken_as_ever(vendor: str, shape: str) -> None:
-    rig = rigs.rig(vendor)
-    house = _sent(vendor, shape, {f"{rig.INSIDE}.notDocumented" if rig.INSIDE else "notDocumented": "mark-new"})
+    own = vendor_tests(vendor)
+    house = _sent(vendor, shape, {f"{own.INSIDE}.notDocumented" if own.INSIDE else "notDocumented": "mark-new"})
 
-    assert len(house.stored) == rig.SHAPES[shape]
+    assert len(house.stored) == own.SHAPES[shape]
     assert all("mark-new" in json.dumps(event["data"]["payload"]) for event in house.stored)
     assert all(event["data"]["kind"] != "unmapped" for event in house.stored if "notice" in event["type"])

@@ -12,23 +12,23 @@ from random import Random
 import pytest
 
 from ops import simulators
-from tests import vendors as rigs
 from tests.builders import NOW, URL, seconds
+from tests.vendors import vendor_names, vendor_tests
 
 _PUSHES = int(os.environ.get("PUSHES", "20000"))
 
 
-@pytest.mark.parametrize("vendor", rigs.names())
+@pytest.mark.parametrize("vendor", vendor_names())
 def test_no_push_is_refused_lost_or_doubled(vendor: str, seed: int) -> None:
     random = Random(f"{seed}/{vendor}")
-    rig = rigs.rig(vendor)
+    own = vendor_tests(vendor)
     accounts: simulators.Accounts = importlib.import_module(f"ops.simulators.{vendor}").new_accounts()
-    house = rig.house(accounts.secret)
+    house = own.house(accounts.secret)
     sent = number = 0
-    while sent < _PUSHES // len(rigs.names()):
+    while sent < _PUSHES // len(vendor_names()):
         number += 1
         before = len(house.store.records)
-        happening = rig.happening(random, number, accounts.apps, URL, NOW)
+        happening = own.happening(random, number, accounts.apps, URL, NOW)
         for position, request in enumerate(happening.requests):
             answer = house.send(request, NOW + seconds(position / 10))
             assert answer.status in range(200, 300), (happening.what, answer)

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests import vendors as rigs
 from tests.contract import vendors
 from tests.template.stack import ROOT
+from tests.vendors import vendor_tests
 
 _STEPS: Final = ("verify.py:verify", "verify.py:unwrap", "verify.py:identity", "normalise.py:normalise")
 _RESPOND: Final = "respond"
@@ -49,7 +49,7 @@ def _traced(vendor: str) -> Iterator[list[str]]:
 
 @every_valid_sample
 def test_a_push_goes_through_each_step_once_and_in_order(vendor: str, sample: str) -> None:
-    rig = rigs.rig(vendor).house(json.loads((ROOT / "events" / vendor / "secret.json").read_text()))
+    rig = vendor_tests(vendor).house(json.loads((ROOT / "events" / vendor / "secret.json").read_text()))
     with _traced(vendor) as calls:
         assert rig.handle(json.loads(vendors.samples(ROOT, vendor)[sample].read_text())).status == 200
 

@@ -5,17 +5,16 @@ from typing import Final
 
 import pytest
 
-from tests import vendors as rigs
 from tests.builders import NOW, seconds
 from tests.contract import vendors
 from tests.template.stack import ROOT
-from tests.vendors import Pair
+from tests.vendors import SUITES, Pair, shapes, vendor_names, vendor_tests
 
 _VENDORS: Final = vendors.vendors(ROOT)
 
 
 def _pairs(kind: str) -> list[tuple[str, Pair]]:
-    return [(vendor, pair) for vendor in rigs.names() for pair in getattr(rigs.rig(vendor), kind)]
+    return [(vendor, pair) for vendor in vendor_names() for pair in getattr(vendor_tests(vendor), kind)]
 
 
 def _named(value: object) -> str:
@@ -23,18 +22,26 @@ def _named(value: object) -> str:
 
 
 def test_every_vendor_offers_what_the_shared_suites_need() -> None:
-    assert rigs.names() == _VENDORS
+    assert vendor_names() == _VENDORS
+
+
+@pytest.mark.parametrize("vendor", vendor_names())
+def test_a_vendor_is_exempt_from_a_suite_for_a_reason_only(vendor: str) -> None:
+    exempt = vendor_tests(vendor).EXEMPT
+
+    assert exempt.keys() <= SUITES.keys()
+    assert all(reason.strip() for reason in exempt.values())
 
 
 @pytest.mark.parametrize("vendor", _VENDORS)
 def test_a_vendor_has_pairs_of_both_kinds(vendor: str) -> None:
-    assert rigs.rig(vendor).SAME
-    assert rigs.rig(vendor).DIFFERENT
+    assert vendor_tests(vendor).SAME
+    assert vendor_tests(vendor).DIFFERENT
 
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
 def test_two_happenings_are_two(vendor: str, pair: Pair) -> None:
-    house = rigs.rig(vendor).house()
+    house = vendor_tests(vendor).house()
     for delivery in (pair.first, pair.second):
         assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
 
@@ -44,7 +51,7 @@ def test_two_happenings_are_two(vendor: str, pair: Pair) -> None:
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("SAME"), ids=_named)
 def test_one_happening_told_twice_is_one(vendor: str, pair: Pair) -> None:
-    house = rigs.rig(vendor).house()
+    house = vendor_tests(vendor).house()
     for delivery in (pair.first, pair.second):
         assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
 
@@ -54,22 +61,20 @@ def test_one_happening_told_twice_is_one(vendor: str, pair: Pair) -> None:
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
 def test_the_repetition_of_each_of_two_is_none_more(vendor: str, pair: Pair) -> None:
-    house = rigs.rig(vendor).house()
+    house = vendor_tests(vendor).house()
     for delivery in (pair.first, pair.second, pair.second, pair.first):
         house.send(delivery.request, NOW + seconds(delivery.after))
 
     assert len(house.stored) == 2 * pair.events
 
 
-@pytest.mark.parametrize(
-    ("vendor", "shape"), [(vendor, shape) for vendor in rigs.names() for shape in rigs.rig(vendor).SHAPES]
-)
+@pytest.mark.parametrize(("vendor", "shape"), shapes(0))
 def test_the_same_bytes_again_are_one(vendor: str, shape: str) -> None:
-    rig = rigs.rig(vendor)
-    house = rig.house()
-    request = rig.push(shape)
+    own = vendor_tests(vendor)
+    house = own.house()
+    request = own.push(shape)
     noisy = dataclasses.replace(request, headers={**request.headers, "user-agent": "retry/2", "x-amzn-trace-id": "2"})
     for again in (request, request, noisy):
         assert house.send(again).status == 200
 
-    assert len(house.stored) == rig.SHAPES[shape]
+    assert len(house.stored) == own.SHAPES[shape]

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 
 from ops.simulators import Request
-from tests import vendors as rigs
 from tests.e2e.conftest import Site
+from tests.vendors import vendor_names, vendor_tests
 
 _HAPPENINGS = 20
 """Of each vendor in each announce mode: 200 together."""
 
 
-@pytest.mark.parametrize("vendor", rigs.names())
+@pytest.mark.parametrize("vendor", vendor_names())
 def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(site: Site, vendor: str, seed: int) -> None:
     random = Random(f"{seed}/{site.announce}/{vendor}")
     site.read_dry()
     before = set(site.received)
     expected = unmapped = 0
     for number in range(1, _HAPPENINGS + 1):  # a vendor numbers from 1 on; 0 is no id
-        happening = rigs.rig(vendor).happening(
+        happening = vendor_tests(vendor).happening(
             random, number, site.stack.vendors, site.stack.api_url, datetime.now(UTC)
         )
         _await_slot(happening.within)

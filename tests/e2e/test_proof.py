@@ -15,6 +15,7 @@ import pytest
 
 from ops import local, transforms
 from ops.proof import watch
+from tests.vendors import vendor_names
 
 _PATIENCE = 420  # seconds
 
@@ -92,7 +93,7 @@ def test_everything_that_an_emulator_can_decide_is_proved_and_nothing_is_left(
         by_outcome[step["outcome"]].add(step["id"])
     assert by_outcome["failed"] == set(), said
     assert by_outcome["not proved"] == _NOT_HERE | watch.verdicts().keys() | watch.left_to_hands().keys()
-    for vendor in ("eye4", "senselink", "sensepass", "sensoro", "sunmi"):
+    for vendor in vendor_names():
         assert {f"pushes-{vendor}", f"once-{vendor}"} <= by_outcome["proved"]
     assert {"door-cold", "door-warm", "recording-with", "recording-without", "listener"} <= by_outcome["proved"]
     assert ended.returncode == 0

@@ -31,12 +31,13 @@ from gatehouse.events import Picture
 from gatehouse.gate import Gate, Opened, Push, Unwrapped
 from gatehouse.settings import Announce
 from tests import aws
-from tests.builders import FILEID, NOW
+from tests.builders import NOW
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.models.explore import Died, Outcome, Schedule, explore, sized
-from tests.models.table import Table, failure
+from tests.models.eye4_table import Table, failure
 from tests.template.stack import ROOT
 from tests.unit.eye4.cloud import PENDING, pending_files
+from tests.vendors.eye4 import FILEID
 
 _AWAIT: Final = yaml.safe_load((ROOT / "functions" / "eye4" / "flow.asl.yaml").read_text())["States"]["AwaitUpload"]
 _TRIES: Final = 4

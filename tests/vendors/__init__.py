@@ -1,16 +1,26 @@
-"""What each vendor offers the suites that hold for all of them. A module here is a vendor, and is found by looking."""
+"""The vendors in the tests: a package here is a vendor, and is found by looking.
+
+`tests/vendors/<vendor>/` has its function on fakes and its builders in `__init__.py`, what the suites of all vendors
+need in `suites.py` (`VendorTests`), and the requests that it refuses in `hostile.py` (`Hostile`).
+"""
+
+from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request
-from tests.builders import NOW, House
 from tests.styles import Write, compact
+
+if TYPE_CHECKING:
+    from tests.hostile import Requests
+    from tests.rig import House
 
 DROP: Final = object()
 """In place of a field's value: the push goes without it."""
@@ -42,30 +52,51 @@ class Happening:
 
     what: str
     requests: Sequence[Request] = field(default_factory=tuple)
-    """Each of which is to be answered 2xx: the first tells it, the others are its repetitions, in whatever form."""
+    """Pushes, each to be answered 2xx: the first tells it, the others are its repetitions, in whatever form."""
     events: int = 1
-    """That are to be in the table after all of them."""
+    """Events in the table after all of them."""
     unmapped: bool = False
-    """Whether nobody can understand it, and its notice says so."""
+    """It cannot be understood, and its notice says so."""
     within: float | None = None
     """Seconds, counted from the epoch on, in one slot of which all of them have to arrive, where nothing but the time
     tells them from the next happening."""
 
 
-class Rig(Protocol):
-    """What a module here offers."""
+SUITES: Final[Mapping[str, str]] = {
+    "answers": "an accepted push is answered with nothing that it says",
+    "pictures": "its pushes bring pictures, which are stored",
+}
+"""Suites that a vendor may be exempt from, with a reason, and the trait without which they have nothing to check."""
+
+
+class VendorTests(Protocol):
+    """A vendor's `suites.py`."""
 
     SHAPES: Mapping[str, int]
     """Every message of the vendor's, in its older and newer forms, by a name: how many events it is."""
     INSIDE: str
-    """Where in the fields of `push` a field would be that a later version adds: `data`."""
+    """The place in the fields of `push` for a field that a later version adds: `data`."""
+    NOT_ON_THE_WIRE: Collection[str]
+    """Fields of the vendor's models that are none of the wire."""
     DIFFERENT: Sequence[Pair]
     """Two happenings each, that look alike: of every shape, at least one."""
     SAME: Sequence[Pair]
     """One happening each, told twice: the same bytes, and whatever the vendor's retry or another channel changes."""
+    SECRET: Mapping[str, Any]
+    """The document of the secret that `push` is authentic by."""
+    MARKED_SECRET: Mapping[str, Any]
+    """A document with `MARKER` in each of its credentials, for `MARKED`."""
+    MARKED: Mapping[str, Request]
+    """Pushes with `MARKER` in whatever they say, understood, odd, unreadable and refused, by a name."""
+    RETRY_AFTER: float
+    """Seconds until the vendor sends a push again that was not acknowledged: one happening, in every shape."""
+    ANSWERED_ANYWAY: Collection[str]
+    """Shapes that are answered even where nothing is kept, since somebody waits for the answer."""
+    EXEMPT: Mapping[str, str]
+    """Reasons, by the suites of `SUITES` that the vendor is exempt from."""
 
-    def house(self, secret: Mapping[str, Any] | None = None) -> House[Any]:
-        """The vendor's handler on fakes; `secret` is the document of its secret, if it is not the one of `push`."""
+    def house(self, secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+        """The vendor's function on fakes; `secret` is the document of its secret, if it is not `SECRET`."""
 
     def push(
         self,
@@ -97,15 +128,41 @@ class Rig(Protocol):
         """
 
 
-def names() -> list[str]:
+class Hostile(Protocol):
+    """A vendor's `hostile.py`."""
+
+    REQUESTS: Requests
+    """Requests that are refused; `anything` and `not base64` are among the kinds."""
+
+    def house(self) -> House[Any]:
+        """The vendor's function on fakes, none of which such a request may touch."""
+
+
+def vendor_names() -> list[str]:
     """The vendors."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/suites.py"))
 
 
-def rig(vendor: str) -> Rig:
-    """What a vendor offers."""
-    found: Rig = importlib.import_module(f"{__name__}.{vendor}")
+def vendor_tests(vendor: str) -> VendorTests:
+    """A vendor's part in the suites of all vendors."""
+    found: VendorTests = importlib.import_module(f"{__name__}.{vendor}.suites")
     return found
+
+
+def hostile(vendor: str) -> Hostile:
+    """A vendor's hostile requests."""
+    found: Hostile = importlib.import_module(f"{__name__}.{vendor}.hostile")
+    return found
+
+
+def shapes(events: int = 1) -> list[tuple[str, str]]:
+    """Every vendor with each of its shapes that is at least so many events."""
+    return [
+        (vendor, shape)
+        for vendor in vendor_names()
+        for shape, count in vendor_tests(vendor).SHAPES.items()
+        if count >= events
+    ]
 
 
 def with_fields(message: Any, fields: Mapping[str, Any] | None) -> Any:
@@ -129,6 +186,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _copied(inner) for name, inner in value.items()}
     return [_copied(inner) for inner in value] if isinstance(value, list) else value
-
-
-__all__ = ["DROP", "NOW", "Delivery", "Happening", "Pair", "Rig", "names", "rig", "with_fields"]

@@ -28,8 +28,9 @@ from gatehouse.gate import Gate
 from gatehouse.settings import Announce
 from ops.simulators.eye4 import Cloud
 from tests.aws import REGION, Aws
-from tests.builders import CUSTOMER, FILEID, NOW
+from tests.builders import NOW
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
+from tests.vendors.eye4 import CUSTOMER, FILEID
 
 BUCKET: Final = "media"
 PENDING: Final = "pending-files"

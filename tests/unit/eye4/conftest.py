@@ -8,9 +8,11 @@ from moto import mock_aws
 
 from functions.eye4.pending import PendingFiles
 from tests import aws
-from tests.builders import NOW, House, eye4_house
+from tests.builders import NOW
 from tests.fakes import FakeStates
+from tests.rig import House
 from tests.unit.eye4.cloud import pending_files
+from tests.vendors.eye4 import eye4_house
 
 
 @pytest.fixture(autouse=True)

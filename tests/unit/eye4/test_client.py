@@ -16,8 +16,8 @@ from functions.eye4.client import Client, Storage
 from functions.eye4.wire import BodyLogin, HeaderLogin
 from gatehouse.errors import CallFailed
 from ops.simulators.eye4 import Cloud, Credential
-from tests.builders import FILEID
 from tests.unit.eye4.cloud import Answer, Seen, Web, certificate, said, web
+from tests.vendors.eye4 import FILEID
 
 BODY = BodyLogin(userid="4711", authkey=SecretStr("the-key-of-4711"))
 HEADERS = HeaderLogin(access_key="AK-4712", secret_key=SecretStr("the-key-of-4712"))

@@ -14,21 +14,12 @@ from gatehouse.errors import WrongSetting
 from gatehouse.telemetry import Count
 from ops.simulators import Request, eye4
 from tests.aws import Aws
-from tests.builders import (
-    EYE4_ENVIRONMENT,
-    FILEID,
-    NEIGHBOUR,
-    NOW,
-    House,
-    eye4_house,
-    eye4_push,
-    ring,
-    seconds,
-    uploaded,
-)
+from tests.builders import NOW, seconds
 from tests.fakes import FakeStates
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
 from tests.unit.eye4.cloud import PENDING, row, rows, waits
+from tests.vendors.eye4 import EYE4_ENVIRONMENT, FILEID, NEIGHBOUR, eye4_house, eye4_push, ring, uploaded
 
 RECORDING = f"workshop/{FILEID}"
 NEIGHBOURS = f"harbour/{FILEID}"

@@ -14,9 +14,11 @@ from functions.eye4.resolve import NotThereYet
 from gatehouse.errors import Unavailable
 from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
-from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring, uploaded
+from tests.builders import NOW
 from tests.fakes import FakeStates, Killed
+from tests.rig import House
 from tests.unit.eye4.cloud import PENDING, Bench, bench, row, rows, said, waits, wanted, web
+from tests.vendors.eye4 import FILEID, eye4_house, eye4_push, ring, uploaded
 
 IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
 RECORDING = f"workshop/{FILEID}"

@@ -10,7 +10,9 @@ from functions.eye4.normalise import normalise
 from functions.eye4.verify import Verified
 from gatehouse.events import Alarm, EventBuilder
 from tests import styles
-from tests.builders import FILEID, NOW, House, eye4_house, eye4_push, ring
+from tests.builders import NOW
+from tests.rig import House
+from tests.vendors.eye4 import FILEID, eye4_house, eye4_push, ring
 
 COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
 

@@ -14,8 +14,9 @@ from functions.eye4.pending import KEPT, Changed, PendingFiles, Row, Told
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
 from tests.aws import Aws
-from tests.builders import FILEID, NOW
+from tests.builders import NOW
 from tests.unit.eye4.cloud import PENDING, pending_files, row, rows
+from tests.vendors.eye4 import FILEID
 
 RECORDING = f"workshop/{FILEID}"
 RESOURCE: dict[str, JsonValue] = {"Key": FILEID, "region": "设备", "d009_id": None, "zero": 0}

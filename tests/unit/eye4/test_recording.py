@@ -9,7 +9,8 @@ import pytest
 from functions.eye4 import pending, recording
 from functions.eye4.pending import KEPT
 from functions.eye4.recording import Wanted
-from tests.builders import FILEID, NOW, eye4_house, ring
+from tests.builders import NOW
+from tests.vendors.eye4 import FILEID, eye4_house, ring
 
 
 def _event(**more: Any) -> dict[str, Any]:

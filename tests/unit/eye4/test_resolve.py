@@ -28,10 +28,11 @@ from gatehouse.settings import Announce
 from gatehouse.vocabulary import MediaFault
 from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
-from tests.builders import CUSTOMER, EYE4_ENVIRONMENT, FILEID, NOW
+from tests.builders import NOW
 from tests.fakes import Killed
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.eye4.cloud import BUCKET, Bench, Web, bench, said, wanted, web
+from tests.vendors.eye4 import CUSTOMER, EYE4_ENVIRONMENT, FILEID
 
 IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
 ENVIRONMENT = {**EYE4_ENVIRONMENT, "MEDIA_BUCKET": BUCKET}

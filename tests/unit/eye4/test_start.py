@@ -13,10 +13,11 @@ from functions.eye4.recording import Wanted
 from gatehouse.errors import Unavailable
 from ops.simulators import Request
 from tests.aws import Aws
-from tests.builders import FILEID, NEIGHBOUR, NOW, eye4_house, ring
+from tests.builders import NOW
 from tests.fakes import FakeStates
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.eye4.cloud import PENDING, row
+from tests.vendors.eye4 import FILEID, NEIGHBOUR, eye4_house, ring
 
 COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1795000000"
 FLOW = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"

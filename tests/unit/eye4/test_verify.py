@@ -13,8 +13,10 @@ import pytest
 from functions.eye4.wire import Accounts
 from gatehouse.telemetry import Count
 from ops.simulators import Request, eye4
-from tests.builders import CUSTOMER, EYE4, FILEID, NEIGHBOUR, NOW, House, eye4_house, eye4_push, ring, uploaded
-from tests.unit.conftest import Output
+from tests.builders import NOW
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.eye4 import CUSTOMER, EYE4, FILEID, NEIGHBOUR, eye4_house, eye4_push, ring, uploaded
 
 GUID = EYE4["guid"]
 OLDER = CUSTOMER["guids"][1]

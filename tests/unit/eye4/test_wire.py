@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from functions.eye4 import pending, wire
-from tests.builders import CUSTOMER, FILEID
+from tests.vendors.eye4 import CUSTOMER, FILEID
 
 OTHER = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
 NOTHINGS: list[Any] = [

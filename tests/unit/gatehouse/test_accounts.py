@@ -8,18 +8,30 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from pydantic import Field
 
-from functions.senselink import wire as senselink
-from functions.sensepass import wire as sensepass
-from functions.sunmi.wire import Accounts
-from gatehouse.accounts import MAX_AGE, MIN_AGE, Secret, usable
+from gatehouse.accounts import MAX_AGE, MIN_AGE, Credentials, Key, Secret, usable
 from gatehouse.errors import Unavailable, WrongSetting
 from gatehouse.telemetry import Count
 from tests.aws import Aws, calls
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.vendors import vendor_names, vendor_tests
 
 ONE = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-1"]}]}
 TWO = {"accounts": [{"app_id": "1", "app_keys": ["marker-key-2"]}]}
+
+
+class Account(Credentials):
+    """An app of an invented vendor's, with each of its keys that are live."""
+
+    app_id: str = Field(min_length=1)
+    app_keys: tuple[Key, ...] = Field(min_length=1)
+
+
+class Accounts(Credentials):
+    """The document in its secret."""
+
+    accounts: tuple[Account, ...] = ()
 
 
 @dataclass
@@ -50,13 +62,13 @@ class Kept:
 @pytest.fixture
 def kept(account: Aws) -> Kept:
     client = account.client("secretsmanager")
-    arn = account.secretsmanager.create_secret(Name="sunmi", SecretString=json.dumps(ONE))["ARN"]
+    arn = account.secretsmanager.create_secret(Name="acme", SecretString=json.dumps(ONE))["ARN"]
     clock = Clock()
     return Kept(
         account,
         arn,
         clock,
-        Secret(client, arn, Accounts, clock, wall=clock, vendor="sunmi"),
+        Secret(client, arn, Accounts, clock, wall=clock, vendor="acme"),
         calls(client, "secrets-manager.GetSecretValue"),
     )
 
@@ -100,7 +112,7 @@ def test_where_somebody_waits_an_old_secret_is_read_again_beside_the_push(accoun
     client = account.client("secretsmanager")
     arn = account.secretsmanager.create_secret(Name="door", SecretString=json.dumps(ONE))["ARN"]
     clock = Clock()
-    secret = Secret(client, arn, Accounts, clock, patience=60, wall=clock, vendor="sunmi")
+    secret = Secret(client, arn, Accounts, clock, patience=60, wall=clock, vendor="acme")
     assert _keys(secret.accounts()) == ["marker-key-1"]
     account.secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(TWO))
     answering = threading.Event()
@@ -155,7 +167,7 @@ def test_a_secret_that_is_not_usable_leaves_the_one_before_in_use(kept: Kept, ou
 
 def test_a_secret_that_cannot_be_read_leaves_the_one_before_in_use(kept: Kept, output: Output) -> None:
     client = kept.account.secretsmanager
-    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="acme")
     secret.accounts()
     kept.clock.now += MAX_AGE
     with Stubber(client) as stub:
@@ -168,7 +180,7 @@ def test_a_secret_that_cannot_be_read_leaves_the_one_before_in_use(kept: Kept, o
 
 def test_a_secret_that_was_never_read_is_unavailable_until_it_can_be(kept: Kept) -> None:
     client = kept.account.secretsmanager
-    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="acme")
     with Stubber(client) as stub:
         stub.add_client_error("get_secret_value", service_error_code="ResourceNotFoundException")
         with pytest.raises(Unavailable, match="GetSecretValue"):
@@ -203,7 +215,7 @@ def test_the_credentials_do_not_show_in_a_repr(kept: Kept) -> None:
 def _hurried(kept: Kept, patience: float = 60, grace: float = 86_400, wall: Clock | None = None) -> Secret[Accounts]:
     client = kept.account.client("secretsmanager")
     return Secret(
-        client, kept.arn, Accounts, kept.clock, patience=patience, grace=grace, wall=wall or kept.clock, vendor="sunmi"
+        client, kept.arn, Accounts, kept.clock, patience=patience, grace=grace, wall=wall or kept.clock, vendor="acme"
     )
 
 
@@ -228,7 +240,7 @@ def test_a_sandbox_whose_clock_stood_still_waits_too(kept: Kept) -> None:
 
 def test_a_read_that_failed_does_not_count_as_one(kept: Kept) -> None:
     client = kept.account.secretsmanager
-    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="sunmi")
+    secret = Secret(client, kept.arn, Accounts, kept.clock, wall=kept.clock, vendor="acme")
     secret.accounts()
     kept.clock.now += MAX_AGE
     with Stubber(client) as stub:
@@ -267,7 +279,7 @@ def test_what_is_begun_at_the_start_is_read_once(kept: Kept) -> None:
 @pytest.mark.parametrize("document", ["no json", '{"accounts":[{"app_id":"1","app_keys":["stolen"],"typo":1}]}'])
 def test_what_was_read_long_ago_comes_to_an_end(kept: Kept, output: Output, document: str) -> None:
     secret = Secret(
-        kept.account.secretsmanager, kept.arn, Accounts, kept.clock, grace=3600, wall=kept.clock, vendor="sunmi"
+        kept.account.secretsmanager, kept.arn, Accounts, kept.clock, grace=3600, wall=kept.clock, vendor="acme"
     )
     secret.accounts()
     kept.put(document)
@@ -335,9 +347,22 @@ def test_a_key_is_taken_without_the_blanks_around_it(kept: Kept) -> None:
 
 
 LONG = "marker-0123456789abcdef-0123456789"
+with_tokens = pytest.mark.parametrize(
+    "vendor", [vendor for vendor in vendor_names() if "tokens" in vendor_tests(vendor).SECRET["accounts"][0]]
+)
+"""Every vendor whose pushes have a token of ours in their path."""
 
 
-@pytest.mark.parametrize("model", [sensepass.Accounts, senselink.Accounts])
+def _read(vendor: str, *tokens: list[str]) -> tuple[list[list[str]], list[str]]:
+    """The tokens of the accounts that are usable, of as many as there are lists of tokens; and the faults."""
+    model = type(vendor_tests(vendor).house().accounts.known)
+    (name, _), *_ = vendor_tests(vendor).SECRET["accounts"][0].items()
+    entries = [{name: str(number), "tokens": live} for number, live in enumerate(tokens)]
+    accounts, faults = usable(json.dumps({"accounts": entries}), model)
+    return [[one.get_secret_value() for one in account.tokens] for account in accounts.accounts], faults
+
+
+@with_tokens
 @pytest.mark.parametrize(
     ("token", "fault"),
     [
@@ -352,39 +377,28 @@ LONG = "marker-0123456789abcdef-0123456789"
     ],
 )
 def test_a_token_of_ours_that_may_be_guessed_or_fits_no_path_is_refused_by_name(
-    model: type[sensepass.Accounts | senselink.Accounts], token: str, fault: str
+    vendor: str, token: str, fault: str
 ) -> None:
     # S13: "1" was one, and opened doors. The account beside it is as good as ever.
-    name = next(iter(_entry(model)))
-    accounts, faults = usable(json.dumps({"accounts": [_entry(model, LONG), {name: "2", "tokens": [token]}]}), model)
+    accounts, faults = _read(vendor, [LONG], [token])
 
-    assert [getattr(account, name) for account in accounts.accounts] == ["1"]
+    assert accounts == [[LONG]]
     assert any(told.startswith("accounts.1.tokens.0: ") and fault in told for told in faults)
     assert "marker" not in "".join(faults)
 
 
-@pytest.mark.parametrize("model", [sensepass.Accounts, senselink.Accounts])
-def test_a_token_of_ours_that_two_have_is_refused_by_name(
-    model: type[sensepass.Accounts | senselink.Accounts],
-) -> None:
-    name = next(iter(_entry(model)))
-    document = {"accounts": [_entry(model, LONG), {name: "2", "tokens": ["b" * 20, f"{LONG}\n"]}]}
-    accounts, faults = usable(json.dumps(document), model)
+@with_tokens
+def test_a_token_of_ours_that_two_have_is_refused_by_name(vendor: str) -> None:
+    accounts, faults = _read(vendor, [LONG], ["b" * 20, f"{LONG}\n"])
 
-    assert [getattr(account, name) for account in accounts.accounts] == ["1"]
+    assert accounts == [[LONG]]
     assert faults == ["accounts.1: its tokens stands in accounts.0 as well"]
 
 
+@with_tokens
 @pytest.mark.parametrize("token", ["a" * 20, "-_" * 10, f"\n {LONG} ", secrets.token_urlsafe(24)])
-def test_a_token_as_the_readmes_make_it_is_taken_without_the_blanks_around_it(token: str) -> None:
-    accounts, faults = usable(json.dumps({"accounts": [{"site": "1", "tokens": [token]}]}), sensepass.Accounts)
-
-    assert faults == []
-    assert [one.get_secret_value() for one in accounts.accounts[0].tokens] == [token.strip()]
-
-
-def _entry(model: type[sensepass.Accounts | senselink.Accounts], token: str = "") -> dict[str, Any]:
-    return {"site" if model is sensepass.Accounts else "server": "1", "tokens": [token]}
+def test_a_token_as_the_readmes_make_it_is_taken_without_the_blanks_around_it(vendor: str, token: str) -> None:
+    assert _read(vendor, [token]) == ([[token.strip()]], [])
 
 
 def test_where_no_account_is_usable_nothing_is(kept: Kept) -> None:

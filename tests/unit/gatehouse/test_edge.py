@@ -3,17 +3,13 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from functions.sensoro import handler as sensoro_handler
-from functions.sunmi import handler as sunmi_handler
 from gatehouse import edge
-from gatehouse.accounts import Secret
 from gatehouse.errors import (
     NOT_AUTHENTIC,
     GatehouseError,
@@ -24,39 +20,14 @@ from gatehouse.errors import (
     WrongSetting,
 )
 from gatehouse.gate import Gate, Push, Unwrapped, Vendor
-from gatehouse.settings import Announce
-from gatehouse.spill import SpillQueue
-from gatehouse.store import EventsTable
+from gatehouse.settings import Announce, VendorSettings
 from gatehouse.telemetry import Count, count
-from gatehouse.topics import SnsTopics
 from ops.simulators import Request
-from ops.simulators import sensoro as sensoro_simulator
-from ops.simulators import sunmi as sunmi_simulator
 from tests import styles
-from tests.aws import Aws
-from tests.builders import (
-    ENVIRONMENT,
-    FACE,
-    NOW,
-    SENSORO,
-    SENSORO_SAFE,
-    SUNMI,
-    URL,
-    House,
-    api_event,
-    face_push,
-    safe_text,
-    sealed_text,
-    seconds,
-    sensor_body,
-    sensor_push,
-    sensoro_house,
-    sunmi_form,
-    sunmi_house,
-    task_body,
-)
-from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics, UnmarkableStore
-from tests.unit.conftest import Output
+from tests.builders import ENVIRONMENT, NOW, URL, api_event
+from tests.fakes import FakeAccounts, FakeMedia
+from tests.output import Output
+from tests.rig import House
 
 # ─── The push in an event ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,7 +156,15 @@ def _house(
     verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
     normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
 ) -> House[Nobody]:
-    vendor = Vendor[Nobody, Known](
+    vendor = _vendor(verify, normalise)
+    return House(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
+
+
+def _vendor(
+    verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
+    normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
+) -> Vendor[Nobody, Known]:
+    return Vendor[Nobody, Known](
         name="acme",
         accounts=Nobody,
         verify=verify,
@@ -193,7 +172,6 @@ def _house(
         normalise=normalise,
         acknowledgement={"ok": True},
     )
-    return House(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
 
 
 def test_an_answer_is_the_vendors_own_acknowledgement_in_json() -> None:
@@ -288,7 +266,10 @@ def test_a_push_that_means_nothing_is_acknowledged() -> None:
 
 
 def test_the_log_lines_carry_the_id_of_the_request(output: Output) -> None:
-    sunmi_house().handle(api_event(sunmi_form({"app_id": "nobody"}, "0")))
+    def refuse(_push: Push, _accounts: Nobody) -> Known:
+        raise Rejected(Reason.UNKNOWN_ACCOUNT, "acme: nobody")
+
+    _house(verify=refuse).handle(_event())
 
     assert [line["correlation_id"] for line in output.logged] == ["JKJaXmPLvHcESHA="]
 
@@ -319,11 +300,11 @@ def test_on_lambda_it_is_made_at_the_start(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_on_lambda_a_wrong_setting_fails_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "acme")
-    for name, value in {**ENVIRONMENT, "TIMESTAMP_WINDOW": "soon"}.items():
+    for name, value in {**ENVIRONMENT, "SECRET_GRACE": "soon"}.items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(WrongSetting, match="TIMESTAMP_WINDOW"):
-        edge.http(sunmi_handler.SunmiSettings, sunmi_handler.vendor)
+    with pytest.raises(WrongSetting, match="SECRET_GRACE"):
+        edge.http(VendorSettings, lambda _settings: _vendor())
 
 
 def test_what_was_counted_is_written_when_the_invocation_ends_however_it_ends(output: Output) -> None:
@@ -340,149 +321,3 @@ def test_what_was_counted_is_written_when_the_invocation_ends_however_it_ends(ou
 
     written = [line["Recorded"] for line in output.lines]
     assert written == [[1.0], [1.0]]
-
-
-@pytest.mark.parametrize("vendor", ["sunmi", "sensoro"])
-def test_a_push_goes_all_the_way_through_the_services(account: Aws, vendor: str) -> None:
-    secret, push = {
-        "sunmi": ({"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}, face_push()),
-        "sensoro": (
-            {"accounts": [{"app_id": SENSORO["app_id"], "app_secrets": [SENSORO["app_secret"]]}]},
-            sensor_push(sensor_body({"leak": True})),
-        ),
-    }[vendor]
-    arn = account.secretsmanager.create_secret(Name=vendor, SecretString=json.dumps(secret))["ARN"]
-    handler = _on(account, vendor, arn)
-
-    for late in range(2):
-        assert handler(api_event(push, NOW + seconds(late)), None)["statusCode"] == 200
-
-    items = account.items()
-    arrived = [message for url in account.queue_urls.values() for message in account.received(url)]
-    assert len(items) == len(arrived) == {"sunmi": 1, "sensoro": 2}[vendor]
-    assert sorted(item["event"]["S"] for item in items) == sorted(message["body"] for message in arrived)
-    assert {item["delivery"]["S"] for item in items} == {"published"}
-
-
-def _on(account: Aws, vendor: str, arn: str) -> edge.LambdaHandler:
-    gate = Gate(
-        store=EventsTable(account.dynamodb, "events", 90, lambda: NOW),
-        topics=SnsTopics(account.sns, account.topic_arns),
-        spill=SpillQueue(lambda: account.sqs, account.spill_url),
-        announce=Announce.INLINE,
-        media=FakeMedia(),
-    )
-    if vendor == "sunmi":
-        sunmi = sunmi_handler.vendor(sunmi_handler.SunmiSettings.read(ENVIRONMENT))
-        return edge.handler(sunmi, gate, Secret(account.secretsmanager, arn, sunmi.accounts, vendor="sunmi"), "")
-    sensoro = sensoro_handler.vendor(sensoro_handler.SensoroSettings.read(ENVIRONMENT))
-    return edge.handler(sensoro, gate, Secret(account.secretsmanager, arn, sensoro.accounts, vendor="sensoro"), "")
-
-
-# ─── What the operator does not read ──────────────────────────────────────────────────────────────────────────────────
-
-M = "MARKER"
-MARKED_SUNMI = {"app_id": SUNMI["app_id"], "app_key": f"key-{M}"}
-MARKED_SENSORO = {"app_id": SENSORO["app_id"], "app_secret": f"secret-{M}", "app_key": SENSORO["app_key"]}
-MARKED_SAFE = {"app_id": SENSORO_SAFE["app_id"], "app_secret": f"secret-{M}", "app_key": SENSORO_SAFE["app_key"]}
-
-
-def _marked_sunmi_house() -> House[Any]:
-    return sunmi_house({"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [MARKED_SUNMI["app_key"]]}]})
-
-
-def _marked_sensoro_house() -> House[Any]:
-    apps = (MARKED_SENSORO, "plain"), (MARKED_SAFE, "safe")
-    return sensoro_house(
-        {
-            "accounts": [
-                {
-                    "app_id": app["app_id"],
-                    "app_secrets": [app["app_secret"]],
-                    "app_keys": [app["app_key"]],
-                    "mode": mode,
-                }
-                for app, mode in apps
-            ]
-        }
-    )
-
-
-def _sunmi(payload: Any, event: int = 2001, **more: Any) -> Request:
-    return sunmi_simulator.request(MARKED_SUNMI, URL, event, payload, **{"at": NOW.timestamp(), **more})
-
-
-def _sensoro(body: dict[str, Any] | bytes, app: dict[str, str] = MARKED_SENSORO) -> Request:
-    return sensoro_simulator.request(app, URL, body, at=NOW.timestamp())
-
-
-def _header(push: Request, name: str, value: str) -> Request:
-    return replace(push, headers={**push.headers, name: value})
-
-
-_SUNMI_PUSHES = {
-    "face": _sunmi(dict.fromkeys(FACE, M)),
-    "motion": _sunmi({"sn": M, "video_url": M, "motion_type": M}, 1010),
-    "result": _sunmi({"code": 5527, "msg": M, "face_id": M}, 1100),
-    "price": _sunmi({"name": M}, 4100),
-    "unknown": _sunmi({"name": M}, 7777),
-    "no json": _sunmi(f"{{ {M}: "),
-    "odd json": _sunmi(f'{{"{M}": 1e999}}'),
-    "no object": _sunmi([M]),
-    "a field more": _sunmi({}, marker=M),
-    "stale": _sunmi({"name": M}, at=0),
-    "cut": _sunmi({"name": M}, shop_id=f"{M}&a=1"),
-    "forged": sunmi_simulator.request({**MARKED_SUNMI, "app_key": M}, URL, 2001, {"a": M}, at=NOW.timestamp()),
-    "unknown app": sunmi_simulator.request({**MARKED_SUNMI, "app_id": M}, URL, 2001, {"a": M}, at=NOW.timestamp()),
-    "no time": sunmi_form({"app_id": SUNMI["app_id"], "timestamp": M}, M),
-    "no form": Request(URL + sunmi_simulator.PATH, M.encode() + b"\xff"),
-    "too large": Request(URL + sunmi_simulator.PATH, M.encode() * 20_000),
-}
-_SENSORO_PUSHES = {
-    "reading": _sensoro(sensor_body({M: M, "temperature": M}, sn=M, deviceType=M, msgId=M)),
-    "alarm": _sensoro(sensor_body({"leak": M})),
-    "odd time": _sensoro(sensor_body({"temperature": 0}, createdTime=M)),
-    "task": _sensoro(task_body(taskId=M, resultCode=M)),
-    "unknown": _sensoro(sensor_body({M: M}, type=M)),
-    "no object": _sensoro({"appId": SENSORO["app_id"], "type": "text", "data": M}),
-    "no json": _sensoro(M.encode()),
-    "no text": _sensoro(M.encode() + b"\xff"),
-    "another app": _sensoro({"appId": M}),
-    "plain": _sensoro({"appId": SENSORO_SAFE["app_id"], "data": M}, MARKED_SAFE),
-    "no cipher": _sensoro({"appId": SENSORO_SAFE["app_id"], "encryptData": M}, MARKED_SAFE),
-    "damaged": _sensoro(
-        {"appId": SENSORO_SAFE["app_id"], "type": "text", "encryptData": sealed_text(safe_text(M.encode()))},
-        MARKED_SAFE,
-    ),
-    "wrong app id": _sensoro(
-        {"appId": SENSORO_SAFE["app_id"], "encryptData": sealed_text(safe_text(b"{}", app_id=M))}, MARKED_SAFE
-    ),
-    "forged": _header(_sensoro(sensor_body({M: M})), "X-ACCESS-SIGNATURE", M),
-    "unknown app": _header(_sensoro(sensor_body({M: M})), "X-ACCESS-ID", M),
-    "no nonce": _header(_sensoro(sensor_body({M: M})), "X-ACCESS-NONCE", M),
-    "query": replace(_sensoro(sensor_body({M: M})), url=f"{URL}{sensoro_simulator.PATH}?{M}={M}"),
-}
-MARKED = {
-    **{f"sunmi {name}": (_marked_sunmi_house, push) for name, push in _SUNMI_PUSHES.items()},
-    **{f"sensoro {name}": (_marked_sensoro_house, push) for name, push in _SENSORO_PUSHES.items()},
-}
-
-
-@pytest.mark.parametrize("trouble", ["none", "table", "table and queue", "topics", "mark", "mark and topics"])
-@pytest.mark.parametrize(("make", "push"), MARKED.values(), ids=MARKED)
-def test_nothing_of_a_push_or_a_secret_is_in_a_log_line_a_metric_or_a_refusal(
-    make: Callable[[], House[Any]], push: Request, trouble: str, output: Output, caplog: pytest.LogCaptureFixture
-) -> None:
-    house = make()
-    house.store = UnmarkableStore() if "mark" in trouble else FakeStore(down="table" in trouble)
-    house.topics = FakeTopics(down="topics" in trouble)
-    house.spill = FakeSpill(down="queue" in trouble)
-
-    answers = [house.send(push) for _ in range(2)]
-
-    assert all(answer.status < 500 or trouble == "table and queue" for answer in answers)
-    written = output.read() + caplog.text + "".join(json.dumps(answer.body) for answer in answers)
-    assert M not in written
-    assert base64.b64encode(M.encode()).decode()[:7] not in written
-    assert M.encode().hex() not in written
-    assert output.counted

@@ -10,7 +10,7 @@ from tests.builders import NOW
     "url",
     [
         "https://files.example.com/a/b.mp4?e=1&token=a%20b",
-        "http://d015-z0.eye4.cn//tmp/HTB_01_0?e=1",
+        "http://d015-z0.example.com//tmp/HTB_01_0?e=1",
         "HTTPS://EXAMPLE.COM:8443/",
         "https://8.8.8.8/a",
         "https://[2606:4700::1111]/a",

@@ -3,8 +3,6 @@
 import pytest
 
 from functions.relay.handler import RelaySettings
-from functions.sensoro.handler import SensoroSettings
-from functions.sunmi.handler import SunmiSettings
 from gatehouse.errors import WrongSetting
 from gatehouse.settings import Announce, GateSettings, VendorSettings
 from gatehouse.vocabulary import Topic
@@ -21,11 +19,9 @@ def test_the_settings_are_read_from_the_environment() -> None:
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    settings = SunmiSettings.read(ENVIRONMENT)
+    settings = VendorSettings.read(ENVIRONMENT)
 
     assert (settings.announce_mode, settings.retention_days, settings.public_base_url) == ("inline", 90, "")
-    assert settings.timestamp_window == 86_400
-    assert SensoroSettings.read(ENVIRONMENT).nonce_window == 86_400
     assert RelaySettings.read(ENVIRONMENT).relay_grace == 30
 
 
@@ -45,15 +41,13 @@ def test_a_setting_that_is_missing_or_empty_is_named(name: str) -> None:
         ("RETENTION_DAYS", "many"),
         ("PUBLIC_BASE_URL", "push.example.com"),
         ("PUBLIC_BASE_URL", "https://push.example.com?a"),
-        ("TIMESTAMP_WINDOW", "0"),
-        ("TIMESTAMP_WINDOW", "86401"),
         ("TOPIC_ARNS", "alarm"),
         ("TOPIC_ARNS", "gossip=arn:aws:sns:eu-central-1:1:gossip"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(name: str, value: str) -> None:
     with pytest.raises(WrongSetting, match=name):
-        SunmiSettings.read({**ENVIRONMENT, name: value})
+        VendorSettings.read({**ENVIRONMENT, name: value})
 
 
 @pytest.mark.parametrize("missing", Topic)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatehouse.telemetry import Count, Gauge, Span, count, flush, gauges, log, measure
-from tests.unit.conftest import Output
+from tests.output import Output
 
 
 def _metrics(output: Output) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ from itertools import islice
 from typing import Any
 
 from ops.simulators import senselink
-from tests.builders import NOW, senselink_house
+from tests.builders import NOW
+from tests.vendors.senselink import senselink_house
 
 _ROUND = 12
 _APPS = {"senselink": {"token": "north-one-0123456789abcdef", "app_key": "k", "app_secret": "s"}}

@@ -14,7 +14,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from tests.builders import some_record, spilled
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
 
 
 def _message(record: Record | str, step: str | None) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def _message(record: Record | str, step: str | None) -> dict[str, Any]:
         "messageId": "m-odd" if isinstance(record, str) else f"m-{record.id}",
         "receiptHandle": "r",
         "body": body,
-        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-SunmiFunction"},
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-AcmeFunction"},
         "messageAttributes": attributes,
         "md5OfBody": "",
         "eventSource": "aws:sqs",
@@ -233,7 +233,7 @@ def test_anybody_whom_iam_lets_send_may_spill_unless_some_are_named(output: Outp
     assert (line["vendor"], line["sender"]) == ("acme", "other")
 
 
-@pytest.mark.parametrize("named", ["AROAEXAMPLE", "gatehouse-SunmiFunction", "AROAANOTHER,AROAEXAMPLE"])
+@pytest.mark.parametrize("named", ["AROAEXAMPLE", "gatehouse-AcmeFunction", "AROAANOTHER,AROAEXAMPLE"])
 def test_who_is_named_by_role_or_function_may_spill_and_is_counted_by_that_name(named: str, output: Output) -> None:
     topics = FakeTopics()
 

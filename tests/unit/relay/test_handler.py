@@ -14,7 +14,7 @@ from gatehouse.spill import Step
 from gatehouse.telemetry import Count
 from tests.builders import NOW, item, seconds, some_record, stream_event
 from tests.fakes import FakeSpill, FakeStore, FakeTopics, UnmarkableStore
-from tests.unit.conftest import Output
+from tests.output import Output
 
 GRACE = 30.0
 

@@ -12,7 +12,7 @@ from gatehouse.record import Record
 from gatehouse.store import FORGOTTEN
 from tests.builders import NOW, some_record
 from tests.fakes import FakeStore, FakeTopics, UnmarkableStore
-from tests.unit.conftest import Output
+from tests.output import Output
 
 
 @dataclass

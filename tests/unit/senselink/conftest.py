@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests import aws
-from tests.builders import House, senselink_house
+from tests.rig import House
+from tests.vendors.senselink import senselink_house
 
 
 @pytest.fixture(autouse=True)

@@ -23,9 +23,9 @@ from gatehouse.gate import Gate
 from gatehouse.reading import read_json
 from gatehouse.record import Record
 from gatehouse.settings import Announce
-from tests.builders import AT, NOW, SENSELINK, access_record, seconds
+from tests.builders import AT, NOW, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets, wait_until
 from tests.unit.senselink.test_listener import (
     LISTENS,
@@ -39,6 +39,7 @@ from tests.unit.senselink.test_listener import (
     house,
     pauses,
 )
+from tests.vendors.senselink import SENSELINK, access_record
 
 __all__ = ["house", "pauses"]
 

@@ -15,8 +15,8 @@ from functions.senselink.client import ALARM_PAGE, PAGE, Client, NoSuchCall
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
 from gatehouse.errors import CallFailed, WrongSetting
+from tests.certificates import Identity, identity
 from tests.unit.senselink.server import Api, Asked, Place, api, page
-from tests.unit.sensepass.device import Identity, identity
 
 SECRET = "the-secret-of-the-app"
 SINCE = datetime(2026, 7, 1, 23, 59, 30, tzinfo=UTC)

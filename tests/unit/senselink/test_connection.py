@@ -15,6 +15,7 @@ import pytest
 from functions.senselink.connection import LARGEST, Denied, Lost, TooLarge, connected
 from functions.senselink.wire import Server
 from gatehouse.errors import WrongSetting
+from tests.certificates import Identity, identity
 from tests.unit.senselink.server import (
     BINARY,
     CLOSE,
@@ -27,7 +28,6 @@ from tests.unit.senselink.server import (
     frame,
     sockets,
 )
-from tests.unit.sensepass.device import Identity, identity
 
 SECRET = "the-secret-of-the-app"
 

@@ -20,20 +20,11 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.telemetry import Count
 from ops.simulators.senselink import older, row
-from tests.builders import (
-    ENVIRONMENT,
-    NOW,
-    SENSELINK,
-    House,
-    access_record,
-    alarm_record,
-    api_event,
-    seconds,
-    senselink_house,
-    told,
-)
+from tests.builders import ENVIRONMENT, NOW, api_event, seconds
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
 
 DONE = {"code": 200, "message": "success"}
 

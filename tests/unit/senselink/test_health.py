@@ -12,7 +12,7 @@ import urllib3
 
 from functions.senselink import alive, health
 from functions.senselink.health import Report, serve, write
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.senselink.server import wait_until
 
 

@@ -27,9 +27,9 @@ from gatehouse.gate import Gate
 from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.telemetry import Count, log
-from tests.builders import AT, ENVIRONMENT, NOW, SENSELINK, access_record, alarm_record, seconds
+from tests.builders import AT, ENVIRONMENT, NOW, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.senselink.server import (
     DENIED,
     GREETING,
@@ -39,6 +39,7 @@ from tests.unit.senselink.server import (
     sockets,
     wait_until,
 )
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record
 
 LISTENS = {**ENVIRONMENT, "MEDIA_BUCKET": "media", "WATERMARKS_TABLE": "watermarks", "SERVERS": "north"}
 PHOTO = b"\xff\xd8\xffphoto"

@@ -24,7 +24,8 @@ from gatehouse.vocabulary import (
     Release,
     Severity,
 )
-from tests.builders import AT, NOW, access_record, alarm_record
+from tests.builders import AT, NOW
+from tests.vendors.senselink import access_record, alarm_record
 
 NORTH = Verified(Server(server="north"))
 TOKYO = Verified(Server(server="north", time_zone="+09:00"))

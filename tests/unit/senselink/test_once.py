@@ -16,10 +16,11 @@ from functions.senselink.wire import Server
 from gatehouse.errors import CallFailed
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
-from tests.builders import AT, NOW, SENSELINK, access_record, alarm_record, seconds, senselink_house, told
+from tests.builders import AT, NOW, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
 from tests.unit.senselink.test_listener import Calls, Marks
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
 
 OVERLAP, GRACE = timedelta(seconds=300), timedelta(seconds=60)
 

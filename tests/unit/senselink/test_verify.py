@@ -17,20 +17,10 @@ from gatehouse.reading import read_json
 from gatehouse.telemetry import Count
 from gatehouse.vocabulary import Arrival
 from ops.simulators import Request, senselink
-from tests.builders import (
-    AT,
-    NEARLY_TOKENS,
-    NOW,
-    SENSELINK,
-    URL,
-    House,
-    access_record,
-    alarm_record,
-    seconds,
-    senselink_house,
-    told,
-)
-from tests.unit.conftest import Output
+from tests.builders import AT, NEARLY_TOKENS, NOW, URL, seconds
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
 
 JPEG: Final = bytes.fromhex("ffd8ffe0") + b"a face" * 2
 SOUTH = {

@@ -19,10 +19,11 @@ from functions.senselink.listener import main
 from gatehouse import accounts, aws
 from tests.aws import ENVIRONMENT as AWS
 from tests.aws import TABLE, Aws, built_aws
-from tests.builders import ENVIRONMENT, SENSELINK
+from tests.builders import ENVIRONMENT
+from tests.output import Output
 from tests.template.stack import Stack
-from tests.unit.conftest import Output
 from tests.unit.senselink.server import GREETING, Peer, sockets, wait_until
+from tests.vendors.senselink import SENSELINK
 
 _SOUTH = {**SENSELINK, "server": "south", "tokens": [], "app_key": "south", "app_secret": "MARKER"}
 

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from functions.senselink import wire
 from functions.senselink.wire import AccessRecord, Accounts, AlarmRecord, Kind, Server, camel, zone_of
-from tests.builders import AT, NOW, access_record, alarm_record
+from tests.builders import AT, NOW
 from tests.template.stack import ROOT
+from tests.vendors.senselink import access_record, alarm_record
 
 
 @pytest.mark.parametrize(

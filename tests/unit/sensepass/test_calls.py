@@ -20,8 +20,11 @@ from ops.calls import sensepass as calls
 from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, Terminal, picture
 from tests import aws
-from tests.builders import NOW, House, sensepass_house
-from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, identity, running
+from tests.builders import NOW
+from tests.certificates import identity
+from tests.rig import House
+from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, running
+from tests.vendors.sensepass import sensepass_house
 
 _TOKEN = "the-newest-token-of-the-site"
 _SERIAL = "PSC7MC22F00001"

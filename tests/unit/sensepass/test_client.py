@@ -9,7 +9,8 @@ import pytest
 from functions.sensepass.client import AskRemotely, Client, NotThere
 from gatehouse.errors import CallFailed
 from ops.simulators.sensepass import STAFF, Terminal
-from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, Identity, identity, running, said
+from tests.certificates import Identity, identity
+from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, running, said
 
 _AUTHORIZE = "https://elsewhere.example.com/v1/sensepass/north-one-0123456789abcdef/authorize"
 

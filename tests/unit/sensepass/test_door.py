@@ -24,24 +24,12 @@ from gatehouse.telemetry import Count, Span
 from gatehouse.vocabulary import Decider
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
-from tests.builders import (
-    NOW,
-    SENSEPASS_ENVIRONMENT,
-    SERIAL,
-    SITE,
-    URL,
-    Answered,
-    House,
-    api_event,
-    rules_document,
-    rules_of,
-    seconds,
-    sensepass_house,
-    terminal,
-)
+from tests.builders import NOW, URL, api_event, rules_document, seconds
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
+from tests.output import Output
+from tests.rig import Answered, House
 from tests.template.stack import ROOT
-from tests.unit.conftest import Output
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SERIAL, SITE, rules_of, sensepass_house, terminal
 
 WAITING: dict[str, Firmware] = {"a record of V1.0": "1.0", "V1.1": "1.1", "V1.2.1": "1.2.1", "V1.3": "1.3"}
 each_that_waits = pytest.mark.parametrize("firmware", WAITING.values(), ids=WAITING)

@@ -14,20 +14,11 @@ from gatehouse.media import Upload
 from gatehouse.settings import Announce
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR
-from tests.builders import (
-    NOW,
-    SERIAL,
-    SITE,
-    House,
-    rules_document,
-    rules_of,
-    seconds,
-    sensepass_house,
-    spilled,
-    terminal,
-)
+from tests.builders import NOW, rules_document, seconds, spilled
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sensepass import SERIAL, SITE, rules_of, sensepass_house, terminal
 
 TOKEN = "MARKER-token-0123456789abcdef"
 PICTURE = b"\xff\xd8\xff\xe0" + b"MARKER-picture" * 50

@@ -6,8 +6,10 @@ import pytest
 
 from gatehouse.telemetry import Count, Span
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
-from tests.builders import AT, SERIAL, House, terminal
-from tests.unit.conftest import Output
+from tests.builders import AT
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sensepass import SERIAL, terminal
 
 FIRMWARE: tuple[Firmware, ...] = ("1.0", "1.1", "1.2.1", "1.3")
 LATER = FIRMWARE[1:]

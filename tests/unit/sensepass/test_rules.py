@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from functions.sensepass.rules import MAX_AGE, Rules, Verdict, from_parameter
 from tests.aws import Aws
-from tests.builders import rules_document, rules_of
-from tests.unit.conftest import Output
+from tests.builders import rules_document
+from tests.output import Output
+from tests.vendors.sensepass import rules_of
 
 GOOD = rules_document(staff=({"pass": True, "tip": "Hello"}, [("EQUALS", "kind", "staff")]))
 STAFF = {"kind": "staff"}

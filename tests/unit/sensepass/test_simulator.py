@@ -8,7 +8,8 @@ import pytest
 
 from ops.simulators import Request
 from ops.simulators.sensepass import ODD, STAFF, Firmware, Terminal, new_accounts, picture, pushes, written
-from tests.builders import URL, sensepass_house
+from tests.builders import URL
+from tests.vendors.sensepass import sensepass_house
 
 _TAKEN = (200, b'{"code": 200}')
 

@@ -14,8 +14,10 @@ from functions.sensepass.withheld import withhold
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, STRANGER, picture
-from tests.builders import AT, NEARLY_TOKENS, NOW, SERIAL, SITE, URL, House, seconds, sensepass_house, terminal
-from tests.unit.conftest import Output
+from tests.builders import AT, NEARLY_TOKENS, NOW, URL, seconds
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sensepass import SERIAL, SITE, sensepass_house, terminal
 
 SNAPSHOT = picture(3_000, seed=1)
 

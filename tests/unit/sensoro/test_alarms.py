@@ -16,9 +16,11 @@ from moto import mock_aws
 from functions.sensoro.alarms import Alarms, AlarmTable, Row, Sighting, after
 from gatehouse.errors import Unavailable
 from ops.simulators import Request
-from tests.builders import AT, NOW, House, seconds, sensor_body, sensor_push, sensoro_house
+from tests.builders import AT, NOW, seconds
 from tests.fakes import FakeRows, Killed
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sensoro import sensor_body, sensor_push, sensoro_house
 
 SENSOR: Final = "123456/0117C9A1B2C3/leak"
 _ODD: Final[list[Any]] = ["?", None, [], -1, "normal"]

@@ -7,7 +7,8 @@ import pytest
 from functions.sensoro import javascript
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.builders import House, sensor_body, sensor_push
+from tests.rig import House
+from tests.vendors.sensoro import sensor_body, sensor_push
 
 NUMBERS = [
     ("0", "0"),

@@ -7,9 +7,11 @@ import pytest
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.builders import AT, NOW, SENSORO_SAFE, House, seconds, sensor_body, sensor_push, sensoro_house, task_body
+from tests.builders import AT, NOW, seconds
+from tests.output import Output
+from tests.rig import House
 from tests.styles import compact
-from tests.unit.conftest import Output
+from tests.vendors.sensoro import SENSORO_SAFE, sensor_body, sensor_push, sensoro_house, task_body
 
 
 def test_sensor_data_is_a_measurement(sensoro: House[Any]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from functions.sensoro import javascript
 from ops.simulators import sensoro as simulator
-from tests.builders import URL, House, sensoro_house
+from tests.builders import URL
+from tests.rig import House
 from tests.unit.sensoro.test_javascript import NUMBERS
+from tests.vendors.sensoro import sensoro_house
 
 _ROUND = 18
 """Pushes after which the day begins again."""

@@ -15,24 +15,20 @@ from gatehouse.errors import Reason, Rejected, WrongSetting
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.builders import (
-    AT,
-    NOW,
+from tests.builders import AT, NOW, URL, api_event, seconds
+from tests.output import Output
+from tests.rig import House
+from tests.styles import STYLES, compact
+from tests.vendors.sensoro import (
     SENSORO,
     SENSORO_SAFE,
-    URL,
-    House,
-    api_event,
     safe_text,
     sealed_text,
-    seconds,
     sensor_body,
     sensor_push,
     sensoro_house,
     task_body,
 )
-from tests.styles import STYLES, compact
-from tests.unit.conftest import Output
 
 KEY, APP_ID = SENSORO_SAFE["app_key"], SENSORO_SAFE["app_id"]
 CLIMATE = {"temperature": 23.5, "battery": 87}

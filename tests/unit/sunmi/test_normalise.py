@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
-from tests.builders import FACE, SUNMI, House, face_push, sunmi_form, sunmi_house
-from tests.unit.conftest import Output
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sunmi import FACE, SUNMI, face_push, sunmi_form, sunmi_house
 
 MOTION = {
     "ipc_id": "29388",

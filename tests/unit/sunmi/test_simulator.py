@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from ops.simulators import sunmi as simulator
-from tests.builders import URL, sunmi_house
+from tests.builders import URL
+from tests.vendors.sunmi import sunmi_house
 
 
 def test_a_day_shows_older_newer_and_odd_forms_and_none_is_unmapped() -> None:

@@ -13,19 +13,10 @@ from functions.sunmi.verify import BODY_LIMIT, signature
 from functions.sunmi.wire import Accounts
 from gatehouse.telemetry import Count
 from ops.simulators import sunmi as simulator
-from tests.builders import (
-    ENVIRONMENT,
-    FACE,
-    NOW,
-    SUNMI,
-    URL,
-    House,
-    face_push,
-    seconds,
-    sunmi_form,
-    sunmi_house,
-)
-from tests.unit.conftest import Output
+from tests.builders import ENVIRONMENT, NOW, URL, seconds
+from tests.output import Output
+from tests.rig import House
+from tests.vendors.sunmi import FACE, SUNMI, face_push, sunmi_form, sunmi_house
 
 APP, KEY = SUNMI["app_id"], SUNMI["app_key"]
 FIELDS = {

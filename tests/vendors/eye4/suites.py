@@ -13,16 +13,24 @@ from pydantic import JsonValue
 
 from functions.eye4 import pending
 from functions.eye4.pending import PendingFiles, Row
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request
 from ops.simulators.eye4 import ALARMS, RESOURCES
 from tests import styles
-from tests.builders import EYE4, FILEID, URL, House, eye4_house
+from tests.builders import URL
+from tests.rig import House
 from tests.styles import Write, compact
 from tests.vendors import Delivery, Happening, Pair, with_fields
+from tests.vendors.eye4 import CUSTOMER, EYE4, FILEID, NEIGHBOUR, eye4_house
 
 INSIDE: Final = "payload"
 NOT_ON_THE_WIRE: Final = ("file_name", "file_Type", "beside")
 """These are fields of what Eye4's API answers; `beside` is the message, where a field of `payload` may stand."""
+EXEMPT: Final = {"pictures": "its messages name files; a flow fetches them later, and tests/unit/eye4 covers it"}
+ANSWERED_ANYWAY: Final = ()
+RETRY_AFTER: Final = 2.0
+"""A message has no time: what comes again after its slot of five seconds is another ring."""
+SECRET: Final = {"accounts": [CUSTOMER, NEIGHBOUR]}
 _COVER: Final = "http://alarm-vstc.eye4.cn/alarm_image_20261122.jpg?e=1795000000"
 _OTHER: Final = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
 _NOTHINGS: Final = (
@@ -103,8 +111,9 @@ class Rows(PendingFiles):
         return before
 
 
-def house(secret: Mapping[str, Any] | None = None) -> House[Any]:
-    return eye4_house(secret, files=Rows())
+def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    """Eye4's function on fakes, with the recordings' rows in memory."""
+    return eye4_house(secret, files=Rows(), announce=announce)
 
 
 def push(
@@ -292,3 +301,40 @@ def _unreadable(random: Random, number: int, guid: str, url: str) -> Happening:
     body = random.choice((b'{"did": "%d"', b"did=%d&action=100", b"\xff\xfe%d", b"<alarm>%d</alarm>")) % number
     request = Request(url + random.choice((ALARMS, RESOURCES)), body, {"guid": guid})
     return Happening("unreadable", (request, styles.any_encoding(random, request)), unmapped=True)
+
+
+# ─── Marked ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_M: Final = "MARKER"
+_GUID: Final = f"{_M}-0a7c93e51b2d4f86b8e4d7c1a9f35062"
+
+
+def _marked(message: Any, path: str = ALARMS, guid: str = _GUID) -> Request:
+    body = message if isinstance(message, bytes) else compact(message)
+    return Request(URL + path, body, {"guid": guid, "content-type": "application/json"})
+
+
+def _ring(custom: Any, **more: Any) -> Message:
+    return {"type": _M, "action": 100, "did": _M, "payload": custom, **more}
+
+
+MARKED_SECRET: Final = {
+    "accounts": [{"account": "workshop", "guids": [_GUID], "api": {"userid": f"user-{_M}", "authkey": f"key-{_M}"}}]
+}
+MARKED: Final[Mapping[str, Request]] = {
+    "alarm": _marked(_ring({"electricity": 87, "fileid": _M, "cover": f"https://files.example.com/{_M}?e={_M}"})),
+    "alarm, payload as text": _marked(_ring(_as_text({"electricity": _M, "fileid": _M, "cover": _M}))),
+    "alarm, cover beside it": _marked(_ring({"fileid": FILEID}, cover=_M)),
+    "odd alarm": _marked(_ring([_M], action=_M)),
+    "odd payload": _marked(_ring(_M)),
+    "a field more": _marked(_ring({"fileid": FILEID, _M: _M}, notDocumented=_M)),
+    "neither": _marked({"type": _M, "version": _M}),
+    "no object": _marked([_M]),
+    "no json": _marked(_M.encode()),
+    "half a json": _marked(b'{"did": "' + _M.encode()),
+    "no text": _marked(_M.encode() + b"\xff"),
+    "a resource that names nothing": _marked({"Key": "(null)", "region": _M}, RESOURCES),
+    "too large": _marked(_M.encode() * 200_000),
+    "unknown guid": _marked(_ring({"fileid": FILEID}), guid=_M),
+    "no guid": _marked(_ring({"fileid": FILEID}), guid=""),
+}

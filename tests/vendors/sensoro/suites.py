@@ -9,10 +9,22 @@ from random import Random
 from typing import Any, Final
 
 from gatehouse.reading import read_json
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request, sensoro
-from tests.builders import AT, SENSORO, SENSORO_SAFE, URL, House, sensoro_house
+from tests.builders import AT, URL
+from tests.rig import House
 from tests.styles import RETYPED, Write, any_encoding, any_style, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
+from tests.vendors.sensoro import (
+    SENSORO,
+    SENSORO_SAFE,
+    account,
+    safe_text,
+    sealed_text,
+    sensor_body,
+    sensoro_house,
+    task_body,
+)
 
 INSIDE: Final = "data"
 _MS: Final = int(AT * 1000)
@@ -85,9 +97,16 @@ _SEALED: Final[Mapping[str, Sequence[str]]] = {
 SHAPES: Final[Mapping[str, int]] = {name: 2 if "leak" in name or "smoke" in name else 1 for name in _MESSAGES}
 
 
-def house(secret: Mapping[str, Any] | None = None) -> House[Any]:
+NOT_ON_THE_WIRE: Final = ()
+EXEMPT: Final = {"pictures": "its sensors have no camera, and no page has a field for a picture"}
+ANSWERED_ANYWAY: Final = ()
+RETRY_AFTER: Final = 15.0
+SECRET: Final = {"accounts": [account(SENSORO, "plain"), account(SENSORO_SAFE, "safe")]}
+
+
+def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """The vendor's handler on fakes."""
-    return sensoro_house(secret)
+    return sensoro_house(secret, announce=announce)
 
 
 def push(
@@ -430,3 +449,46 @@ _BASE64: Final[Sequence[Callable[[str], str]]] = [
     lambda text: text.rstrip("="),
     lambda text: text.translate(str.maketrans("+/", "-_")),
 ]
+
+
+# ─── Marked ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_M: Final = "MARKER"
+_PLAIN: Final = {**SENSORO, "app_secret": f"secret-{_M}"}
+_SAFE: Final = {**SENSORO_SAFE, "app_secret": f"secret-{_M}"}
+
+
+def _marked(body: Mapping[str, Any] | bytes, app: Credentials = _PLAIN) -> Request:
+    return sensoro.request(app, URL, body, at=AT)
+
+
+def _with_header(name: str) -> Request:
+    made = _marked(sensor_body({_M: _M}))
+    return replace(made, headers={**made.headers, name: _M})
+
+
+MARKED_SECRET: Final = {"accounts": [account(_PLAIN, "plain"), account(_SAFE, "safe")]}
+MARKED: Final[Mapping[str, Request]] = {
+    "reading": _marked(sensor_body({_M: _M, "temperature": _M}, sn=_M, deviceType=_M, msgId=_M)),
+    "alarm": _marked(sensor_body({"leak": _M})),
+    "odd time": _marked(sensor_body({"temperature": 0}, createdTime=_M)),
+    "task": _marked(task_body(taskId=_M, resultCode=_M)),
+    "unknown": _marked(sensor_body({_M: _M}, type=_M)),
+    "no object": _marked({"appId": SENSORO["app_id"], "type": "text", "data": _M}),
+    "no json": _marked(_M.encode()),
+    "no text": _marked(_M.encode() + b"\xff"),
+    "too large": _marked(_M.encode() * 200_000),
+    "another app": _marked({"appId": _M}),
+    "plain": _marked({"appId": SENSORO_SAFE["app_id"], "data": _M}, _SAFE),
+    "no cipher": _marked({"appId": SENSORO_SAFE["app_id"], "encryptData": _M}, _SAFE),
+    "damaged": _marked(
+        {"appId": SENSORO_SAFE["app_id"], "type": "text", "encryptData": sealed_text(safe_text(_M.encode()))}, _SAFE
+    ),
+    "wrong app id": _marked(
+        {"appId": SENSORO_SAFE["app_id"], "encryptData": sealed_text(safe_text(b"{}", app_id=_M))}, _SAFE
+    ),
+    "forged": _with_header("X-ACCESS-SIGNATURE"),
+    "unknown app": _with_header("X-ACCESS-ID"),
+    "no nonce": _with_header("X-ACCESS-NONCE"),
+    "query": replace(_marked(sensor_body({_M: _M})), url=f"{URL}{sensoro.PATH}?{_M}={_M}"),
+}

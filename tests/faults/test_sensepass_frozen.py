@@ -23,8 +23,9 @@ import pytest
 from gatehouse.accounts import MAX_AGE as REAL_AGE
 from ops.simulators.sensepass import Terminal
 from tests.aws import ENVIRONMENT
-from tests.builders import SENSEPASS_ENVIRONMENT, SERIAL, SITE, api_event, rules_document
+from tests.builders import api_event, rules_document
 from tests.faults.sandbox import Sandbox, sandbox
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SERIAL, SITE
 
 MAX_AGE: Final = 2.0
 """Seconds, in place of five minutes; of the secret and of the rules."""

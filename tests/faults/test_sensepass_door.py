@@ -36,20 +36,9 @@ from gatehouse.spill import Step
 from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person, picture
-from tests.builders import (
-    NOW,
-    SENSEPASS_ENVIRONMENT,
-    SITE,
-    api_event,
-    item,
-    rules_document,
-    rules_of,
-    seconds,
-    spilled,
-    stream_event,
-    terminal,
-)
+from tests.builders import NOW, api_event, item, rules_document, seconds, spilled, stream_event
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SITE, rules_of, terminal
 
 DEADLINE: Final = 0.5
 """Seconds from arrival to answer, the setting."""

@@ -5,10 +5,13 @@ from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any, Final
 
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request, senselink
-from tests.builders import AT, SENSELINK, URL, House, senselink_house
+from tests.builders import AT, URL
+from tests.rig import House
 from tests.styles import RETYPED, Write, any_encoding, any_style, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
+from tests.vendors.senselink import SENSELINK, senselink_house
 
 type Message = dict[str, Any]
 
@@ -68,11 +71,16 @@ _FORMS: Final[Mapping[str, tuple[int, Callable[[Message], Message]]]] = {
 """Messages that a record or an alarm is made into, by a version and a way in."""
 SHAPES: Final[Mapping[str, int]] = dict.fromkeys(_FORMS, 1)
 INSIDE: Final = "data"
+NOT_ON_THE_WIRE: Final = ()
+EXEMPT: Final = {"pictures": "its records name pictures, which stay on the server"}
+ANSWERED_ANYWAY: Final = ()
+RETRY_AFTER: Final = 15.0
+SECRET: Final = {"accounts": [SENSELINK]}
 
 
-def house(secret: Mapping[str, Any] | None = None) -> House[Any]:
+def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """The handler of the subscription on fakes."""
-    return senselink_house(secret)
+    return senselink_house(secret, announce=announce)
 
 
 def push(
@@ -332,3 +340,46 @@ def _cut(random: Random, number: int, at: float) -> _Told:
 def _sign_of_life(random: Random, _number: int, _at: float) -> _Told:
     message = random.choice(({"code": 10000, "message": "heart beat"}, {"eventType": "20000", "data": {}}))
     return "a sign of life", [message], 0, False
+
+
+# ─── Marked ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_M: Final = "MARKER"
+_TOKEN: Final = f"{_M}-token-0123456789abcdef"
+_WORDS: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("name", "avatar", "docPhoto", "receptionUserName", "jobNumber", "deviceName", "sn", "signAvatar", "location"), _M
+)
+
+
+def _marked(message: Any, token: str = _TOKEN) -> Request:
+    return Request(
+        f"{URL}{senselink.PATH}/{token}",
+        message if isinstance(message, bytes) else compact(message),
+        {"content-type": "application/json"},
+    )
+
+
+MARKED_SECRET: Final = {
+    "accounts": [{**SENSELINK, "tokens": [_TOKEN], "app_key": f"key-{_M}", "app_secret": f"secret-{_M}"}]
+}
+MARKED: Final[Mapping[str, Request]] = {
+    "record": _marked(_pushed(30000, _record(**_WORDS), messageId=_M)),
+    "record by WebSocket": _marked(_said(30000, _record(**_WORDS))),
+    "record of the list": _marked({"code": 30000, "data": senselink.row(_record(**_WORDS))}),
+    "record, version 2.2.0": _marked(_pushed(30000, senselink.older(_record(**_WORDS)))),
+    "alarm": _marked(_pushed(30100, _alarm(description=_M, traceId=_M, deviceName=_M, deviceSn=_M, alarmPhoto=_M))),
+    "odd time": _marked(_pushed(30000, _record(signTime=_M, signDate=_M))),
+    "odd types": _marked(_pushed(30000, _record(userId=_M, groups=_M, type=_M, direction=_M, entryMode=_M))),
+    "odd alarm": _marked(
+        _pushed(30100, {**_alarm(), **dict.fromkeys(("code", "status", "alarmTime", "releaseTime"), _M)})
+    ),
+    "a field more": _marked(_pushed(30000, _record(notDocumented={_M: [_M]}))),
+    "unknown": _marked({"messageId": _M, "eventType": 30200, "data": {_M: _M}}),
+    "no object": _marked([_M]),
+    "no json": _marked(_M.encode()),
+    "half a json": _marked(compact(_pushed(30000, _record(**_WORDS)))[:-3]),
+    "no text": _marked(_M.encode() + b"\xff"),
+    "too large": _marked(_M.encode() * 200_000),
+    "unknown token": _marked(_pushed(30000, _record(**_WORDS)), f"{_M}-unknown"),
+    "no token": _marked(_pushed(30000, _record(**_WORDS)), ""),
+}

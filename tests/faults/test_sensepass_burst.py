@@ -9,7 +9,7 @@ from pathlib import Path
 from ops.simulators import Request
 from ops.simulators.sensepass import Terminal
 from tests.builders import URL
-from tests.faults.burst import ASKINGS, Door, Result
+from tests.faults.sensepass_burst import ASKINGS, Door, Result
 
 ROOT = Path(__file__).parents[2]
 MEMORY_MEGABYTES = 256
@@ -18,7 +18,7 @@ MEMORY_MEGABYTES = 256
 def run(records: int) -> Result:
     """A burst, in a process whose memory is its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.burst", str(records)],
+        [sys.executable, "-m", "tests.faults.sensepass_burst", str(records)],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/gatehouse'}"},
         capture_output=True,

@@ -1,5 +1,6 @@
-"""A burst after an outage, in a process of its own: `python -m tests.faults.burst RECORDS [TERMINALS]` prints a line of
-JSON.
+"""A burst after an outage, in a process of its own.
+
+`python -m tests.faults.sensepass_burst RECORDS [TERMINALS]` prints a line of JSON.
 
 Twenty terminals upload what they cached, all at once, through SensePass's real function, to AWS as it is on the wire:
 botocore's requests are answered by `Cloud` instead of being sent. Meanwhile people stand at the same doors.
@@ -28,7 +29,8 @@ from botocore.compat import HTTPHeaders
 from gatehouse import aws
 from ops.simulators import Request
 from ops.simulators.sensepass import Terminal, picture
-from tests.builders import SENSEPASS_ENVIRONMENT, URL, api_event
+from tests.builders import URL, api_event
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT
 
 TERMINALS: Final = 20
 PICTURE_BYTES: Final = 200_000

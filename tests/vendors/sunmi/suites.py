@@ -9,15 +9,22 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final
 
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request
-from ops.simulators.sunmi import PATH, form, sign
+from ops.simulators.sunmi import PATH, form, request, sign
 from tests import styles
-from tests.builders import AT, FACE, SUNMI, URL, House, sunmi_house
+from tests.builders import AT, URL
+from tests.rig import House
 from tests.styles import Write, compact
 from tests.vendors import Delivery, Happening, Pair, with_fields
+from tests.vendors.sunmi import FACE, SUNMI, sunmi_form, sunmi_house
 
 INSIDE: Final = "payload"
-house: Callable[[Mapping[str, Any] | None], House[Any]] = sunmi_house
+NOT_ON_THE_WIRE: Final = ()
+EXEMPT: Final[Mapping[str, str]] = {}
+ANSWERED_ANYWAY: Final = ()
+RETRY_AFTER: Final = 15.0
+SECRET: Final = {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}
 
 PICTURE: Final = b"\xff\xd8\xff" + b"a printed receipt " * 20
 MOTION: Final = {
@@ -99,6 +106,11 @@ def posted(
     signed = {"sign": sign(fields, key) if signature is None else signature}
     # A ledger's marker may stand in the place of the signature.
     return Request(url + PATH, encode({**signed, **fields}), {"content-type": "application/x-www-form-urlencoded"})
+
+
+def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    """The vendor's function on fakes."""
+    return sunmi_house(secret, announce=announce)
 
 
 def push(
@@ -263,3 +275,34 @@ def _told(random: Random, app: Credentials, fields: Mapping[str, str], url: str)
         more = {"void": ""}  # not signed
     told = posted({**fields, **more}, signature=signature, url=url, encode=random.choice(_CODINGS))
     return styles.any_encoding(random, replace(told, headers={**told.headers, "x-try": str(random.random())}))
+
+
+# ─── Marked ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_M: Final = "MARKER"
+_APP: Final = {"app_id": SUNMI["app_id"], "app_key": f"key-{_M}"}
+
+
+def _marked(payload: Any, event: int = 2001, **more: Any) -> Request:
+    return request(_APP, URL, event, payload, **{"at": AT, **more})
+
+
+MARKED_SECRET: Final = {"accounts": [{"app_id": _APP["app_id"], "app_keys": [_APP["app_key"]]}]}
+MARKED: Final[Mapping[str, Request]] = {
+    "face": _marked(dict.fromkeys(FACE, _M)),
+    "motion": _marked({"sn": _M, "video_url": _M, "motion_type": _M}, 1010),
+    "result": _marked({"code": 5527, "msg": _M, "face_id": _M}, 1100),
+    "price": _marked({"name": _M}, 4100),
+    "unknown": _marked({"name": _M}, 7777),
+    "no json": _marked(f"{{ {_M}: "),
+    "odd json": _marked(f'{{"{_M}": 1e999}}'),
+    "no object": _marked([_M]),
+    "a field more": _marked({}, marker=_M),
+    "stale": _marked({"name": _M}, at=0),
+    "cut": _marked({"name": _M}, shop_id=f"{_M}&a=1"),
+    "forged": request({**_APP, "app_key": _M}, URL, 2001, {"a": _M}, at=AT),
+    "unknown app": request({**_APP, "app_id": _M}, URL, 2001, {"a": _M}, at=AT),
+    "no time": sunmi_form({"app_id": SUNMI["app_id"], "timestamp": _M}, _M),
+    "no form": Request(URL + PATH, _M.encode() + b"\xff"),
+    "too large": Request(URL + PATH, _M.encode() * 700_000),
+}

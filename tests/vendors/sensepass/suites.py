@@ -9,12 +9,15 @@ from random import Random
 from typing import Any, Final, get_args
 
 from functions.sensepass.verify import FETCHED
+from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request
 from ops.simulators.sensepass import STAFF, STRANGER, VISITOR, Firmware, Person, Terminal, picture
 from tests import styles
-from tests.builders import AT, URL, House, sensepass_house, terminal
+from tests.builders import AT
+from tests.rig import House
 from tests.styles import Write, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
+from tests.vendors.sensepass import SERIAL, SITE, sensepass_house, terminal
 
 SHAPES: Final = {
     "V1.0 record": 1,
@@ -31,12 +34,17 @@ INSIDE: Final = "data"
 NOT_ON_THE_WIRE: Final = ("asked", "user", "groups")
 """Fields of our models that are none of the wire: put in by us, or no more than the place of others."""
 
+EXEMPT: Final = {"answers": "the terminal greets the person by the name that the answer to its question has"}
+ANSWERED_ANYWAY: Final = ("V1.0 record", *(shape for shape in SHAPES if "question" in shape))
+"""At the door of V1.0 the record is the question."""
+RETRY_AFTER: Final = 15.0
+SECRET: Final = {"accounts": [SITE]}
 _UUID: Final = "3c9e2f60-5a7b-4d18-9b0e-6f1d2a7c8e51"
 
 
-def house(secret: Mapping[str, Any] | None = None) -> House[Any]:
+def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
     """SensePass's handler."""
-    return sensepass_house(secret)
+    return sensepass_house(secret, announce=announce)
 
 
 def push(
@@ -336,4 +344,39 @@ def _told(random: Random, request: Request, fields: Mapping[str, Any]) -> Reques
 DIFFERENT: Final[Sequence[Pair]] = _different()
 SAME: Final[Sequence[Pair]] = _same()
 
-__all__ = ["DIFFERENT", "INSIDE", "NOT_ON_THE_WIRE", "SAME", "SHAPES", "URL", "happening", "house", "push"]
+
+# ─── Marked ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_M: Final = "MARKER"
+_TOKEN: Final = f"{_M}-token-0123456789abcdef"
+_PICTURE: Final = b"\xff\xd8\xff\xe0" + f"{_M}-picture".encode() * 50
+_SOMEBODY: Final = {
+    "name": _M,
+    "user_id": _M,
+    "ic_number": _M,
+    "job_number": _M,
+    "id_number": _M,
+    "pin": _M,
+    "type": 1,
+    "group_id": _M,
+}
+_KNOWN: Final[Mapping[str, Any]] = {"image": _PICTURE, "user": _SOMEBODY}
+_DOOR: Final = terminal("1.3", _TOKEN, f"{_M}-serial")
+MARKED_SECRET: Final = {"accounts": [{**SITE, "tokens": [_TOKEN], "serials": [SERIAL, f"{_M}-serial"]}]}
+MARKED: Final[Mapping[str, Request]] = {
+    **{
+        f"V{firmware} record": terminal(firmware, _TOKEN, f"{_M}-serial").upload(**_KNOWN, uuid=_M)
+        for firmware in get_args(Firmware.__value__)
+    },
+    "question": _DOOR.question(**_KNOWN),
+    "question, a stranger": _DOOR.question(STRANGER, image=_PICTURE),
+    "alarm": _DOOR.alarm(trace_id=_M, image=_PICTURE, description=_M),
+    "odd picture": _DOOR.upload(user=_SOMEBODY, rgb_image=[_M]),
+    "odd time": _DOOR.upload(**_KNOWN, timestamp=_M),
+    "unknown": _DOOR.pushed(7, {"deviceSN": SERIAL, **_SOMEBODY}),
+    "no json": Request(_DOOR.event_dest, _M.encode()),
+    "half a json": Request(_DOOR.remote_authentication_address, f'{{"user": "{_M}'.encode()),
+    "too large": Request(_DOOR.event_dest, _M.encode() * 1_000_000),
+    "unknown token": terminal(token=_M).upload(**_KNOWN),
+    "another terminal": terminal(token=_TOKEN, serial=f"{_M}-other").upload(**_KNOWN),
+}

@@ -22,9 +22,10 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from ops.simulators.eye4 import File, Recording
 from tests import aws
-from tests.builders import FILEID, NOW, item, spilled, stream_event
+from tests.builders import NOW, item, spilled, stream_event
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics, Killed
 from tests.unit.eye4.cloud import Bench, bench
+from tests.vendors.eye4 import FILEID
 
 FILES: Final = (File("image", 2_000), File("video", 9_000))
 STEPS: Final = ("taken", "keep", "copied", "keep", "copied", "tell", "record", "publish", "mark")
