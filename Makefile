@@ -10,12 +10,12 @@ pinned := $(UV) pip compile --quiet --generate-hashes --universal --python-versi
 	--no-emit-index-url --no-annotate --no-header
 image := gatehouse-listener
 digest := .local/pushed-image
-measured := .local/coverage
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
+measured := .local/coverage
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench coverage build deploy preflight prove-aws budget cost image push-image diagram requirements pins
+.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench coverage build deploy preflight prove-aws budget cost image push-image requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,9 +30,10 @@ test: lint types template unit contract e2e ## everything
 
 check: lint types unit contract ## what a developer runs before a commit
 
-lint: $(UV) ## style
+lint: $(UV) ## style, and who imports whom
 	$(run) ruff format --check .
 	$(run) ruff check .
+	$(run) lint-imports --no-logo
 
 types: $(UV) ## types
 	$(run) mypy
@@ -102,9 +103,6 @@ push-image: ## the same, into ECR as IMAGE=ACCOUNT.dkr.ecr.REGION.amazonaws.com/
 		| grep -F '$(firstword $(subst :, ,$(IMAGE)))@sha256:' | tail -n 1 | tee $(digest)
 	@test -s $(digest) || { echo 'Docker names no digest of $(IMAGE)'; exit 1; }
 	@echo "It is in $(digest). Now: make deploy ARGS=\"--parameter-overrides SenselinkImage=$$(cat $(digest)) …\""
-
-diagram: $(UV) ## docs/eye4-flow.svg anew, after a change of the flow; needs Graphviz
-	$(run) python -m ops.diagram functions/eye4/flow.asl.yaml docs/eye4-flow.svg
 
 requirements: $(UV) ## the layer's and the image's, from the lock; run it after every change of the lock
 	$(export) --no-emit-package websocket-client --output-file layers/gatehouse/requirements.txt

@@ -30,7 +30,7 @@ from ops import (
 )
 from ops.shown import printable
 from ops.simulators import Options, Request
-from ops.stack import WrongUse
+from ops.stack import Stack, WrongUse
 
 _PACE = 0.7  # seconds between two pushes of the simulated vendors
 _SEEN = 5  # events of each vendor after which the demo has shown what it is to show
@@ -137,15 +137,15 @@ def _up(arguments: argparse.Namespace) -> None:
             ended.set()
 
 
-def _simulate(stack: local.Stack, options: Options, ended: threading.Event) -> None:
-    days = [
-        simulator.day(stack.vendors, stack.api_url, **options.get(name, {}))
+def _simulate(stack: Stack, options: Options, ended: threading.Event) -> None:
+    streams = [
+        simulator.pushes(stack.vendors, stack.api_url, **options.get(name, {}))
         for name, simulator in simulators.simulators().items()
     ]
     http = urllib3.PoolManager(retries=False, timeout=30)
     while True:
-        for day in days:
-            _send(http, next(day), ended)
+        for pushes in streams:
+            _send(http, next(pushes), ended)
             if ended.wait(_PACE):
                 return
 
@@ -162,7 +162,7 @@ def _send(http: urllib3.PoolManager, push: Request, ended: threading.Event) -> N
         print(f"a simulated push was answered {answer.status}: {said}", file=sys.stderr)
 
 
-def _watch(stack: local.Stack, *, until_seen: bool) -> None:
+def _watch(stack: Stack, *, until_seen: bool) -> None:
     wanted = set(simulators.simulators())
     seen: Counter[str] = Counter()
     print(f"{'RECEIVED':<14}{'VENDOR':<10}{'DEVICE':<18}{'WHAT':<40}ID", flush=True)
@@ -198,7 +198,7 @@ def what(data: Mapping[str, Any]) -> str:
     return words
 
 
-def _received(stack: local.Stack) -> Iterator[dict[str, Any]]:
+def _received(stack: Stack) -> Iterator[dict[str, Any]]:
     queue = local.subscribed_queue(stack, "watch", list(stack.topics.values()))
     sqs = stack.client("sqs")
     while True:

@@ -7,12 +7,10 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import boto3
 import psutil
 import urllib3
 
@@ -20,6 +18,7 @@ from gatehouse.settings import Announce
 from gatehouse.vocabulary import Topic
 from ops import doors, simulators, tools, translate
 from ops.simulators import Credentials, Options
+from ops.stack import Stack, by_name, deployed
 
 FOLDER = Path(".local")
 REGION = "eu-central-1"
@@ -32,52 +31,6 @@ API_PATH = f"/_aws/execute-api/{API_ID}"
 """Where the API is that is deployed into the emulator, below its address."""
 _PORT = 4566
 _AT_ONCE = "12"
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """What runs where; written to `.local/stack.json`, which other tools read."""
-
-    api_url: str
-    aws_endpoint_url: str
-    region: str
-    events_table: str
-    media_bucket: str
-    spill_queue_url: str
-    topics: Mapping[str, str]
-    inspection_queues: Mapping[str, str]
-    functions: Mapping[str, str]
-    flows: Mapping[str, str]
-    tables: Mapping[str, str]
-    secrets: Mapping[str, str]
-    vendors: Mapping[str, Credentials]
-    logs: str
-
-    def client(self, service: Any) -> Any:
-        """A boto3 client of the emulator."""
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.aws_endpoint_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
-        )
-
-    def variables(self) -> dict[str, str]:
-        """The environment of a process that is to work on it."""
-        return {
-            "AWS_ENDPOINT_URL": self.aws_endpoint_url,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-        }
-
-    def write(self, path: Path) -> None:
-        """Writes it down, in one step."""
-        text = json.dumps({name: getattr(self, name) for name in self.__slots__}, indent=2, ensure_ascii=False)
-        draft = path.with_suffix(".draft")
-        draft.write_text(text + "\n")
-        draft.replace(path)
 
 
 @contextlib.contextmanager
@@ -105,14 +58,14 @@ def running(
     described = folder / "stack.json"
     described.unlink(missing_ok=True)
     with (
-        simulators.running(options or {}) as parameters,
+        simulators.services(options or {}) as parameters,
         _emulator(logs / "emulator.log", scratch, noted, admitted) as endpoint,
     ):
         build = _built(folder / "build", logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
         stack = _with_inspection(_deployed(endpoint, build, {**parameters, "AnnounceMode": announce}, logs))
         try:
-            with simulators.beside(stack, options or {}, simulate=simulate) as processes:
+            with simulators.processes(stack, options or {}, simulate=simulate) as processes:
                 _note(noted, beside=processes)
                 stack.write(described)
                 yield stack
@@ -323,11 +276,9 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     cloudformation.get_waiter("stack_create_complete").wait(
         StackName=_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )
-    described = cloudformation.describe_stacks(StackName=_STACK_NAME)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    resources = cloudformation.describe_stack_resources(StackName=_STACK_NAME)["StackResources"]
-    physical = {found["LogicalResourceId"]: found["PhysicalResourceId"] for found in resources}
-    _reserve(stack, {physical[name]: count for name, count in reservations(plain, settings).items()})
+    made = deployed(cloudformation, _STACK_NAME)
+    outputs, resources = made.outputs, made.resources
+    _reserve(stack, {resources[name].physical_id: count for name, count in reservations(plain, settings).items()})
     # Before the first call of the function that reads them.
     doors.put(stack.client("ssm"), outputs["DoorRulesParameter"], doors.read(_RULES))
     vendors: dict[str, Credentials] = {}
@@ -344,9 +295,9 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         media_bucket=outputs["MediaBucket"],
         spill_queue_url=outputs["SpillQueueUrl"],
         topics={topic.value: outputs[f"{topic.capitalize()}TopicArn"] for topic in Topic},
-        functions=_by_name(resources, "AWS::Lambda::Function", "Function"),
-        flows=_by_name(resources, "AWS::StepFunctions::StateMachine", "Flow"),
-        tables=_by_name(resources, "AWS::DynamoDB::Table", "Table"),
+        functions=by_name(resources, "AWS::Lambda::Function", "Function"),
+        flows=by_name(resources, "AWS::StepFunctions::StateMachine", "Flow"),
+        tables=by_name(resources, "AWS::DynamoDB::Table", "Table"),
         secrets=secrets,
         vendors=vendors,
     )
@@ -388,15 +339,6 @@ def _reserve(stack: Stack, reservations: Mapping[str, int]) -> None:
         awslambda.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=count)
         # The emulator bounds the function itself and none of its versions.
         awslambda.update_alias(FunctionName=function, Name="live", FunctionVersion="$LATEST")
-
-
-def _by_name(resources: Iterable[Mapping[str, Any]], kind: str, suffix: str) -> dict[str, str]:
-    """The physical ids of the resources of a type, by their logical ids without a suffix and in lower case."""
-    return {
-        resource["LogicalResourceId"].removesuffix(suffix).lower(): resource["PhysicalResourceId"]
-        for resource in resources
-        if resource["ResourceType"] == kind
-    }
 
 
 def _with_inspection(stack: Stack) -> Stack:

@@ -8,6 +8,7 @@ import boto3
 
 from gatehouse.spill import SpillQueue, Step
 from gatehouse.store import FORGOTTEN, EventsTable
+from ops.stack import outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
         botocore.exceptions.ClientError: there is no such stack, or the credentials do not allow it.
         gatehouse.errors.NotKept: the queue did not take an event; those before it are on their way.
     """
-    found = boto3.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
-    sqs = boto3.client("sqs")
-    print(f"{announce(boto3.client('dynamodb'), sqs, outputs['EventsTable'], outputs['SpillQueueUrl'])} events sent")
+    named = outputs(boto3.client("cloudformation"), arguments.stack)
+    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
+    print(f"{announce(dynamodb, sqs, named['EventsTable'], named['SpillQueueUrl'])} events sent")
 
 
 def announce(dynamodb: Any, sqs: Any, table: str, queue_url: str) -> int:

@@ -34,7 +34,8 @@ def parsed(text: str) -> Template:
     """A SAM template, or one of CloudFormation alone, from YAML or JSON."""
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - half a second that most commands do not need
 
-    template: Template = yaml_parse(text)
+    # An alias is the same object in several places. SAM changes what it is given, so that each place needs its own.
+    template: Template = json.loads(json.dumps(yaml_parse(text)))
     return template
 
 

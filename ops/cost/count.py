@@ -434,7 +434,9 @@ def _make(deployed: Deployed) -> None:
     for name in deployed.of("AWS::S3::Bucket"):
         boto3.client("s3").create_bucket(Bucket=deployed.name(name))
     for name, secret in deployed.of("AWS::SecretsManager::Secret").items():
-        boto3.client("secretsmanager").create_secret(Name=deployed.name(name), SecretString=secret["SecretString"])
+        # moto finds a secret by the last part of an ARN, if that is its name.
+        called = deployed.physical(name).ref.rpartition(":")[2]
+        boto3.client("secretsmanager").create_secret(Name=called, SecretString=secret["SecretString"])
     for name in deployed.of("AWS::StepFunctions::StateMachine"):
         boto3.client("stepfunctions").create_state_machine(
             name=deployed.name(name),

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
-from ops import local, simulators, tools
+from ops import local, simulators, stack, tools
 from ops.proof.remove import Removal
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import Aws, Site
@@ -52,7 +50,7 @@ def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *
         RuntimeError: there is a stack of this name.
         RefutedError: it could not be deployed; the report says so.
     """
-    if find(aws, name):
+    if stack.status(aws.client("cloudformation"), name):
         raise RuntimeError(f"there is a stack {name} already, and it is left alone")
     removal = Removal(aws, name)
     try:
@@ -81,9 +79,9 @@ def deploy(report: Report, aws: Aws, name: str, settings: Mapping[str, str]) -> 
     """
     with _needed(report, "deploy", "`sam deploy` makes the stack in one go") as step:
         run_deploy(report, name, settings)
-        found = find(aws, name)
-        if found is None or found["StackStatus"] != "CREATE_COMPLETE":
-            raise RefutedError(f"the stack is {found and found['StackStatus']}")
+        status = stack.status(aws.client("cloudformation"), name)
+        if status != "CREATE_COMPLETE":
+            raise RefutedError(f"the stack is {status}")
         site = describe(aws, name, settings, report.folder)
         step.figures["resources"] = len(site.resources)
     return site
@@ -105,41 +103,15 @@ def run_deploy(report: Report, name: str, settings: Mapping[str, str], *options:
 
 def describe(aws: Aws, name: str, settings: Mapping[str, str], folder: Path) -> Site:
     """A deployed stack."""
-    found = find(aws, name) or {"Outputs": []}
+    found = stack.deployed(aws.client("cloudformation"), name)
     return Site(
         aws=aws,
         name=name,
-        outputs={one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]},
-        resources=resources(aws, name),
-        settings={one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])} | dict(settings),
+        outputs=found.outputs,
+        resources=found.resources,
+        settings=found.settings | dict(settings),
         folder=folder,
     )
-
-
-def find(aws: Aws, name: str) -> dict[str, Any] | None:
-    """A stack by its name or id; None if there is none."""
-    try:
-        stacks: list[dict[str, Any]] = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return stacks[0] if stacks else None
-
-
-def resources(aws: Aws, name: str) -> dict[str, dict[str, str]]:
-    """The resources of a stack by logical id."""
-    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
-    return {
-        one["LogicalResourceId"]: {
-            "PhysicalResourceId": one["PhysicalResourceId"],
-            "ResourceType": one["ResourceType"],
-            "Status": one["ResourceStatus"],
-        }
-        for page in pages
-        for one in page["StackResourceSummaries"]
-        if one.get("PhysicalResourceId")
-    }
 
 
 def fill(report: Report, site: Site) -> None:

@@ -1,5 +1,6 @@
 """Every vendor's pushes, from HTTP to a subscriber: stored once, announced once, whatever comes twice."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Final
@@ -9,7 +10,7 @@ from ops.proof.report import RefutedError, Report
 from ops.proof.site import Site
 from ops.simulators import Request
 
-_DAY: Final = 5
+_COUNT: Final = 5
 """Pushes of each vendor; at least so many events come of them."""
 _REPEATED: Final = 4
 _TRIES: Final = 10
@@ -17,22 +18,22 @@ _TRIES: Final = 10
 
 
 def prove(report: Report, site: Site) -> None:
-    """A day of each vendor, and one of its pushes again and again."""
+    """Pushes of each vendor, and one of them again and again."""
     for vendor, simulator in simulators.simulators().items():
-        day = simulator.day(site.vendors, site.api_url)
+        pushes = simulator.pushes(site.vendors, site.api_url)
         with report.step(f"pushes-{vendor}", f"signed pushes of {vendor} are verified, stored, announced and received"):
             before = {event["id"] for event in _of(site, vendor)}
-            for push in islice(day, _DAY):
+            for push in islice(pushes, _COUNT):
                 site.taken(push)
             site.until(
-                lambda v=vendor, b=before: len(_of(site, v)) >= len(b) + _DAY,  # type: ignore[misc]
-                f"{_DAY} events of {vendor} are received",
+                lambda v=vendor, b=before: len(_of(site, v)) >= len(b) + _COUNT,  # type: ignore[misc]
+                f"{_COUNT} events of {vendor} are received",
             )
             for event in _of(site, vendor):
                 if event["id"] not in before:
                     _check(site, vendor, event)
         with report.step(f"once-{vendor}", f"a push of {vendor} that comes five times is one record"):
-            _repeat(site, vendor, day)
+            _repeat(site, vendor, pushes)
     with report.step("once", "no event was received twice") as step:
         while site.read():
             pass
@@ -58,9 +59,9 @@ def _check(site: Site, vendor: str, event: dict[str, Any]) -> None:
     site.until_stored(event["id"])
 
 
-def _repeat(site: Site, vendor: str, day: Any) -> None:
+def _repeat(site: Site, vendor: str, pushes: Iterator[Request]) -> None:
     """Sends a push that becomes an event once, one by one again, and at once."""
-    for push in islice(day, _TRIES):
+    for push in islice(pushes, _TRIES):
         before = site.stored(vendor)
         site.taken(push)
         after = site.stored(vendor)

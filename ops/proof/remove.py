@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, WaiterError
 from gatehouse.vocabulary import Topic
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import OPERATORS, Aws
+from ops.stack import Resource, outputs, resources, status
 
 _SAM_STACK: Final = "aws-sam-cli-managed-default"
 _PATIENCE: Final = 1800
@@ -57,10 +58,10 @@ class Removal:
 
     def _remove(self) -> Iterator[str]:
         """Deletes one after the other; yields what could not be deleted, and why."""
-        resources = self._resources()
+        made = self._resources()
         yield from self._try("the subscriber's queues", self._remove_queues)
         yield from self._try(f"the stack {self._name}", self._remove_stack)
-        for logical_id, (kind, physical_id) in resources.items():
+        for logical_id, (kind, physical_id, _) in made.items():
             if kind in _REMOVERS:
                 yield from self._try(f"{logical_id} ({physical_id})", partial(_REMOVERS[kind], self._aws, physical_id))
         yield from self._try("the doors' rules", self._remove_rules)
@@ -75,27 +76,15 @@ class Removal:
         except (WaiterError, RefutedError) as error:
             yield f"{what}: {error}"
 
-    def _resources(self) -> dict[str, tuple[str, str]]:
+    def _resources(self) -> dict[str, Resource]:
         """The stack's resources, while it is there to say."""
-        pages = self._aws.client("cloudformation").get_paginator("list_stack_resources")
         try:
-            return {
-                one["LogicalResourceId"]: (one["ResourceType"], one["PhysicalResourceId"])
-                for page in pages.paginate(StackName=self._name)
-                for one in page["StackResourceSummaries"]
-                if one.get("PhysicalResourceId")
-            }
+            return resources(self._aws.client("cloudformation"), self._name)
         except ClientError:
             return {}  # it was never made
 
     def _status(self, stack: str) -> str | None:
-        try:
-            found = self._aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return None
-            raise
-        return str(found[0]["StackStatus"]) if found else None
+        return status(self._aws.client("cloudformation"), stack)
 
     def _remove_queues(self) -> None:
         # A subscription to a topic of the stack goes with the topic.
@@ -127,8 +116,7 @@ class Removal:
         """What SAM uploaded for this stack; its bucket too, if it was made for it and there is nothing else in it."""
         if self._status(_SAM_STACK) is None:
             return
-        found = self._aws.client("cloudformation").describe_stacks(StackName=_SAM_STACK)["Stacks"][0]
-        bucket = {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}["SourceBucket"]
+        bucket = outputs(self._aws.client("cloudformation"), _SAM_STACK)["SourceBucket"]
         _empty(self._aws, bucket, f"{self._name}/")
         if self._sam_was_there:
             return

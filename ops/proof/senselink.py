@@ -11,6 +11,7 @@ from ops.proof.site import PATIENCE, Site
 from ops.proof.watch import by_hand, verdict
 from ops.simulators import senselink
 from ops.simulators.senselink import Server
+from ops.stack import resources
 
 _STARTS: Final = 600
 """Seconds in which a task on Fargate has started and connects."""
@@ -112,7 +113,7 @@ def _rules(site: Site, report: Report, _: Step) -> None:
 @verdict("W31", "the listener is never held up by its log, and 25 MB of lines wait for CloudWatch")
 def _log_mode(site: Site, report: Report, step: Step) -> None:
     report.figures("listener-fargate")
-    task = deploy.resources(site.aws, site.name)["SenselinkTaskDefinition"]["PhysicalResourceId"]
+    task = resources(site.client("cloudformation"), site.name)["SenselinkTaskDefinition"].physical_id
     described = site.client("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
     options = described["containerDefinitions"][0]["logConfiguration"].get("options", {})
     step.figures |= {name: options.get(name, "") for name in _LOG}
@@ -123,8 +124,8 @@ def _log_mode(site: Site, report: Report, step: Step) -> None:
 @verdict("W32", "the listener's health check has the time it needs beside a backfill")
 def _health(site: Site, report: Report, _: Step) -> None:
     report.figures("listener-fargate")
-    ecs, found = site.client("ecs"), deploy.resources(site.aws, site.name)
-    cluster, service = (found[name]["PhysicalResourceId"] for name in ("SenselinkCluster", "SenselinkService"))
+    ecs, made = site.client("ecs"), resources(site.client("cloudformation"), site.name)
+    cluster, service = (made[name].physical_id for name in ("SenselinkCluster", "SenselinkService"))
     (described,) = ecs.describe_services(cluster=cluster, services=[service])["services"]
     if ill := [event["message"] for event in described["events"] if "unhealthy" in event["message"]]:
         raise RefutedError(ill[0])

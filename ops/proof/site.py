@@ -17,6 +17,7 @@ import urllib3
 from gatehouse.vocabulary import Topic
 from ops.proof.report import NotProvedError, RefutedError
 from ops.simulators import Credentials, Request
+from ops.stack import Resource, by_name
 
 PATIENCE: Final = 90
 """Seconds for which is waited for what takes a few."""
@@ -81,8 +82,8 @@ class Site:
     aws: Aws
     name: str
     outputs: Mapping[str, str]
-    resources: Mapping[str, Mapping[str, str]]
-    """`PhysicalResourceId` and `ResourceType`, by logical id."""
+    resources: Mapping[str, Resource]
+    """By logical id."""
     settings: Mapping[str, str]
     """The template's parameters as it was deployed with them."""
     folder: Path
@@ -131,28 +132,21 @@ class Site:
     @property
     def functions(self) -> Mapping[str, str]:
         """The functions' names, by their logical ids in lower case and without `Function`."""
-        return self._by_name("AWS::Lambda::Function", "Function")
+        return by_name(self.resources, "AWS::Lambda::Function", "Function")
 
     @property
     def tables(self) -> Mapping[str, str]:
         """The tables' names, by their logical ids in lower case and without `Table`."""
-        return self._by_name("AWS::DynamoDB::Table", "Table")
+        return by_name(self.resources, "AWS::DynamoDB::Table", "Table")
 
     @property
     def secrets(self) -> Mapping[str, str]:
         """The secrets' ARNs, by vendor."""
-        return self._by_name("AWS::SecretsManager::Secret", "Secret")
+        return by_name(self.resources, "AWS::SecretsManager::Secret", "Secret")
 
     def physical(self, logical_id: str) -> str:
         """What a resource is called."""
-        return self.resources[logical_id]["PhysicalResourceId"]
-
-    def _by_name(self, kind: str, suffix: str) -> dict[str, str]:
-        return {
-            name.removesuffix(suffix).lower(): resource["PhysicalResourceId"]
-            for name, resource in self.resources.items()
-            if resource["ResourceType"] == kind
-        }
+        return self.resources[logical_id].physical_id
 
     @cached_property
     def _http(self) -> urllib3.PoolManager:

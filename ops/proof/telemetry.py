@@ -9,6 +9,7 @@ from gatehouse.telemetry import NAMESPACE, Count
 from ops import simulators
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import Site
+from ops.stack import Resource, of
 
 type Metric = tuple[str, tuple[tuple[str, str], ...]]
 """One of ours: its name and its dimensions, all of them."""
@@ -50,7 +51,7 @@ def alarms_are_well(site: Site, figures: dict[str, Any]) -> None:
     Raises:
         RefutedError: one is missing, tells nobody, or rings and nothing here gave cause for it.
     """
-    names = {one["PhysicalResourceId"]: name for name, one in site.resources.items() if _is_alarm(one)}
+    names = {one.physical_id: name for name, one in site.resources.items() if _is_alarm(one)}
     found = _alarms(site, list(names))
     figures["alarms"] = len(found)
     if missing := names.keys() - {one["AlarmName"] for one in found}:
@@ -76,10 +77,8 @@ def _queries(site: Site) -> dict[str, int]:
     definitions = logs.describe_query_definitions(queryDefinitionNamePrefix=site.name)["queryDefinitions"]
     saved = {one["queryDefinitionId"]: one for one in definitions}
     figures = {}
-    for name, resource in site.resources.items():
-        if resource["ResourceType"] != _QUERY:
-            continue
-        if (query := saved.get(resource["PhysicalResourceId"])) is None:
+    for name, physical_id in of(site.resources, _QUERY).items():
+        if (query := saved.get(physical_id)) is None:
             raise RefutedError(f"{name} is not there")
         try:
             started = logs.start_query(
@@ -103,8 +102,8 @@ def _answer(site: Site, query: str) -> dict[str, Any]:
     return {} if answer["status"] in {"Scheduled", "Running"} else answer
 
 
-def _is_alarm(resource: Any) -> bool:
-    return bool(resource["ResourceType"] in {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"})
+def _is_alarm(resource: Resource) -> bool:
+    return resource.kind in {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"}
 
 
 def _alarms(site: Site, names: list[str]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from ops.proof import deploy, vendors
 from ops.proof.report import NotProvedError, RefutedError, Report, Step
 from ops.proof.site import Site
 from ops.proof.telemetry import totals
+from ops.stack import of
 
 type Look = Callable[[Site, Report, Step], None]
 """Looks; returns if it is as the claim says.
@@ -373,7 +374,7 @@ def nothing_in(site: Site, words: str) -> int:
         RefutedError: there they are.
     """
     logs = site.client("logs")
-    groups = [one["PhysicalResourceId"] for one in site.resources.values() if one["ResourceType"] == _LOGS]
+    groups = of(site.resources, _LOGS).values()
     for group in groups:
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, filterPattern=f'"{words}"')
         if found := next((event["message"] for page in pages for event in page["events"]), None):

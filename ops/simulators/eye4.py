@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def running(
+def services(
     *, api_url: str | None = None, wait: int = WAIT, alarm_wait: int = ALARM_WAIT, **_: object
 ) -> Iterator[Mapping[str, str]]:
     """The cloud, unless there is another; yields the stack's parameters that go with it.
@@ -229,7 +229,7 @@ _IN_TURN: Final = (Callbacks.USUAL, Callbacks.EARLY, Callbacks.LATE, Callbacks.L
 _LATE_BY: Final = 3  # rings
 
 
-def day(
+def pushes(
     apps: Mapping[str, Credentials], api_url: str, /, *, callbacks: str = Callbacks.MIXED, **_: object
 ) -> Iterator[Request]:
     """Somebody rings, the recording follows; one ring in five, a battery is low, and another one in five, a door opens.

@@ -25,13 +25,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from ops.simulators import Accounts, Credentials, Deployed, Request
-
-if TYPE_CHECKING:
-    from ops.local import Stack
+from ops.simulators import Accounts, Credentials, Request, Target
 
 PATH: Final = "/v1/senselink"
 SILENCE: Final = 20
@@ -96,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def beside(
-    stack: "Stack",
+def processes(
+    stack: Target,
     *,
     simulate: bool = False,
     url: str | None = None,
@@ -127,7 +124,7 @@ def beside(
         yield [started.enter_context(listening(stack, silence)).pid] if listen else []
 
 
-def point_to(stack: Deployed, url: str, api_url: str | None) -> None:
+def point_to(stack: Target, url: str, api_url: str | None) -> None:
     """Says in the vendor's secret where the server is."""
     client = stack.client("secretsmanager")
     document = json.loads(client.get_secret_value(SecretId=stack.secrets["senselink"])["SecretString"])
@@ -141,7 +138,7 @@ def point_to(stack: Deployed, url: str, api_url: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _catching_up(stack: "Stack") -> Iterator[None]:
+def _catching_up(stack: Target) -> Iterator[None]:
     """A server whose subscription brings nothing, though people pass; what its list has is fetched now and again."""
     app = {"app_key": secrets.token_hex(8), "app_secret": secrets.token_hex(16)}
     ended = threading.Event()
@@ -174,7 +171,7 @@ def _catching_up(stack: "Stack") -> Iterator[None]:
 
 
 def listening(
-    stack: Deployed, silence: float = SILENCE, **variables: str
+    stack: Target, silence: float = SILENCE, **variables: str
 ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     """The listener as a process of this machine, told what the stack's own function is told.
 
@@ -187,7 +184,7 @@ def listening(
 
 
 @contextlib.contextmanager
-def started(stack: Deployed, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(stack: Target, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """The listener's image, as a process of this machine, until the block ends or it does.
 
     Args:
@@ -400,7 +397,7 @@ def _as_text(message: Fields) -> bytes:
     return json.dumps(json.loads(json.dumps(message), parse_int=str, parse_float=str), ensure_ascii=False).encode()
 
 
-def day(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Iterator[Request]:
+def pushes(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Iterator[Request]:
     """People pass a door, as newer and older servers tell it; it is held open, and its alarm goes through its states.
 
     One message is of a type that no page knows: it is to be `unmapped`.

@@ -309,7 +309,7 @@ def _is_taken(push: Request, send: Send) -> bool:
         return False
 
 
-def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
+def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes.
 
     Terminals of each generation send side by side, every other time in one of the odd forms.

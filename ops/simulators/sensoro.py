@@ -152,7 +152,7 @@ def task_result(app: Credentials, *, safe: bool = False, **more: Any) -> dict[st
     }
 
 
-def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
+def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     """Temperatures, tasks, a leak and smoke that begin and end; from the app in safe mode the same, and in between
     the forms of older servers and other languages' encoders.
     """

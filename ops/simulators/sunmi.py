@@ -91,7 +91,7 @@ def request(
     )
 
 
-def day(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
+def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     """Customers come in, now and then something moves, faces are added, receipts printed: told in every form."""
     app = apps["sunmi"]
     while True:

@@ -1,8 +1,7 @@
-"""Who knows whom, read from the imports: dependencies point inward, and nobody but a vendor names that vendor."""
+"""Names of vendors stand in the vendors' own files alone. `make lint` looks at the imports (pyproject.toml)."""
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,32 +22,6 @@ def python(folder: Path) -> list[Path]:
     return found
 
 
-def imports(code: str) -> Iterator[str]:
-    """What a file imports, in full: also inside its functions, also by name at run time.
-
-    `from a import b` is `a` and `a.b`, since b may be a module.
-    """
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"importlib.import_module", "__import__"}:
-            yield ast.unparse(node.args[0]).strip("'\"")
-
-
-def foreign(path: Path, *forbidden: str) -> list[str]:
-    """Imports of a file from packages that it must not know; a relative one says too little and counts as well."""
-    names = tuple(f"{package}." for package in forbidden)
-    return [
-        f"{path.relative_to(ROOT)}: {name}"
-        for name in imports(path.read_text())
-        if f"{name}.".startswith((*names, "."))
-    ]
-
-
 def names(text: str) -> list[str]:
     """The vendors that a text names: in its code, its strings, its docstrings or its comments."""
     return [vendor for vendor in _VENDORS if re.search(vendor, text, re.IGNORECASE)]
@@ -66,20 +39,9 @@ def test_a_link_in_an_event_is_made_where_it_is_looked_at() -> None:
     assert makers == {"layers/gatehouse/gatehouse/links.py"}
 
 
-def test_the_layer_knows_neither_functions_nor_the_operators_side_nor_tests() -> None:
-    assert [found for path in python(_LAYER) for found in foreign(path, "functions", "ops", "tests")] == []
-
-
 def test_the_layer_names_no_vendor() -> None:
     files = [*python(_LAYER), _LAYER / "Makefile", _LAYER / "requirements.txt"]
     assert {path.name: names(path.read_text()) for path in files if names(path.read_text())} == {}
-
-
-@pytest.mark.parametrize("vendor", _VENDORS)
-def test_a_vendor_knows_no_other_function(vendor: str) -> None:
-    others = [path.name for path in (ROOT / "functions").iterdir() if path.is_dir() and path.name != vendor]
-    forbidden = [f"functions.{other}" for other in others]
-    assert [found for path in python(ROOT / "functions" / vendor) for found in foreign(path, *forbidden)] == []
 
 
 @pytest.mark.parametrize("vendor", _VENDORS)
@@ -89,21 +51,9 @@ def test_a_vendor_names_no_other_vendor(vendor: str) -> None:
 
 
 @pytest.mark.parametrize("function", _OTHERS)
-def test_what_stands_behind_the_gate_knows_no_other_function_and_names_no_vendor(function: str) -> None:
-    others = [path.name for path in (ROOT / "functions").iterdir() if path.is_dir() and path.name != function]
+def test_what_stands_behind_the_gate_names_no_vendor(function: str) -> None:
     for path in python(ROOT / "functions" / function):
-        assert foreign(path, *(f"functions.{other}" for other in others)) == []
         assert names(path.read_text()) == []
-
-
-def test_no_function_knows_the_operators_side_or_the_tests() -> None:
-    assert [found for path in python(ROOT / "functions") for found in foreign(path, "ops", "tests")] == []
-
-
-def test_no_function_imports_boto3_when_it_starts() -> None:
-    """`gatehouse.aws` says why, and makes the clients."""
-    for path in [*python(ROOT / "functions"), *python(_LAYER / "gatehouse")]:
-        assert foreign(path, "boto3") == []
 
 
 def test_adding_a_vendor_edits_no_python_file_that_is_there() -> None:
@@ -123,31 +73,6 @@ def test_adding_a_vendor_edits_no_python_file_that_is_there() -> None:
 
 
 # ─── Of the reading itself: it can see ────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import functions.acme.wire",
-        "from functions.acme import wire",
-        "from functions import acme",
-        "import functions.acme as harmless",
-        "def later():\n    from functions.acme.wire import Push",
-        "if True:\n    import functions.acme",
-        "import importlib\nimportlib.import_module('functions.acme.wire')",
-        "from ..acme import wire",
-        "from . import acme",
-    ],
-)
-def test_a_forbidden_import_is_seen(code: str) -> None:
-    assert any(f"{name}.".startswith(("functions.acme.", ".")) for name in imports(code))
-
-
-@pytest.mark.parametrize(
-    "code", ["import functionsacme", "from gatehouse import functions_acme", "functions.acme.wire"]
-)
-def test_what_is_no_import_of_it_is_not_taken_for_one(code: str) -> None:
-    assert not any(f"{name}.".startswith(("functions.acme.", ".")) for name in imports(code))
 
 
 @pytest.mark.parametrize("vendor", _VENDORS)

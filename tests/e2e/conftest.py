@@ -15,6 +15,7 @@ from ops import local
 from ops.simulators import Options, Request
 from ops.simulators.eye4 import Cloud
 from ops.simulators.senselink import Server
+from ops.stack import Stack
 
 _PATIENCE = 60  # seconds
 WAIT = 6
@@ -27,7 +28,7 @@ ALARM_WAIT = 15
 class Site:
     """A running stack, and what its subscribers have received so far."""
 
-    stack: local.Stack
+    stack: Stack
     announce: Announce
     queue: str
     """The URL of a queue on all topics."""

@@ -14,7 +14,7 @@ from typing import Self
 import psutil
 import urllib3
 
-from ops.local import Stack
+from ops.stack import Stack
 
 
 class Killer:

@@ -22,7 +22,7 @@ def _of(site: Site, vendor: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("vendor", sorted(simulators()))
 def test_what_a_vendors_devices_send_in_a_day_is_recorded_and_arrives(site: Site, vendor: str) -> None:
     before = {event["id"] for event in _of(site, vendor)}
-    pushes = list(islice(simulators()[vendor].day(site.stack.vendors, site.stack.api_url), _DAY))
+    pushes = list(islice(simulators()[vendor].pushes(site.stack.vendors, site.stack.api_url), _DAY))
 
     answers = [site.send(push) for push in pushes]
 

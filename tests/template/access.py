@@ -1,7 +1,7 @@
-"""What AWS decides of a request: denials, conditions and policies of resources among it, in one account or across two.
+"""AWS's decision on a request: by denials, conditions and policies of resources, in one account or across two.
 
-It says what https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html says, as far as
-the template goes, and refuses to judge anything else: what is not understood must never count as allowed.
+It follows https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, as far as the
+template goes. It refuses to judge anything else: a statement that is not understood must never count as allowed.
 """
 
 import json
@@ -33,22 +33,22 @@ _KEYS: Final = frozenset(
 # The names of keys are no matter of case.
 _KEY: Final = {key.lower(): key for key in _KEYS}
 _STATEMENT: Final = frozenset({"Sid", "Effect", "Principal", "Action", "Resource", "Condition"})
-# What lets nobody in by itself: the account's own policies have the last word.
+# A policy of a key lets no account in by itself: the account's own policies have the last word.
 # https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 _KEYS_OWN: Final = "kms"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a role by its ARN, another account by its id, or a service by its name."""
+    """The caller: a role by its ARN, another account by its id, or a service by its name."""
 
     name: str
     account: str = ""
-    """Whose role it is; none of a service."""
+    """The account of the role; empty for a service."""
 
     @property
     def is_service(self) -> bool:
-        """Whether it is a service, which has no policies of its own."""
+        """True of a service, which has no policies of its own."""
         return not self.account
 
 
@@ -61,11 +61,11 @@ class Request:
     resource: str
     context: Context = field(default_factory=dict)
     owner: str = ACCOUNT
-    """Whose resource it is."""
+    """The account of the resource."""
 
 
 class Answer(StrEnum):
-    """What becomes of a request."""
+    """The outcome of a request."""
 
     ALLOWED = "allowed"
     DENIED = "denied by a statement"
@@ -96,7 +96,7 @@ class Decision:
 
 
 class Reach(StrEnum):
-    """How a policy of a resource names who asks."""
+    """The way in which a policy of a resource names the caller."""
 
     NOBODY = "not at all"
     ACCOUNT = "by its account, whose own policies have to say so too"
@@ -104,11 +104,11 @@ class Reach(StrEnum):
 
 
 def decide(request: Request, identity: Iterable[Policy], resource: Iterable[Policy]) -> Decision:
-    """What AWS decides.
+    """Decides as AWS does.
 
     Args:
         request: the request.
-        identity: the policies of who asks.
+        identity: the policies of the caller.
         resource: the policies of the resource.
 
     Raises:
@@ -233,7 +233,7 @@ def policies_of(stack: Stack, role: str) -> list[Policy]:
 
 
 def trust_of(stack: Stack, role: str) -> Policy:
-    """Who may take a role on."""
+    """The policy that says who may take a role on."""
     return Policy(f"{role}/trust", stack.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"])
 
 

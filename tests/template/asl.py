@@ -1,6 +1,5 @@
-"""A small reader of state machines: what Step Functions or IAM would say of a definition, and not before it runs."""
+"""A small reader of state machines: faults that Step Functions or IAM would find only when a definition runs."""
 
-import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ _CONTEXT: Final = re.compile(
     r"|State\.(EnteredTime|Name|RetryCount)|StateMachine\.(Id|Name)|Task\.Token)"
 )
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html; States.DataLimitExceeded and
-# States.Runtime end an execution whatever is written.
+# States.Runtime end an execution in any case.
 _ERRORS: Final = frozenset(
     {
         "States.ALL",
@@ -43,7 +42,7 @@ _OF_EXPRESSIONS: Final = frozenset({"add", "and", "between", "delete", "in", "no
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a state calls, read from its `Resource`."""
+    """The call that a state makes, read from its `Resource`."""
 
     service: str
     action: str
@@ -68,7 +67,7 @@ class Edge:
     origin: str
     target: str | None
     errors: tuple[str, ...] = ()
-    """That are caught; none on the way of success."""
+    """The errors that are caught; none on the way of success."""
 
 
 def states(definition: Document) -> dict[str, Document]:
@@ -86,7 +85,7 @@ def states(definition: Document) -> dict[str, Document]:
 
 
 def tasks(definition: Document) -> dict[str, Task]:
-    """What each state calls that calls something."""
+    """The calls of the states that make one, by the state's name."""
     found = {}
     for name, state in states(definition).items():
         if state["Type"] != "Task":
@@ -107,42 +106,6 @@ def edges(definition: Document) -> list[Edge]:
         found.append(Edge(name, state.get("Next")))
         found += [Edge(name, catcher["Next"], tuple(catcher["ErrorEquals"])) for catcher in state.get("Catch", [])]
     return found
-
-
-def unreachable(definition: Document) -> set[str]:
-    """The states that no way leads to."""
-    reached = {definition["StartAt"]}
-    while more := {e.target for e in edges(definition) if e.origin in reached and e.target} - reached:
-        reached |= more
-    return set(states(definition)) - reached
-
-
-def form_faults(definition: Document) -> list[str]:
-    """What cfn-lint lets through: ways to states that there are not, and numbers that are text."""
-    found = [
-        f"{edge.origin}: there is no state {edge.target}"
-        for edge in edges(definition)
-        if edge.target is not None and edge.target not in definition["States"]
-    ]
-    for name, state in states(definition).items():
-        for part in (state, *state.get("Retry", [])):
-            found += [
-                f"{name}: {field} is no number"
-                for field, value in part.items()
-                if re.search("Seconds|MaxAttempts|BackoffRate", field) and not isinstance(value, int | float)
-            ]
-    return found
-
-
-def transitions(definition: Document) -> int:
-    """What an execution costs in which nothing fails: one for each state that is entered, and one for the end."""
-    follows = {edge.origin: edge.target for edge in edges(definition) if not edge.errors}
-    here: str | None = definition["StartAt"]
-    for count in itertools.count(1):
-        here = follows[here] if here else None
-        if here is None:
-            return count + 1
-    raise AssertionError
 
 
 def token_faults(definition: Document) -> list[str]:
@@ -242,7 +205,7 @@ def error_faults(definition: Document, raised: Collection[str]) -> list[str]:
     for name, state in states(definition).items():
         for kind in ("Retry", "Catch"):
             handlers = [handler["ErrorEquals"] for handler in state.get(kind, [])]
-            # Where an AWS error's name only saves retries, nothing depends on its being right.
+            # An AWS error's name that only saves retries need not be right.
             idle = [handler["ErrorEquals"] for handler in state.get(kind, []) if handler.get("MaxAttempts") == 0]
             for position, errors in enumerate(handlers):
                 if errors in idle:
@@ -254,7 +217,7 @@ def error_faults(definition: Document, raised: Collection[str]) -> list[str]:
 
 
 def parameter_faults(definition: Document) -> list[str]:
-    """What the services' own models say of the parameters of SDK integrations, and reserved words of DynamoDB."""
+    """Complaints of the services' own models about parameters of SDK integrations, and reserved words of DynamoDB."""
     session = botocore.session.get_session()
     found = []
     for name, task in tasks(definition).items():
@@ -305,5 +268,5 @@ def intervals(retrier: Document) -> Iterator[float]:
 
 
 def expected_seconds(retrier: Document) -> float:
-    """How long the attempts of a retrier go on: with full jitter each waits half of its interval on average."""
+    """Seconds for which a retrier goes on: with full jitter an attempt waits half of its interval on average."""
     return sum(intervals(retrier)) / (2 if retrier.get("JitterStrategy") == "FULL" else 1)

@@ -40,7 +40,7 @@ class Sent:
     """A call as our code made it."""
 
     service: str
-    """As botocore calls it."""
+    """Its name in botocore."""
     operation: str
     parameters: Payload
 
@@ -239,7 +239,7 @@ def parameters() -> dict[str, str]:
 
 
 def _drivers(function: Function) -> list[Driver]:
-    """What drives a function: its vendor's own driver for this function, if there is one, or that of its events."""
+    """The drivers of a function: its vendor's own for this function, if there is one, or those of its events."""
     vendors = own(function.folder)
     if drive := getattr(vendors, "DRIVERS", {}).get(function.module.rpartition(".")[2]):
         return [drive]
@@ -268,7 +268,7 @@ def variants(function: Function, place: Place = HERE) -> list[Stack]:
 
 
 def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
-    """What AWS asks of the role besides: for logs, for encrypted topics, for event sources."""
+    """Calls that AWS makes by the role besides: for logs, for encrypted topics, for event sources."""
     group = function.properties["LoggingConfig"]["LogGroup"]
     found = written(stack, group) | encrypted(stack, made)
     for source in function.events_of("DynamoDB"):
@@ -287,13 +287,13 @@ def implied(stack: Stack, function: Function, made: set[Call]) -> set[Call]:
 
 
 def written(stack: Stack, group: str) -> set[Call]:
-    """What it takes to write into a log group."""
+    """Calls that write into a log group."""
     log = f"{stack.physical(stack.logical_id(group)).attributes['Arn'].removesuffix('*')}log-stream:2026/01/01/[1]a"
     return {Call("logs:CreateLogStream", log), Call("logs:PutLogEvents", log)}
 
 
 def encrypted(stack: Stack, made: set[Call]) -> set[Call]:
-    """What it takes besides to publish on encrypted topics.
+    """Calls that publishing on encrypted topics needs besides.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """

@@ -29,15 +29,15 @@ class Grant:
     resource: str
 
     def covers(self, call: Call) -> bool:
-        """Whether it allows a call."""
+        """True of a call that it allows."""
         action = matches(self.action.lower(), call.action.lower())
-        # Where nothing is said of rows, it is all of them.
+        # A resource that names no row means all of them.
         resources = (self.resource, f"{self.resource}{ROW}*")
         return action and any(matches(resource, call.resource) for resource in resources)
 
 
 def grants(policy: dict[str, Any]) -> set[Grant]:
-    """What a policy's document allows, pair by pair.
+    """Grants of a policy's document, pair by pair.
 
     Raises:
         NotImplementedError: a statement says something that this file does not judge, as a Deny or a Condition.
@@ -81,7 +81,7 @@ def denied(calls: Iterable[Call], allowed: Collection[Grant]) -> list[Call]:
 
 
 def unused(calls: Collection[Call], allowed: Iterable[Grant]) -> list[Grant]:
-    """What is allowed and not called for."""
+    """Grants that no call needs."""
     return sorted(grant for grant in allowed if not any(grant.covers(call) for call in calls))
 
 
@@ -90,6 +90,6 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a text is as a pattern of IAM's, with its wildcards `*` and `?`."""
+    """True of a text that a pattern of IAM's fits, with its wildcards `*` and `?`."""
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern))
     return re.fullmatch("".join(parts), text, re.DOTALL) is not None

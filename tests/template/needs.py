@@ -1,4 +1,4 @@
-"""What each role of the template is needed for: the calls that our code makes with it, and those that AWS makes."""
+"""The needs of each role of the template: the calls that our code makes with it, and those that AWS makes."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,7 +29,7 @@ class Needs:
 
 def settings(place: Place) -> dict[str, str]:
     """With these everything is there that the template makes only where it is asked for."""
-    # What drivers say of an image is of one region.
+    # An image that drivers name is of one region.
     here, there = (f".{one.region}.{one.suffix}/" for one in (HERE, place))
     asked_for = {name: value.replace(here, there) for name, value in driver.parameters().items()}
     return asked_for | {f"{topic.capitalize()}Subscribers": account for topic, account in SUBSCRIBERS.items()}
@@ -43,7 +43,7 @@ def whole(place: Place) -> Stack:
 
 @cache
 def of_code(place: Place) -> dict[str, Needs]:
-    """What each function and each task needs of its role, by its name; each is driven with AWS working and failing."""
+    """The needs of each function and each task, by its name; each is driven with AWS working and failing."""
     stack = whole(place)
     found: dict[str, Needs] = {}
     for task in stack.tasks():
@@ -63,7 +63,7 @@ def of_code(place: Place) -> dict[str, Needs]:
 
 
 def of_starter(stack: Stack, task: Task) -> set[Call]:
-    """What ECS needs of the role with which it starts a task.
+    """Calls that ECS makes with the role by which it starts a task.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
     """
@@ -73,11 +73,11 @@ def of_starter(stack: Stack, task: Task) -> set[Call]:
 
 
 def of_flow(stack: Stack, flow: Flow) -> set[Call]:
-    """What the states of a flow call, in IAM's words."""
+    """Calls of a flow's states, in IAM's words."""
     found = set()
     for name, task in asl.tasks(flow.definition).items():
         parameters = asl.states(flow.definition)[name]["Parameters"]
-        # What is invoked is an alias, by its ARN.
+        # An alias is invoked, by its ARN.
         called = (
             parameters.get("FunctionName")
             or stack.physical(stack.logical_id(parameters["TableName"])).attributes["Arn"]

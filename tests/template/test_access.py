@@ -1,7 +1,7 @@
-"""Who may do what with what the template makes, as AWS decides it: by roles, by policies of resources, and by denials.
+"""Access to the template's resources, as AWS decides it: by roles, by policies of resources, and by denials.
 
-The emulator enforces none of it. Whatever is allowed is allowed to somebody here who needs it, and every statement of
-every policy has a case in which it decides.
+The emulator enforces none of it. Every permission has a caller here who needs it, and every statement of every policy
+has a case in which it decides.
 """
 
 import re
@@ -45,7 +45,7 @@ every_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.p
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A stack with all of its policies, and others who may allow themselves whatever they like."""
+    """A stack with all of its policies, and callers whose own accounts allow them everything."""
 
     stack: Stack
     on: dict[str, list[Policy]]
@@ -56,7 +56,7 @@ class World:
 
     @property
     def place(self) -> Place:
-        """Where it is."""
+        """Its region and partition."""
         return self.stack.place
 
     def arn(self, name: str) -> str:
@@ -73,7 +73,7 @@ class World:
         return Principal(self.place.arn("iam", "role/somebody", region="", account=account), account)
 
     def decide(self, request: Request) -> Decision:
-        """What AWS decides."""
+        """AWS's decision."""
         if request.action == "sts:AssumeRole":
             return decide(request, [], [self.trust[request.resource]])
         held = request.resource.split("/", 1)[0] if ":s3:::" in request.resource else request.resource
@@ -99,7 +99,7 @@ def _world(place: Place) -> World:
 
 
 def _asked(principal: Principal, call: Call, **more: Any) -> Request:
-    """A request with what AWS says of every one."""
+    """A request with the context that AWS gives every one."""
     resource, _, row = call.resource.partition(ROW)
     context: dict[str, Any] = {"aws:SecureTransport": "true"}
     if not principal.is_service:
@@ -112,7 +112,7 @@ def _asked(principal: Principal, call: Call, **more: Any) -> Request:
 
 
 def _with(request: Request, **context: str) -> Request:
-    """The same with something else in its context."""
+    """The same request with another context."""
     changed: Context = {**request.context, **{name.replace("__", ":"): value for name, value in context.items()}}
     return Request(request.principal, request.action, request.resource, changed, request.owner)
 
@@ -121,7 +121,7 @@ def _with(request: Request, **context: str) -> Request:
 
 
 def _needed(world: World) -> dict[str, list[Request]]:
-    """What each role is there for, by its logical id."""
+    """Requests that each role is there for, by its logical id."""
     stack = world.stack
     users = {function.name: function.role for function in stack.functions()}
     users |= {task.name: task.role for task in stack.tasks()}
@@ -155,7 +155,7 @@ def _roles_do_what_they_are_for(world: World) -> Iterator[Case]:
     for requests in _needed(world).values():
         for request in requests:
             yield request, _ALLOWED
-            # Nobody else in the account does it, unless policies of its own say so.
+            # Others in the account may do it only by policies of their own.
             if request.action != "sts:AssumeRole" and request.resource in world.on:
                 yield Request(world.somebody(_STRANGER), request.action, request.resource, request.context), _NOT
 
@@ -329,7 +329,7 @@ def _keys(data: Any) -> Iterator[str]:
 
 
 def _whoever_subscribes_reads_what_the_events_refer_to(world: World) -> Iterator[Case]:
-    """B10: an event's picture was of use to nobody but us."""
+    """B10: an event's picture was of use to us alone."""
     bucket = world.arn("MediaBucket")
     for topic, keys in _referred_to(world).items():
         reader = world.somebody(needs.SUBSCRIBERS[Topic(topic)])
@@ -391,7 +391,7 @@ def test_aws_decides_as_it_is_meant(about: str, place: Place) -> None:
 
 @every_place
 def test_every_statement_of_every_policy_decides_something(place: Place) -> None:
-    """One that no case needs is either too much, or was looked at by nobody."""
+    """A statement that no case needs is too much, or was not looked at."""
     world = _world(place)
     cases = [case for made in _ABOUT.values() for case in made(world)]
     used = {name for request, _ in cases for name in world.decide(request).by}

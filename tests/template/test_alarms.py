@@ -82,7 +82,7 @@ _NAMED_BY: Final = {
 
 
 def _names(kind: str) -> dict[str, str]:
-    """What AWS calls the resources of a type in its metrics, and their logical ids."""
+    """The names of a type's resources in AWS's metrics, and their logical ids."""
     found = {}
     for name in _ALL.of_type(kind):
         physical = _ALL.physical(name)
@@ -91,7 +91,7 @@ def _names(kind: str) -> dict[str, str]:
 
 
 def _by_aws(metric: Metric) -> bool:
-    """Whether AWS emits a metric for a resource of this stack."""
+    """True of a metric that AWS emits for a resource of this stack."""
     namespace, name, dimensions = metric
     told = dict(dimensions)
     if frozenset(told) not in _OF_AWS.get(namespace, {}).get(name, []):
@@ -140,7 +140,7 @@ def _told(line: Document) -> Iterator[Metric]:
 
 @cache
 def _by_us() -> frozenset[Metric]:
-    """Whatever our code can emit, as the lines that telemetry writes have it."""
+    """All that our code can emit, as in the lines that telemetry writes."""
     with contextlib.redirect_stdout(io.StringIO()) as written:
         telemetry.flush()
         for name, dimensions, own in _counted():
@@ -238,7 +238,7 @@ def test_an_alarm_on_a_sum_looks_at_several_periods_since_its_metrics_come_late(
     """
     alarm = _ALARMS[name]
     filled = any("FILL(" in one.get("Expression", "") for one in alarm.get("Metrics", []))
-    # What is there at all is what this one looks for: a run that comes late was none in time.
+    # This alarm looks for data that is there at all: a run that comes late was none in time.
     if filled and alarm["ComparisonOperator"] != "LessThanThreshold":
         assert alarm["EvaluationPeriods"] > 1
         assert alarm["DatapointsToAlarm"] == 1
@@ -352,7 +352,7 @@ def test_every_alarm_goes_where_the_operator_is_and_says_when_it_is_over(
             continue
         assert alarm["AlarmActions"] == alarm["OKActions"] == told, name
         assert alarm.get("InsufficientDataActions", told) == told
-        # With nobody there, an output says so.
+        # Without an operator, an output says so.
     assert stack.holds({"Condition": "TellsNobody"}) is not bool(told)
     assert sam()["Outputs"]["OperatorWarning"]["Condition"] == "TellsNobody"
 

@@ -50,7 +50,7 @@ def test_a_queue_is_worked_off_by_no_more_than_is_set(function: Function) -> Non
     for event in _as_written(function).get("Events", {}).values():
         if event["Type"] == "SQS":
             setting = _setting(event["Properties"]["ScalingConfig"]["MaximumConcurrency"])
-            # What Lambda takes; and at its default, a new account has a concurrency of ten for everything.
+            # Bounds of Lambda's. The default is small, since a new account has a concurrency of ten for everything.
             assert (setting["MinValue"], setting["MaxValue"]) == (2, 1000)
             assert setting["Default"] <= 3
 
@@ -156,7 +156,7 @@ def test_the_description_of_how_much_is_taken_has_the_numbers() -> None:
 
 
 def _warned_of(api: Document) -> list[str]:
-    """What API Gateway's parser of OpenAPI may warn of: a parameter without schema and content.
+    """Parameters that API Gateway's parser of OpenAPI may warn of: without schema and content.
 
     https://github.com/swagger-api/swagger-parser/pull/1647
     """

@@ -15,7 +15,7 @@ _BUDGET: Final = ROOT / "ops/budget.yaml"
 # Of every kind: large, late, Chinese, and the government's.
 _REGIONS: Final = ("us-east-1", "ap-northeast-1", "ap-southeast-3", "cn-north-1", "cn-northwest-1", "us-gov-west-1")
 _WHERE: Final = ("us-east-1", "cn-northwest-1")
-"""Where `make budget` makes it."""
+"""Regions in which `make budget` makes it."""
 
 
 def _lint(path: Path, *regions: str) -> str:
@@ -44,7 +44,7 @@ def test_cfn_lint_has_nothing_to_say_where_it_is_made() -> None:
 
 
 def test_a_budget_in_the_main_template_would_be_noticed(tmp_path: Path) -> None:
-    # What AWS says there is "Unrecognized resource types", whatever the condition: the whole stack is refused.
+    # AWS says "Unrecognized resource types" there, with any condition, and refuses the whole stack.
     template = {**translated(), "Resources": {**translated()["Resources"], **_template()["Resources"]}}
     path = tmp_path / "template.json"
     path.write_text(json.dumps(template))

@@ -29,7 +29,7 @@ _ROLES: Final = sorted(needs.whole(HERE).of_type("AWS::IAM::Role"))
 _REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 # Of no table that there is: moto knows no streams of those that there are, and asks IAM first.
 _STREAM: Final = "arn:aws:dynamodb:eu-central-1:123456789012:table/one/stream/2026"
-# What AWS asks for in a role's name, and our code does not: as a call that could have asked for it.
+# Calls that AWS makes in a role's name, and our code does not: each as a call that could have been made.
 _BUILT: Final[Mapping[str, tuple[str, str, Made]]] = {
     "dynamodb:DescribeStream": ("dynamodbstreams", "DescribeStream", lambda _: {"StreamArn": _STREAM}),
     "dynamodb:GetRecords": ("dynamodbstreams", "GetRecords", lambda _: {"ShardIterator": "1"}),
@@ -78,7 +78,7 @@ def _url(arn: str) -> str:
 
 
 def _needed(stack: Stack, role: str) -> dict[Call, Sent | None]:
-    """What a role is there for, as our code asks for it where it is our code that asks."""
+    """Calls that a role is there for, as our code makes them, where it is our code that does."""
     of_code = needs.of_code(stack.place)
     users = {function.name: function.role for function in stack.functions()}
     users |= {task.name: task.role for task in stack.tasks()}
@@ -109,7 +109,7 @@ class Account:
     asked: Call | None = None
 
     def allows(self, call: Call, sent: Sent | None) -> bool:
-        """Whether a call of the role's gets past IAM, whatever becomes of it then."""
+        """True of a call of the role's that gets past IAM, whether it succeeds then or not."""
         if sent is None:
             service, operation, made = _BUILT[call.action]
             parameters = made(call.resource)

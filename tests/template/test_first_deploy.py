@@ -1,4 +1,4 @@
-"""What the stack makes empty, and somebody fills in afterwards: meanwhile nothing of ours fails, or holds it up."""
+"""Resources that the stack makes empty and an operator fills in later: until then nothing fails or holds it up."""
 
 import json
 from typing import Final

@@ -33,7 +33,7 @@ every_function = pytest.mark.parametrize("function", _FUNCTIONS, ids=lambda func
 
 
 def _output(command: list[str], *, cwd: Path = ROOT, environment: dict[str, str] | None = None) -> str:
-    """What a command prints."""
+    """The output of a command."""
     ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -206,7 +206,7 @@ def _own_code(function: Function) -> set[Path]:
             continue
         found.add(path)
         names |= set(_imported(path))
-        # What is taken from a package may be a module.
+        # A name that is taken from a package may be a module.
         taken = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom))
         names |= {f"{node.module}.{alias.name}" for node in taken for alias in node.names}
     return found
@@ -293,7 +293,7 @@ def test_whatever_a_function_imports_later_is_in_the_layer_too(function: Functio
 
 
 def _endpoints(function: Function, at: Place, *path: Path) -> dict[str, str]:
-    """Where a function that starts at a place finds each service that our code calls."""
+    """The endpoints that a function at a place finds for the services that our code calls."""
     environment = {
         **function.environment,
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
@@ -324,7 +324,7 @@ def test_a_function_starts_as_on_lambda_with_what_is_left_of_botocore(
     begins to read its secret, and says here that nobody answers.
     """
     endpoints = _endpoints(function, HERE, local, _artifact(function, tmp_path))
-    # What it would say if its endpoints had been cut away: https://{service}.None.amazonaws.com, or an error.
+    # Without its endpoints it would give https://{service}.None.amazonaws.com, or an error.
     assert all(f".{REGION}." in endpoint for endpoint in endpoints.values()), endpoints
 
 

@@ -20,7 +20,7 @@ _NOT_IN_CHINA: Final = "AWS::APS::ResourcePolicy"
 
 
 def _said(template: Path | str, *regions: str) -> str:
-    """What cfn-lint says of a template in regions, after which options of its may stand."""
+    """Complaints of cfn-lint about a template in regions, after which options of its may stand."""
     found = subprocess.run(
         [Path(sys.executable).with_name("cfn-lint"), "-c", "I", "--regions", *regions, "--", template],
         cwd=ROOT,

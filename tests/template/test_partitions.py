@@ -1,4 +1,4 @@
-"""What is deployed names the partition that it is deployed to, and no other: China's and GovCloud's have their own."""
+"""Names of partitions: a deployment names its own and no other, since China and GovCloud have their own."""
 
 import json
 import re
@@ -105,11 +105,11 @@ def _shipped() -> list[Path]:
 
 
 def _named(line: str) -> bool:
-    """Whether a line says of a partition what is true in that one alone."""
+    """True of a line that holds in one partition alone."""
     return bool(re.search(r"arn:aws\b", line) or re.search(r"amazonaws\.com", _PRINCIPAL.sub("", line)))
 
 
-# Where the name of a registry ends. Fn::Split takes no function as its delimiter, so that it is written in both forms:
+# The end of a registry's name. Fn::Split takes no function as its delimiter, so that it is written in both forms:
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-split.html
 _REGISTRY_ENDS: Final = re.compile(r"(?<=[\[ ])\.amazonaws\.com(\.cn)?/(?=[\], n]|$)")
 

@@ -22,18 +22,18 @@ _FETCHING: Final = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownload
 
 @pytest.fixture(scope="module")
 def needed() -> dict[str, set[Call]]:
-    """What each function needs: the calls that it makes, and those that AWS makes in its role's name."""
+    """The needs of each function: the calls that it makes, and those that AWS makes in its role's name."""
     return {name: needs.calls for name, needs in of_code(HERE).items()}
 
 
 def _own(function: Function | Task) -> set[Grant]:
-    """What a function's role allows by itself."""
+    """Grants of a function's role itself."""
     role = _STACK.of_type("AWS::IAM::Role")[function.role]
     return {grant for policy in role.get("Policies", []) for grant in grants(policy["PolicyDocument"])}
 
 
 def _shared(function: Function | Task) -> dict[str, set[Grant]]:
-    """What a function's role allows by the managed policies of the template, by their logical id."""
+    """Grants of a function's role by the managed policies of the template, by their logical id."""
     role = _STACK.of_type("AWS::IAM::Role")[function.role]
     policies = _STACK.of_type("AWS::IAM::ManagedPolicy")
     names = [_STACK.logical_id(arn) for arn in role.get("ManagedPolicyArns", [])]
@@ -128,7 +128,7 @@ def test_a_task_is_started_by_a_role_that_can_fetch_from_the_repository_of_its_i
 
 
 def test_every_kind_of_call_was_driven(needed: dict[str, set[Call]]) -> None:
-    """What the functions are known to do was seen to happen, so that the checks above had something to check."""
+    """Every kind of call that the functions make was seen, so that the checks above had something to check."""
     calls = set[Call]().union(*needed.values())
     assert {call.action for call in calls} >= {
         "dynamodb:PutItem",

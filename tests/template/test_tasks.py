@@ -1,4 +1,4 @@
-"""What only ECS itself would say of the tasks that run for as long as nobody ends them, and what ends them."""
+"""Faults of the tasks that only ECS itself would find, and the ways in which tasks end."""
 
 import importlib
 import importlib.util
@@ -138,7 +138,7 @@ def test_a_task_has_a_size_that_fargate_has(task: Task) -> None:
 def test_a_task_runs_on_the_processor_that_its_image_is_for(task: Task) -> None:
     assert task.properties["RuntimePlatform"] == {"CpuArchitecture": "ARM64", "OperatingSystemFamily": "LINUX"}
     assert "--platform linux/arm64" in (ROOT / "Makefile").read_text()
-    (wheels,) = (step.text for step in _image(task).stages[0].of("ARG"))
+    (wheels,) = _image(task).stages[0].of("ARG")
     assert wheels.endswith("_aarch64")
 
 

@@ -1,4 +1,4 @@
-"""What only AWS itself would say of the template, and not before it runs there: limits, time-outs, defaults."""
+"""Faults of the template that only AWS itself would find, when it runs there: limits, time-outs, defaults."""
 
 import ast
 import importlib
@@ -44,7 +44,7 @@ def _settings(function: Function) -> type[Settings]:
 
 
 def _is_handled(path: Path) -> bool:
-    """Whether a file makes a handler for Lambda."""
+    """True of a file that makes a handler for Lambda."""
     assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
     return any(ast.unparse(target) == "lambda_handler" for node in assigned for target in node.targets)
 
@@ -224,7 +224,7 @@ def test_a_queue_tries_often_enough_and_its_dead_letters_live_longer(function: F
 
 @every_function
 def test_a_queue_forgets_nothing_in_silence(function: Function) -> None:
-    """G8: a message becomes a dead letter by being received; where nobody receives, it expires."""
+    """G8: a message becomes a dead letter by being received; without a receiver it expires."""
     alarms = [
         (alarm["MetricName"], dimension["Value"])
         for alarm in _STACK.of_type("AWS::CloudWatch::Alarm").values()
@@ -247,7 +247,7 @@ def test_the_sweep_is_over_before_the_next_one_and_somebody_hears_of_none_that_e
     watched = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
     assert {metric["MetricName"] for metric in watched} == {"Invocations", "Errors"}
     assert {metric["Dimensions"][0]["Value"] for metric in watched} == {_STACK.physical(sweep.name).ref}
-    # A new stack has had no run, and pages nobody; whatever leaves that state, or falls back into it, is told.
+    # A new stack has had no run, and pages no one. Leaving that state, or falling back into it, is told.
     assert alarm["TreatMissingData"] == "missing"
     told = Stack({"OperatorEmail": "on@call.example"}).of_type("AWS::CloudWatch::Alarm")["SweepAlarm"]
     assert told["InsufficientDataActions"] == told["AlarmActions"] != []
@@ -289,7 +289,7 @@ def test_the_relay_gathers_records_only_if_the_gate_announces_itself(mode: str, 
 def test_a_stream_that_cannot_be_worked_through_ends_in_a_queue(function: Function) -> None:
     for source in function.events_of("DynamoDB"):
         assert source["BisectBatchOnFunctionError"] is True
-        # As often as it takes: a cause that is there for minutes uses up any number in minutes.
+        # Without a limit: a fault of minutes would use up any number in minutes.
         assert source["MaximumRetryAttempts"] == -1
         # Some of the stream's day is left to act in: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
         assert 3_600 <= source["MaximumRecordAgeInSeconds"] <= 86_400 - 3_600
@@ -435,7 +435,7 @@ def test_what_may_befall_any_vendor_is_heard_of_whoever_it_is(what: Count) -> No
 
 
 def _allowed(stack: Stack) -> dict[str, list[Document]]:
-    """What each topic allows whom, by the topic's logical id."""
+    """Statements of each topic's policy that allow something, by the topic's logical id."""
     found: dict[str, list[Document]] = {}
     for policy in stack.of_type("AWS::SNS::TopicPolicy").values():
         (topic,) = policy["Topics"]
@@ -445,13 +445,35 @@ def _allowed(stack: Stack) -> dict[str, list[Document]]:
     return found
 
 
+def test_each_topic_has_a_policy_that_names_no_other_topic() -> None:
+    """SNS refuses it: "Each policy must cover only a single topic".
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+    """
+    stack = Stack(
+        {"OperatorEmail": "operator@example.com", **{f"{t.capitalize()}Subscribers": "111111111111" for t in Topic}}
+    )
+    assert set(_allowed(stack)) == set(stack.of_type("AWS::SNS::Topic"))
+
+
+def test_no_vendors_block_has_an_anchor_that_a_copy_of_it_would_repeat() -> None:
+    resource, anchored = "", set()
+    for line in TEMPLATE.read_text().splitlines():
+        if named := re.match(r"  (\w+):", line):
+            resource = named[1].lower()
+        if re.search(r": &\w+", line):
+            anchored.add(resource)
+    assert anchored, "there is none at all"
+    assert [name for name in anchored if name.startswith(tuple(vendors(ROOT)))] == []
+
+
 def test_no_other_account_may_subscribe_unless_it_is_named() -> None:
     assert _allowed(Stack()) == {f"{topic.capitalize()}Topic": [] for topic in Topic}
 
 
 @pytest.mark.parametrize("topic", Topic)
 def test_an_account_may_subscribe_to_the_topic_it_is_named_for_and_within_aws_alone(topic: Topic) -> None:
-    # S11: whoever was named for one had all of them, by any protocol, in anybody's mailbox.
+    # S11: an account that was named for one topic had all of them, by any protocol, in any mailbox.
     named = f"{topic.capitalize()}Topic"
     allowed = _allowed(Stack({f"{topic.capitalize()}Subscribers": "111111111111,222222222222"}))
 

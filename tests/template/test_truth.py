@@ -46,7 +46,7 @@ def test_a_comment_on_what_linters_say_of_a_grant_names_the_row_of_that_grant() 
 
 
 def test_the_readme_says_which_folders_a_topics_readers_need() -> None:
-    """As the bucket's policy has it for other accounts."""
+    """The bucket's policy names the same for other accounts."""
     stack = needs.whole(HERE)
     said: dict[str, set[str]] = {}
     readme = (ROOT / "README.md").read_text()

@@ -283,7 +283,7 @@ def test_no_share_no_fault() -> None:
 
 
 def test_it_runs_beside_the_stack_and_the_stack_is_told_where() -> None:
-    with eye4.running(wait=7, callbacks="lost") as parameters:
+    with eye4.services(wait=7, callbacks="lost") as parameters:
         answer = urllib3.request("POST", f"{parameters['Eye4ApiUrl']}/push/fileid", json={}, retries=False)
     assert answer.status == 401
     assert parameters == {
@@ -301,6 +301,6 @@ def test_it_runs_beside_the_stack_and_the_stack_is_told_where() -> None:
 
 def test_another_api_is_used_where_one_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Cloud, "serving")
-    with eye4.running(api_url="https://api.example.com") as parameters:
+    with eye4.services(api_url="https://api.example.com") as parameters:
         assert parameters["Eye4ApiUrl"] == "https://api.example.com"
         assert parameters["Eye4Wait"] == "20"

@@ -24,7 +24,7 @@ def _body(push: Request) -> Any:
 
 
 def _fileid(push: Request) -> str | None:
-    """The recording that a push of a day is about."""
+    """The recording that a push is about."""
     body = _body(push)
     if push.url.endswith(eye4.ALARMS):
         payload = body["payload"]
@@ -37,10 +37,10 @@ def _fileid(push: Request) -> str | None:
 
 
 def _told(callbacks: str, pushes: int) -> str:
-    """A day in short: each push a letter by its recording, capital for the alarm, `-` for an alarm without one."""
+    """The pushes in short: each push a letter by its recording, capital for the alarm, `-` for an alarm without one."""
     letters: dict[str, str] = {}
     told = ""
-    for push in islice(eye4.day(_APPS, _API, callbacks=callbacks), pushes):
+    for push in islice(eye4.pushes(_APPS, _API, callbacks=callbacks), pushes):
         fileid = _fileid(push)
         if fileid is None:
             told += "-"
@@ -65,19 +65,19 @@ def test_the_resource_messages_come_when_the_switch_says(callbacks: str, told: s
     assert _told(callbacks, len(told)) == told
 
 
-def test_a_day_is_mixed_unless_it_is_said_and_takes_the_other_options() -> None:
-    day = eye4.day(_APPS, _API, api_url="http://cloud.test", wait=5)
+def test_the_pushes_are_mixed_unless_it_is_said_and_takes_the_other_options() -> None:
+    pushes = eye4.pushes(_APPS, _API, api_url="http://cloud.test", wait=5)
 
-    assert [_fileid(push) is None for push in islice(day, 5)] == [False, False, False, False, True]
+    assert [_fileid(push) is None for push in islice(pushes, 5)] == [False, False, False, False, True]
 
 
 def test_an_unknown_switch_is_refused() -> None:
     with pytest.raises(ValueError, match="never"):
-        next(eye4.day(_APPS, _API, callbacks="never"))
+        next(eye4.pushes(_APPS, _API, callbacks="never"))
 
 
-def test_the_first_five_pushes_of_a_mixed_day_cause_five_events() -> None:
-    pushes = list(islice(eye4.day(_APPS, _API), 5))
+def test_the_first_five_of_mixed_pushes_cause_five_events() -> None:
+    pushes = list(islice(eye4.pushes(_APPS, _API), 5))
 
     alarms = [push for push in pushes if push.url == _API + eye4.ALARMS]
     recordings = {_fileid(push) for push in alarms} - {None}
@@ -86,13 +86,13 @@ def test_the_first_five_pushes_of_a_mixed_day_cause_five_events() -> None:
     assert uploaded == recordings
 
 
-def test_two_days_have_nothing_in_common() -> None:
-    first, second = ({push.body for push in islice(eye4.day(_APPS, _API), 50)} for _ in range(2))
+def test_two_streams_of_pushes_have_nothing_in_common() -> None:
+    first, second = ({push.body for push in islice(eye4.pushes(_APPS, _API), 50)} for _ in range(2))
     assert not first & second
 
 
 def test_a_doubled_message_is_the_same_to_the_byte() -> None:
-    _, message, again = islice(eye4.day(_APPS, _API, callbacks="doubled"), 3)
+    _, message, again = islice(eye4.pushes(_APPS, _API, callbacks="doubled"), 3)
     assert message == again
 
 
@@ -126,8 +126,8 @@ def test_a_push_says_the_same_in_every_style(style: eye4.Style) -> None:
     assert _body(eye4.alarm(_APP, _API, fileid=_FILEID, style=style)) == _body(eye4.alarm(_APP, _API, fileid=_FILEID))
 
 
-def test_a_day_has_older_and_newer_forms_side_by_side() -> None:
-    pushes = list(islice(eye4.day(_APPS, _API), 60))
+def test_the_pushes_have_older_and_newer_forms_side_by_side() -> None:
+    pushes = list(islice(eye4.pushes(_APPS, _API), 60))
     alarms = [_body(push) for push in pushes if push.url == _API + eye4.ALARMS]
 
     assert {type(body["action"]) for body in alarms} == {str, int, float}

@@ -16,6 +16,7 @@ from ops.proof import deploy, remove, sensepass, telemetry, watch
 from ops.proof.report import NotProvedError, Outcome, RefutedError, Report
 from ops.proof.site import Aws, Site
 from ops.simulators import simulators
+from ops.stack import Resource, resources, status
 from tests.aws import ENVIRONMENT
 from tests.template.stack import translated
 
@@ -137,7 +138,7 @@ _TEMPLATE = {
 
 def _site(aws: Aws, tmp_path: Path, **resources: str) -> Site:
     """A site that has these resources, by their logical ids."""
-    found = {name: {"PhysicalResourceId": physical, "ResourceType": ""} for name, physical in resources.items()}
+    found = {name: Resource("", physical_id) for name, physical_id in resources.items()}
     return Site(aws, "gatehouse-proof-1", outputs={}, resources=found, settings={}, folder=tmp_path)
 
 
@@ -184,7 +185,7 @@ def _alarmed(aws: Aws, tmp_path: Path, outputs: dict[str, str], *actions: str) -
         Threshold=0,
         ComparisonOperator="GreaterThanThreshold",
     )
-    found = {"PhysicalResourceId": "gatehouse-proof-1-SpillAge", "ResourceType": "AWS::CloudWatch::Alarm"}
+    found = Resource("AWS::CloudWatch::Alarm", "gatehouse-proof-1-SpillAge")
     return Site(aws, "gatehouse-proof-1", outputs, resources={"SpillAgeAlarm": found}, settings={}, folder=tmp_path)
 
 
@@ -231,9 +232,9 @@ def test_what_a_stack_retains_is_deleted_with_it_and_another_stack_is_left_alone
     removal = remove.Removal(aws, "gatehouse-proof-1")
     for name in ("gatehouse-proof-1", "gatehouse"):
         cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(_TEMPLATE))
-    mine, others = (deploy.resources(aws, name) for name in ("gatehouse-proof-1", "gatehouse"))
+    mine, others = (resources(cloudformation, name) for name in ("gatehouse-proof-1", "gatehouse"))
     s3 = aws.client("s3")
-    bucket = mine["Bucket"]["PhysicalResourceId"]
+    bucket = mine["Bucket"].physical_id
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for body in (b"1", b"2"):
         s3.put_object(Bucket=bucket, Key="picture", Body=body)
@@ -242,9 +243,9 @@ def test_what_a_stack_retains_is_deleted_with_it_and_another_stack_is_left_alone
     removal.run(report, keep=False)
 
     assert _outcomes(report) == {"removed": (Outcome.PROVED, "")}
-    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == [others["Bucket"]["PhysicalResourceId"]]
-    assert aws.client("dynamodb").list_tables()["TableNames"] == [others["Table"]["PhysicalResourceId"]]
-    assert aws.client("sqs").list_queues()["QueueUrls"] == [others["Queue"]["PhysicalResourceId"]]
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == [others["Bucket"].physical_id]
+    assert aws.client("dynamodb").list_tables()["TableNames"] == [others["Table"].physical_id]
+    assert aws.client("sqs").list_queues()["QueueUrls"] == [others["Queue"].physical_id]
 
 
 def test_what_cannot_be_deleted_is_named_and_fails_the_run(
@@ -282,7 +283,7 @@ def test_a_stack_that_is_kept_is_kept_and_said_to_be(aws: Aws, report: Report) -
 
     remove.Removal(aws, "gatehouse-proof-1").run(report, keep=True)
 
-    assert deploy.find(aws, "gatehouse-proof-1") is not None
+    assert status(aws.client("cloudformation"), "gatehouse-proof-1") is not None
     assert "kept" in _outcomes(report)["removed"][1]
 
 
@@ -292,7 +293,7 @@ def test_a_stack_that_exists_is_left_alone(aws: Aws, report: Report) -> None:
     with pytest.raises(RuntimeError, match="left alone"), deploy.deployed(report, aws, "gatehouse", {}, keep=False):
         raise AssertionError("it was entered")
 
-    assert deploy.find(aws, "gatehouse") is not None
+    assert status(aws.client("cloudformation"), "gatehouse") is not None
     assert report.steps == []
 
 

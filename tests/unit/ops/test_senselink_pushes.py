@@ -12,7 +12,7 @@ _APPS = {"senselink": {"token": "north-one-0123456789abcdef", "app_key": "k", "a
 
 
 def _bodies() -> list[dict[str, Any]]:
-    pushes = islice(senselink.day(_APPS, "http://api.test"), _ROUND)
+    pushes = islice(senselink.pushes(_APPS, "http://api.test"), _ROUND)
     return [json.loads(push.body.removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")) for push in pushes]
 
 
@@ -60,7 +60,7 @@ def test_a_day_has_newer_and_older_forms_side_by_side() -> None:
 
 def test_nothing_of_a_day_is_unmapped_but_what_no_page_knows() -> None:
     house = senselink_house()
-    for push in islice(senselink.day(_APPS, "http://api.test"), 2 * _ROUND):
+    for push in islice(senselink.pushes(_APPS, "http://api.test"), 2 * _ROUND):
         assert house.send(push, NOW).status == 200
 
     unmapped = [event for event in house.stored if event["data"]["kind"] == "unmapped"]
@@ -72,7 +72,7 @@ def test_nothing_of_a_day_is_unmapped_but_what_no_page_knows() -> None:
 
 def test_the_states_of_an_alarm_have_one_beginning() -> None:
     house = senselink_house()
-    for push in islice(senselink.day(_APPS, "http://api.test"), _ROUND):
+    for push in islice(senselink.pushes(_APPS, "http://api.test"), _ROUND):
         house.send(push, NOW)
 
     alarms = [event["data"] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]

@@ -1,4 +1,4 @@
-"""A simulated vendor's options come from the command line to its `day` and `running`, and only its own do."""
+"""A simulated vendor's options come from the command line to its own functions, and to those of no other vendor."""
 
 import argparse
 import contextlib
@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 
 from ops import simulators
+from ops.simulators import Simulator
+
+
+def _vendor(**functions: Any) -> Simulator:
+    """A vendor with no more than these functions."""
+    module: Any = SimpleNamespace(new_accounts=dict, pushes=iter, **functions)
+    return Simulator.of(module)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +25,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Two vendors, `acme` with options and something to run, `plain` without; what became of that."""
+    """Two vendors, `acme` with options and a service, `plain` without; the list of what the service went through."""
     events: list[Any] = []
 
     @contextlib.contextmanager
-    def running(**options: Any) -> Iterator[Mapping[str, str]]:
+    def services(**options: Any) -> Iterator[Mapping[str, str]]:
         events.append(options)
         yield {"AcmeWait": str(options.get("wait", "by default"))}
         events.append("ended")
 
-    acme = SimpleNamespace(add_arguments=_add_arguments, running=running)
-    monkeypatch.setattr(simulators, "simulators", lambda: {"acme": acme, "plain": SimpleNamespace()})
+    acme = _vendor(add_arguments=_add_arguments, services=services)
+    monkeypatch.setattr(simulators, "simulators", lambda: {"acme": acme, "plain": _vendor()})
     return events
 
 
@@ -42,44 +49,42 @@ def _parsed(*line: str) -> argparse.Namespace:
 @pytest.mark.usefixtures("ran")
 def test_options_are_found_by_their_vendors_name_and_handed_over_without_it() -> None:
     chosen = simulators.chosen(_parsed("--acme-api-url", "http://api.test", "--folder", "elsewhere"))
-    assert chosen == {"acme": {"api_url": "http://api.test", "wait": 20}}
+    assert chosen == {"acme": {"api_url": "http://api.test", "wait": 20}, "plain": {}}
 
 
-def test_what_runs_beside_the_pushes_has_the_options_and_ends_with_the_block(ran: list[Any]) -> None:
-    with simulators.running({"acme": {"wait": 5}, "plain": {}}) as parameters:
+def test_a_service_has_the_options_and_ends_with_the_block(ran: list[Any]) -> None:
+    with simulators.services({"acme": {"wait": 5}, "plain": {}}) as parameters:
         assert parameters == {"AcmeWait": "5"}
         assert ran == [{"wait": 5}]
     assert ran == [{"wait": 5}, "ended"]
 
 
-def test_what_runs_beside_the_pushes_needs_no_options(ran: list[Any]) -> None:
-    with simulators.running({}) as parameters:
+def test_a_service_needs_no_options(ran: list[Any]) -> None:
+    with simulators.services({}) as parameters:
         assert parameters == {"AcmeWait": "by default"}
     assert ran == [{}, "ended"]
 
 
-def test_what_runs_beside_the_emulator_has_the_stack_the_options_and_the_word_whether_to_send(
+def test_a_process_has_the_stack_the_options_and_the_word_whether_to_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events: list[Any] = []
 
     @contextlib.contextmanager
-    def beside(stack: Any, **options: Any) -> Iterator[list[int]]:
+    def processes(stack: Any, **options: Any) -> Iterator[list[int]]:
         events.append((stack, options))
         yield [4711]
         events.append("ended")
 
-    monkeypatch.setattr(
-        simulators, "simulators", lambda: {"acme": SimpleNamespace(beside=beside), "plain": SimpleNamespace()}
-    )
+    monkeypatch.setattr(simulators, "simulators", lambda: {"acme": _vendor(processes=processes), "plain": _vendor()})
     stack: Any = object()
-    with simulators.beside(stack, {"acme": {"wait": 5}}, simulate=True) as processes:
-        assert processes == [4711]
+    with simulators.processes(stack, {"acme": {"wait": 5}}, simulate=True) as numbers:
+        assert numbers == [4711]
         assert events == [(stack, {"simulate": True, "wait": 5})]
     assert events[1:] == ["ended"]
 
 
-def test_every_vendors_day_takes_the_options_that_its_module_adds() -> None:
+def test_every_vendors_pushes_take_the_options_that_its_module_adds() -> None:
     parser = argparse.ArgumentParser()
     simulators.add_arguments(parser)
     chosen = simulators.chosen(parser.parse_args([]))
@@ -89,5 +94,5 @@ def test_every_vendors_day_takes_the_options_that_its_module_adds() -> None:
         for name, app in simulator.new_accounts().apps.items()
     }
     for name, simulator in simulators.simulators().items():
-        push = next(simulator.day(apps, "http://api.test", **chosen.get(name, {})))
+        push = next(simulator.pushes(apps, "http://api.test", **chosen.get(name, {})))
         assert push.url.startswith(f"http://api.test/v1/{name}")

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from ops.simulators import Request
-from ops.simulators.sensepass import ODD, STAFF, Firmware, Terminal, day, new_accounts, picture, written
+from ops.simulators.sensepass import ODD, STAFF, Firmware, Terminal, new_accounts, picture, pushes, written
 from tests.builders import URL, sensepass_house
 
 _TAKEN = (200, b'{"code": 200}')
@@ -107,14 +107,14 @@ def test_a_picture_is_as_large_as_it_is_to_be_and_begins_as_a_jpeg() -> None:
 
 def test_a_day_has_each_message_and_each_odd_form_and_all_of_it_is_understood() -> None:
     accounts = new_accounts()
-    pushes = list(islice(day(accounts.apps, URL), 10 * len(ODD)))
+    sent = list(islice(pushes(accounts.apps, URL), 10 * len(ODD)))
     house = sensepass_house(accounts.secret)
 
-    for push in pushes:
+    for push in sent:
         assert house.send(push, datetime.now(UTC)).status == 200
 
     events = [event for event in house.stored if event["data"]["kind"] != "clock"]
-    assert len(events) == len([push for push in pushes if push.method == "POST"])
+    assert len(events) == len([push for push in sent if push.method == "POST"])
     assert {event["type"] for event in events} == {"gatehouse.recognition.v1", "gatehouse.alarm.v1"}
     assert {event["data"].get("stage") for event in events} == {"asked", "recorded", None}
     assert {event["data"].get("state") for event in events} >= {"raised", "released"}

@@ -19,7 +19,7 @@ _ROUND = 18
 def _day(pushes: int) -> House[Any]:
     accounts = simulator.new_accounts()
     house = sensoro_house(accounts.secret)
-    for push in itertools.islice(simulator.day(accounts.apps, URL), pushes):
+    for push in itertools.islice(simulator.pushes(accounts.apps, URL), pushes):
         nonce = int(push.headers["X-ACCESS-NONCE"]) / 1000
         assert house.send(push, datetime.fromtimestamp(nonce, tz=UTC)).status == 200
     return house
@@ -37,7 +37,7 @@ def test_what_it_signs_is_compact_json_as_javascript_writes_it() -> None:
 
 def test_but_for_what_is_meant_to_be_odd_a_push_is_what_javascript_would_write() -> None:
     accounts = simulator.new_accounts()
-    pushes = list(itertools.islice(simulator.day(accounts.apps, URL), _ROUND))
+    pushes = list(itertools.islice(simulator.pushes(accounts.apps, URL), _ROUND))
 
     odd = [push for push in pushes if javascript.stringify(push.body) != push.body]
     # Re-spaced, with a byte order mark, and with a bare NaN.

@@ -10,7 +10,7 @@ from tests.builders import URL, sunmi_house
 def test_a_day_shows_older_newer_and_odd_forms_and_none_is_unmapped() -> None:
     accounts = simulator.new_accounts()
     house = sunmi_house(accounts.secret)
-    pushes = list(islice(simulator.day(accounts.apps, URL), 64))
+    pushes = list(islice(simulator.pushes(accounts.apps, URL), 64))
     for push in pushes:
         assert house.send(push, datetime.now(UTC)).status == 200
 

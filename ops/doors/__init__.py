@@ -1,14 +1,20 @@
-"""Sets, clears and shows the rules by which doors open: no update of the stack touches them."""
+"""Sets, clears and shows the rules by which doors open: no update of the stack touches them.
+
+A module here is a vendor with doors, found by looking. Its `check(document)` raises `ValueError` for rules that cannot
+be used.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 
-from functions.sensepass.rules import check
+from ops.stack import outputs
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,8 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     # Read before anybody is asked: a document that is not usable needs no credentials to be told so.
     document = read(arguments.file) if arguments.action == "set" else NONE
-    found = boto3.client("cloudformation").describe_stacks(StackName=arguments.stack)["Stacks"][0]
-    name = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}["DoorRulesParameter"]
+    name = outputs(boto3.client("cloudformation"), arguments.stack)["DoorRulesParameter"]
     ssm = boto3.client("ssm")
     if arguments.action == "show":
         print(show(ssm, name))
@@ -54,7 +59,8 @@ def read(file: Path) -> str:
     """
     try:
         document = file.read_text()
-        check(document)
+        for vendor in pkgutil.iter_modules(__path__):
+            importlib.import_module(f"{__name__}.{vendor.name}").check(document)
     except ValueError as error:
         raise RuntimeError(f"{file}: {error}") from None
     return document
