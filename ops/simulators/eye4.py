@@ -12,7 +12,6 @@ import random
 import re
 import secrets
 import string
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -21,10 +20,10 @@ from dataclasses import dataclass
 from email.message import Message
 from enum import StrEnum
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
+from ops.serving import Door, Handler
 from ops.simulators import Accounts, Credentials, Request
 
 ALARMS: Final = "/v1/eye4/alarms"
@@ -394,6 +393,8 @@ class Cloud:
         """Requests for files by name."""
         self.credentials: set[Credential] = set()
         """What requests to the API came with."""
+        self.ended = threading.Event()
+        """Set when it serves no more, so that no answer goes on."""
         self._expiry = expiry
         self._faults = faults
         self._now = now
@@ -404,18 +405,14 @@ class Cloud:
     @contextlib.contextmanager
     def serving(self) -> Iterator[Self]:
         """Serves on a free port of 127.0.0.1 until the block ends."""
-        server = _Server(("127.0.0.1", 0), partial(_Handler, self))
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.ended.set()
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            self.url = ""
+        self.ended.clear()
+        with Door(partial(_Handler, self)) as door:
+            self.url = f"http://{door.address}"
+            try:
+                yield self
+            finally:
+                self.ended.set()
+                self.url = ""
 
     def hold(self, fileid: str, recording: Recording) -> None:
         """Has this recording under a fileid in place of the one it would have."""
@@ -537,30 +534,19 @@ def _invented(name: str, file: File) -> Iterator[bytes]:
         yield form.tail
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self.ended = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # Whoever has read enough goes away.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
+class _Handler(Handler):
     def __init__(self, cloud: Cloud, *socket: Any) -> None:
         self._cloud = cloud
         super().__init__(*socket)
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+    def respond(self) -> None:
+        if self.command == "POST":
+            self._links()
+        else:
+            self._file()
+
+    def _links(self) -> None:
+        body = self.body()
         if self.path != "/push/fileid":
             self._json(404, {"error": "no such path"})
             return
@@ -578,7 +564,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(status, answer, cut=fault == "cut")
 
-    def do_GET(self) -> None:
+    def _file(self) -> None:
         try:
             name, file = self._cloud.file(self.path)
         except LookupError:
@@ -593,23 +579,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif self._cloud.is_expired(self.path):
             self._json(403, {"error": "the link has expired"})
         elif file.location:
-            self._begin(302, {"location": file.location, "content-length": "0"})
+            self.answer(302, location=file.location, connection="close")
         else:
             self._send(name, file, cut=fault == "cut")
 
     def _json(self, status: int, answer: Any, *, cut: bool = False) -> None:
         body = json.dumps(answer).encode()
-        self._begin(status, {"content-type": "application/json", "content-length": str(len(body))})
+        length = str(len(body))
+        self.begin(status, content_type="application/json", content_length=length, connection="close")
         self.wfile.write(body[: len(body) // 2] if cut else body)
 
     def _send(self, name: str, file: File, *, cut: bool) -> None:
         form = _FORMS[file.kind]
         size = len(file.content) if file.content is not None else max(file.size, len(form.head) + len(form.tail))
-        length = {"content-length": str(size)} if file.with_length else {"transfer-encoding": "chunked"}
-        self._begin(200, {"content-type": form.content_type, **length})
+        length = {"content_length": str(size)} if file.with_length else {"transfer_encoding": "chunked"}
+        self.begin(200, content_type=form.content_type, connection="close", **length)
         left = size // 2 if cut else size
         for chunk in self._cloud.chunks(name):
-            if file.pause and self.server.ended.wait(file.pause):
+            if file.pause and self._cloud.ended.wait(file.pause):
                 return
             piece = chunk[:left]
             if not piece:
@@ -618,12 +605,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece if file.with_length else b"%x\r\n%s\r\n" % (len(piece), piece))
         if not file.with_length and not cut:
             self.wfile.write(b"0\r\n\r\n")
-
-    def _begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "connection": "close"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        pass
