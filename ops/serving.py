@@ -52,32 +52,32 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Door:
-    """A port of 127.0.0.1 behind which a handler answers, once it is opened; it can be closed, and opened again."""
+class Port:
+    """A port of 127.0.0.1 behind which a handler answers, once it is open; it can be closed, and opened again."""
 
     def __init__(
-        self, handler: Callable[..., BaseHTTPRequestHandler], port: int = 0, context: ssl.SSLContext | None = None
+        self, handler: Callable[..., BaseHTTPRequestHandler], number: int = 0, context: ssl.SSLContext | None = None
     ) -> None:
-        """A door that is still closed.
+        """A port that is still closed.
 
         Args:
             handler: makes the answers.
-            port: a free one by default; it stays the same from the first opening on.
+            number: a free one by default; it stays the same from the first opening on.
             context: of TLS, where it is spoken.
         """
-        self.port = port
+        self.number = number
         self._handler = handler
         self._context = context
 
     @property
     def address(self) -> str:
         """Host and port."""
-        return f"127.0.0.1:{self.port}"
+        return f"127.0.0.1:{self.number}"
 
     def open(self) -> None:
         """Lets requests in."""
-        self._server = _Server(("127.0.0.1", self.port), self._handler)
-        self.port = self._server.server_port
+        self._server = _Server(("127.0.0.1", self.number), self._handler)
+        self.number = self._server.server_port
         if self._context is not None:
             # The handshake is left to the thread of the connection.
             self._server.socket = self._context.wrap_socket(

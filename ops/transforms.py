@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import urllib3
 
 from ops import translate
-from ops.serving import Door, Handler
+from ops.serving import Handler, Port
 
 _SAM: Final = "AWS::Serverless-2016-10-31"
 _EXTENSIONS: Final = "AWS::LanguageExtensions"
@@ -56,8 +56,8 @@ class Transforms:
                 self.end_headers()
                 self.wfile.write(answer.data)
 
-        with Door(HandOn) as door:
-            yield f"http://{door.address}"
+        with Port(HandOn) as port:
+            yield f"http://{port.address}"
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
         """What the emulator answers."""

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
-from ops.serving import Door, Handler
+from ops.serving import Handler, Port
 from ops.simulators import Accounts, Credentials, Request
 
 ALARMS: Final = "/v1/eye4/alarms"
@@ -406,8 +406,8 @@ class Cloud:
     def serving(self) -> Iterator[Self]:
         """Serves on a free port of 127.0.0.1 until the block ends."""
         self.ended.clear()
-        with Door(partial(_Handler, self)) as door:
-            self.url = f"http://{door.address}"
+        with Port(partial(_Handler, self)) as port:
+            self.url = f"http://{port.address}"
             try:
                 yield self
             finally:

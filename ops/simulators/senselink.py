@@ -28,7 +28,7 @@ from urllib.parse import parse_qsl, urlsplit
 from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError
 
-from ops.serving import Door, Handler
+from ops.serving import Handler, Port
 from ops.simulators import Accounts, Credentials, Deployed, Request
 from ops.websocket import Gone, WebSocket, reply
 
@@ -502,7 +502,7 @@ class Server:
         self._numbers = itertools.count(self._chance.randrange(10**6, 10**8) * 1000)
         self._clients: set[_Client] = set()
         self._lock = threading.Lock()
-        self._doors: dict[type[_Asked], Door] = {}
+        self._ports: dict[type[_Asked], Port] = {}
         self._ended = threading.Event()
 
     @contextlib.contextmanager
@@ -512,11 +512,11 @@ class Server:
         Args:
             port: of the WebSocket, where something leads to it; else a free one.
         """
-        self._doors = {_Socket: Door(partial(_Socket, self), port), _Api: Door(partial(_Api, self))}
-        for door in self._doors.values():
-            door.open()
-        self.url = f"ws://{self._doors[_Socket].address}"
-        self.api_url = f"http://{self._doors[_Api].address}"
+        self._ports = {_Socket: Port(partial(_Socket, self), port), _Api: Port(partial(_Api, self))}
+        for listened in self._ports.values():
+            listened.open()
+        self.url = f"ws://{self._ports[_Socket].address}"
+        self.api_url = f"http://{self._ports[_Api].address}"
         heart = threading.Thread(target=self._beat, daemon=True)
         heart.start()
         try:
@@ -524,8 +524,8 @@ class Server:
         finally:
             self._ended.set()
             heart.join()
-            for door in self._doors.values():
-                door.close()
+            for listened in self._ports.values():
+                listened.close()
             self.drop()
 
     @contextlib.contextmanager
@@ -645,13 +645,13 @@ class Server:
     @contextlib.contextmanager
     def _closed(self, *handlers: type["_Asked"]) -> Iterator[None]:
         for handler in handlers:
-            self._doors[handler].close()
+            self._ports[handler].close()
         self.drop()
         try:
             yield
         finally:
             for handler in handlers:
-                self._doors[handler].open()
+                self._ports[handler].open()
 
     # What the handlers and the heart ask.
 

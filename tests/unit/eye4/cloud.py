@@ -22,7 +22,7 @@ from functions.eye4.resolve import Api, Bucket, MediaFiles, Patience, Resolver
 from functions.eye4.wire import BodyLogin
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
-from ops.serving import Door, Handler
+from ops.serving import Handler, Port
 from ops.simulators.eye4 import Cloud
 from tests.aws import REGION, Aws
 from tests.builders import CUSTOMER, FILEID, NOW
@@ -251,9 +251,9 @@ def web(certificate: Certificate | None = None) -> Iterator[Web]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             there.respond(self.connection, Seen(self.command, self.path, headers, self.body()))
 
-    with Door(Answering, context=None if certificate is None else tls(certificate)) as door:
-        there.port = door.port
-        there.url = f"http{'s' if certificate else ''}://{door.address}"
+    with Port(Answering, context=None if certificate is None else tls(certificate)) as port:
+        there.port = port.number
+        there.url = f"http{'s' if certificate else ''}://{port.address}"
         try:
             yield there
         finally:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from wsproto.events import TextMessage
 
-from ops.serving import Door, Handler
+from ops.serving import Handler, Port
 from ops.websocket import Gone, WebSocket
 from tests.web import Certificate, tls
 
@@ -88,8 +88,8 @@ def _serving(respond: Callable[[Place, Handler], None], certificate: Certificate
             self.close_connection = True
             respond(there, self)
 
-    with Door(Answering, context=None if certificate is None else tls(certificate)) as door:
-        there.port = door.port
+    with Port(Answering, context=None if certificate is None else tls(certificate)) as port:
+        there.port = port.number
         try:
             yield there
         finally:
