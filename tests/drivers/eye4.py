@@ -15,6 +15,7 @@ from gatehouse.errors import GatehouseError
 from gatehouse.events import Receipt, Record
 from gatehouse.reading import read_json
 from ops.simulators.eye4 import Cloud, File, Recording
+from tests.builders import sqs_message
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Function
@@ -115,12 +116,14 @@ def _start(function: Function, calls: Calls) -> None:
         def deliver(received_at: datetime, *failing: str) -> int:
             body = json.dumps(_alarm(_with_file(_FILEID), received_at))
             with _failing(calls, *failing):
-                return len(handler({"Records": [_message(body), _message(body)]}, None)["batchItemFailures"])
+                return len(
+                    handler({"Records": [sqs_message(body, name=name) for name in "12"]}, None)["batchItemFailures"]
+                )
 
         cover = json.dumps(_alarm({"action": "100", "cover": "https://cdn.eye4.cn/1.jpg"}))
         with _failing(calls, "UpdateItem"):
-            assert len(handler({"Records": [_message(cover)]}, None)["batchItemFailures"]) == 1
-        assert handler({"Records": [_message(cover)]}, None)["batchItemFailures"] == []
+            assert len(handler({"Records": [sqs_message(cover)]}, None)["batchItemFailures"]) == 1
+        assert handler({"Records": [sqs_message(cover)]}, None)["batchItemFailures"] == []
         assert deliver(_RECEIVED_AT, "StartExecution") == 2
         assert deliver(_RECEIVED_AT) == 0
         # Another input under the same name: ExecutionAlreadyExists.
@@ -200,8 +203,3 @@ def _request(payload: Document) -> Document:
         },
         "body": json.dumps(payload),
     }
-
-
-def _message(body: str) -> Document:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
-    return {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "eventSource": "aws:sqs"}

@@ -847,11 +847,17 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
                 peer.say({"code": 30000, "data": records[number]})
 
     with house.listening(script, overlap=0):
-        ends_at = time.monotonic() + 60
-        while len(house.payloads) < len(records):
-            assert time.monotonic() < ends_at, f"seed {seed}: {len(house.payloads)} of {len(records)}"
+
+        def fails_or_not() -> None:
             house.store.down = house.spill.down = chance.random() < 0.3
             time.sleep(0.02)
+
+        until(
+            lambda: len(house.payloads) >= len(records),
+            60,
+            meanwhile=fails_or_not,
+            failing=lambda: f"seed {seed}: {len(house.payloads)} of {len(records)}",
+        )
         house.store.down = house.spill.down = False
 
     assert sorted(payload["data"]["id"] for payload in house.payloads) == list(range(60)), f"seed {seed}"
