@@ -1,4 +1,4 @@
-"""HTTP servers of this machine: what the simulated vendors and the emulator's transforms have in common."""
+"""The HTTP server that the simulated vendors, the emulator's transforms and some tests have in common."""
 
 import ssl
 import sys

@@ -55,7 +55,7 @@ class WebSocket:
             raise Gone from error
 
     def heard(self) -> Iterator[Event]:
-        """What the client sends, until it closes the connection or is gone; nothing of it is answered."""
+        """The events that the client sends, until it closes the connection or is gone; none is answered here."""
         with contextlib.suppress(OSError):
             while data := self.connection.recv(65_536):
                 with self._writing:

@@ -55,7 +55,7 @@ _CATCH_UP: Final = 30
 
 type Fields = dict[str, Any]
 type Shape = Literal["list", "record_list", "data.record_list"]
-"""Where the records are in the answer of the record list, below `data`."""
+"""The place of the records in the answer of the record list, below `data`."""
 
 
 # ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
@@ -398,7 +398,7 @@ def _written(message: Fields) -> bytes:
 
 
 def _as_text(message: Fields) -> bytes:
-    """As some versions write it: all numbers as text."""
+    """Writes a message with all numbers as text, as some versions do."""
     return json.dumps(json.loads(json.dumps(message), parse_int=str, parse_float=str), ensure_ascii=False).encode()
 
 
@@ -465,36 +465,36 @@ class Server:
         """A server that does not serve yet.
 
         Args:
-            app: `app_key` and `app_secret` of whom it lets in; nobody, without.
+            app: `app_key` and `app_secret` of the listener that it lets in; without, it lets none in.
             heartbeat: seconds between two.
             shape: of a list's answer.
             camel: whether lists have their fields in camel case, as some versions do.
-            seed: of ids and of what is broken about broken messages.
+            seed: of ids, and of the faults in broken messages.
         """
         self.app = app
-        """Whom it lets in from now on."""
+        """The app that it lets in from now on."""
         self.shape = shape
         self.camel = camel
         self.has_list = True
-        """Whether it has lists at all; 404 without."""
+        """False for a server without lists, which answers 404."""
         self.has_alarm_list = True
-        """Whether it has one of alarms besides."""
+        """False for a server whose only list is of records."""
         self.is_hostile = False
-        """Whether a list is 16 MiB of nothing."""
+        """True for a server whose lists are 16 MiB of nothing."""
         self.purges = 0
         """Records that its own retention deletes with each page that was asked for: the oldest on it."""
         self.repeats_last_page = False
-        """Whether the page after the last is the last one again, and not an empty one."""
+        """True where the page after the last is the last one again, and not an empty one."""
         self.pause = 0.0
         """Seconds before each answer, to a handshake, to a call, before each message."""
         self.in_pieces = False
-        """Whether a message comes in several frames, with a ping in between."""
+        """True where a message comes in several frames, with a ping in between."""
         self.url = ""
         self.api_url = ""
         self.records: list[Fields] = []
-        """What the record list has, in the words of a push."""
+        """The records in the list, in the words of a push."""
         self.alarms: dict[int, Fields] = {}
-        """What the alarm list has: each in its last state."""
+        """The alarms in the list, each in its last state."""
         self.asked: Counter[str] = Counter()
         """Calls by path, and handshakes by `websocket`."""
         self._heartbeat = heartbeat
@@ -530,7 +530,7 @@ class Server:
 
     @contextlib.contextmanager
     def busy(self, seconds: float = 4) -> Iterator[None]:
-        """Something happens every so many seconds, while the block runs."""
+        """Has somebody pass every so many seconds, while the block runs."""
         ended = threading.Event()
 
         def go_on() -> None:
@@ -545,22 +545,22 @@ class Server:
             ended.set()
             thread.join()
 
-    # What happens.
+    # Events.
 
     @property
     def connections(self) -> int:
-        """Those that were let in, hear, and are still there."""
+        """The number of clients that were let in, hear, and are still there."""
         with self._lock:
             return sum(client.hears for client in self._clients)
 
     @property
     def unread(self) -> int:
-        """Messages that wait for a connection that does not read."""
+        """The number of messages that wait for a connection that does not read."""
         with self._lock:
             return sum(len(client.outgoing) for client in self._clients if client.hears)
 
     def happen(self, *, listed: bool = True, at: float | None = None, **more: Any) -> Fields:
-        """Somebody passes a door: it is in the list, and told to whoever is connected."""
+        """Has somebody pass a door: it is in the list, and told to all that are connected."""
         with self._lock:
             passed = record(next(self._numbers), at=at, **more)
             if listed:
@@ -569,11 +569,11 @@ class Server:
         return passed
 
     def flood(self, count: int) -> list[Fields]:
-        """That many pass, all at once."""
+        """Has that many pass, all at once."""
         return [self.happen() for _ in range(count)]
 
     def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
-        """An alarm comes to a state: the list has it in this one, and it is told to whoever is connected."""
+        """Has an alarm come to a state: the list has it in this one, and all that are connected are told."""
         with self._lock:
             raised = alarm(next(self._numbers) if number is None else number, status, **more)
             self.alarms[raised["id"]] = raised
@@ -581,7 +581,7 @@ class Server:
         return raised
 
     def babble(self) -> str:
-        """A message that is no JSON, as the document's own examples are not; what it was."""
+        """Sends a message that is no JSON, as the document's own examples are not; returns it."""
         number = next(self._numbers)
         whole = json.dumps({"code": 30100, "desc": "", "message": "push alarm", "data": {"id": number, "status": 0}})
         broken = self._chance.choice(
@@ -595,22 +595,22 @@ class Server:
         return broken
 
     def poison(self) -> None:
-        """A message of nearly a megabyte that means nothing and has more parts than anybody reads."""
+        """Sends a message of nearly a megabyte that means nothing and has more parts than anybody reads."""
         self.say(json.dumps({"code": 30000, "data": [next(self._numbers), [{}] * 220_000]}))
 
     def shout(self) -> None:
-        """A frame that is larger than any message."""
+        """Sends a frame that is larger than any message."""
         self.say("x" * 2_000_000)
 
     def say(self, message: str) -> None:
-        """Tells whoever is connected just this."""
+        """Sends all that are connected this text."""
         with self._lock:
             self._tell(message)
 
     # Faults.
 
     def drop(self) -> int:
-        """Closes all connections, without a word; how many there were."""
+        """Closes all connections, without a word; returns how many there were."""
         with self._lock:
             clients = list(self._clients)
             self._clients.clear()
@@ -619,13 +619,13 @@ class Server:
         return len(clients)
 
     def half_open(self) -> None:
-        """From now on nothing at all comes by the connections that there are, and none is closed."""
+        """Keeps the connections that there are open, and sends nothing at all by them from now on."""
         with self._lock:
             for client in self._clients:
                 client.mute = "half-open"
 
     def silence(self) -> None:
-        """From now on no message comes by the connections that there are; pings do, and pongs."""
+        """Sends no message by the connections that there are from now on; pings and pongs go on."""
         with self._lock:
             for client in self._clients:
                 client.mute = "silent"
@@ -638,7 +638,7 @@ class Server:
 
     @contextlib.contextmanager
     def restarting(self) -> Iterator[None]:
-        """Is not there while the block runs, with nothing of it; what happens meanwhile will be in the list."""
+        """Closes both ports while the block runs; events of that time are in the list afterwards."""
         with self._closed(_Socket, _Api):
             yield
 
@@ -653,7 +653,7 @@ class Server:
             for handler in handlers:
                 self._ports[handler].open()
 
-    # What the handlers and the heart ask.
+    # For the handlers and the heart.
 
     def _tell(self, message: str) -> None:
         for client in self._clients:
@@ -667,7 +667,7 @@ class Server:
                     client.tell(_message(10000, "heart beat"))
 
     def signed(self, app_key: str, timestamp: str, sign: str) -> str | None:
-        """Why somebody is not let in, if so."""
+        """The reason not to let a client in; None to let it in."""
         app = self.app
         if app is None or app_key != app["app_key"]:
             return "app key not exist"
@@ -683,7 +683,7 @@ class Server:
             client.tell(_message(20000, "Connected!"))
 
     def forget(self, client: "_Client") -> None:
-        """A connection is gone."""
+        """Takes a connection out that is gone."""
         with self._lock:
             self._clients.discard(client)
 
@@ -777,7 +777,7 @@ class _Socket(_Asked):
         senselink.asked["websocket"] += 1
         _, *path = urlsplit(self.path).path.split("/")
         try:
-            socket_ = WebSocket(self)
+            asked = WebSocket(self)
         except RemoteProtocolError:
             self.send_error(404)
             return
@@ -787,12 +787,12 @@ class _Socket(_Asked):
         time.sleep(senselink.pause)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
         with contextlib.suppress(Gone):
-            socket_.accept(date=self.date_time_string())
+            asked.accept(date=self.date_time_string())
             why = senselink.signed(*path[2:])
             if why:
-                socket_.send(TextMessage(_message(20002, "Permission Denied!", desc=why)), CloseConnection(1000))
+                asked.send(TextMessage(_message(20002, "Permission Denied!", desc=why)), CloseConnection(1000))
                 return
-            _Client(socket_, senselink).serve()
+            _Client(asked, senselink).serve()
 
 
 class _Client:

@@ -6,7 +6,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Self
 
 import psutil
@@ -17,14 +16,13 @@ from ops.local import Stack
 from tests.web import web
 
 
-@dataclass
-class Killer:
-    """A service that kills the process that calls it first, and hands every later call on to the emulator."""
+class _Proxy:
+    """A service before the emulator."""
 
-    endpoint: str
-    url: str = ""
-    """Its address, while it serves."""
-    killed: list[int] = field(default_factory=list)
+    def __init__(self, endpoint: str) -> None:
+        self.url = ""
+        """Its address, while it serves."""
+        self._endpoint = endpoint
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Self]:
@@ -34,8 +32,23 @@ class Killer:
             yield self
 
     def _answer(self, call: Request) -> Response:
+        """Hands a call on, with all its headers but the host: the emulator takes its own alone."""
+        headers = {name: value for name, value in call.headers.items() if name.lower() != "host"}
+        address = self._endpoint + call.environ["RAW_URI"]
+        answer = urllib3.request("POST", address, body=call.get_data(), headers=headers)
+        return Response(answer.data, answer.status, content_type=answer.headers.get("content-type"))
+
+
+class Killer(_Proxy):
+    """A service that kills the process that calls it first, and hands every later call on to the emulator."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint)
+        self.killed: list[int] = []
+
+    def _answer(self, call: Request) -> Response:
         if self.killed:
-            return _handed_on(call, self.endpoint)
+            return super()._answer(call)
         self._kill(int(call.environ["REMOTE_PORT"]))
         return Response()
 
@@ -51,46 +64,30 @@ class Killer:
         os.kill(caller, signal.SIGKILL)
 
 
-@dataclass
-class Refusal:
+class Refusal(_Proxy):
     """DynamoDB behind a door: a table's puts are refused while it is shut, all else is handed on to the emulator."""
 
-    endpoint: str
-    table: str
-    url: str = ""
-    """Its address, while it serves."""
-    shut: bool = False
-    shut_at: float | None = None
-    """The moment, by the monotonic clock, of the first refusal."""
-    put: list[tuple[str, str]] = field(default_factory=list)
-    """The puts, and other tables' updates, that succeeded, in their order: the table, and the call as it was."""
-
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Serves while the block runs."""
-        with web(self._answer, threaded=True) as server:
-            self.url = f"http://127.0.0.1:{server.port}"
-            yield self
+    def __init__(self, endpoint: str, table: str) -> None:
+        super().__init__(endpoint)
+        self.shut = False
+        self.shut_at: float | None = None
+        """The moment, by the monotonic clock, of the first refusal."""
+        self.put: list[tuple[str, str]] = []
+        """The puts, and other tables' updates, that succeeded, in their order: the table, and the call as it was."""
+        self._table = table
 
     def _answer(self, call: Request) -> Response:
         table = call.get_json(force=True).get("TableName")
         operation = call.headers["X-Amz-Target"]
         is_put = operation.endswith(".PutItem")
-        if is_put and table == self.table and self.shut:
+        if is_put and table == self._table and self.shut:
             self.shut_at = self.shut_at or time.monotonic()
             return Response("{}", 500)
-        answer = _handed_on(call, self.endpoint)
-        is_update = operation.endswith(".UpdateItem") and table != self.table
+        answer = super()._answer(call)
+        is_update = operation.endswith(".UpdateItem") and table != self._table
         if (is_put or is_update) and answer.status_code == 200:
             self.put.append((table, call.get_data(as_text=True)))
         return answer
-
-
-def _handed_on(call: Request, endpoint: str) -> Response:
-    """The emulator's answer to a call, which gets all its headers but the host: the emulator takes its own alone."""
-    headers = {name: value for name, value in call.headers.items() if name.lower() != "host"}
-    answer = urllib3.request("POST", endpoint + call.environ["RAW_URI"], body=call.get_data(), headers=headers)
-    return Response(answer.data, answer.status, content_type=answer.headers.get("content-type"))
 
 
 @contextlib.contextmanager

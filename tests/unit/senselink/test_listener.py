@@ -58,13 +58,13 @@ class Marks:
     late: dict[str, dict[str, float]] = field(default_factory=dict)
     lists: dict[str, set[int]] = field(default_factory=dict)
     down: bool = False
-    """Whether it tells nothing."""
+    """True where it tells nothing."""
     refuses: bool = False
-    """Whether it takes nothing."""
+    """True where it takes nothing."""
     reads: int = 0
     refused: int = 0
     said: list[datetime | None] = field(default_factory=list)
-    """What was said to be in hand."""
+    """The times that were said to be in hand."""
 
     def read(self, server: str) -> Written | None:
         self.reads += 1
@@ -132,7 +132,7 @@ class Calls:
     alarms_asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     shows: datetime | None = NOW
-    """What its clock shows."""
+    """The time that its clock shows."""
 
     def clock(self) -> datetime | None:
         return self.shows
@@ -166,7 +166,7 @@ class Watched(FakeStore):
         self.open = threading.Event()
         self.open.set()
         self.holds = ""
-        """What is in the events that it does not take before."""
+        """A text in the events that it does not take before."""
         self.seen: list[str] = []
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
@@ -368,7 +368,7 @@ def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, ou
 
 
 def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many connections there are within some time, if each stands for so long and chance is at its worst."""
+    """The number of connections within some time, if each stands for so long and chance is at its worst."""
     monkeypatch.setattr(module, "_AT_ONCE", 5.0)
     monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(lambda low, _high: low)}))
     pauses = module._Pauses(Settings.read(LISTENS))  # noqa: SLF001 - an hour of it

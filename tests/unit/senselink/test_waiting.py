@@ -22,7 +22,7 @@ from tests.aws import TABLE, Aws, built_aws
 from tests.builders import ENVIRONMENT, SENSELINK
 from tests.template.stack import Stack
 from tests.unit.conftest import Output
-from tests.unit.senselink.server import GREETING, Peer, sockets
+from tests.unit.senselink.server import GREETING, Peer, Script, sockets
 from tests.waiting import until
 
 _SOUTH = {**SENSELINK, "server": "south", "tokens": [], "app_key": "south", "app_secret": "MARKER"}
@@ -51,7 +51,7 @@ class Task:
 
 
 def _empty() -> str:
-    """What the stack puts into the secret when it makes it."""
+    """The document that the stack makes the secret with."""
     (secret,) = (
         properties["SecretString"]
         for name, properties in Stack().of_type("AWS::SecretsManager::Secret").items()
@@ -132,12 +132,20 @@ def _greets(peer: Peer) -> None:
     peer.until_gone()
 
 
+def _greets_and_goes(leave: threading.Event) -> Script:
+    def script(peer: Peer) -> None:
+        peer.say(GREETING)
+        leave.wait(30)
+
+    return script
+
+
 def _deaf(output: Output) -> list[float]:
     return [value for line in output.lines if "DeafServers" in line for value in line["DeafServers"]]
 
 
 def _waits(output: Output) -> list[tuple[str, str]]:
-    """Whom is waited for, and why."""
+    """The servers that are waited for, and the reasons."""
     lines = [line for line in output.logged if line["message"] == "waiting for the secret"]
     assert {line["level"] for line in lines} <= {"ERROR"}
     return [(line["server"], line["why"]) for line in lines]
@@ -239,12 +247,7 @@ def test_an_entry_that_is_taken_out_is_not_connected_by_again_and_is_waited_for(
     task: Callable[..., Task], output: Output
 ) -> None:
     leave = threading.Event()
-
-    def goes(peer: Peer) -> None:
-        peer.say(GREETING)
-        leave.wait(30)
-
-    with sockets(goes, _greets) as there:
+    with sockets(_greets_and_goes(leave), _greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}))
         until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
         listening.fill()
@@ -264,12 +267,7 @@ def test_a_secret_that_is_broken_meanwhile_is_connected_by_as_it_was_read_last(
     task: Callable[..., Task], output: Output
 ) -> None:
     leave = threading.Event()
-
-    def goes(peer: Peer) -> None:
-        peer.say(GREETING)
-        leave.wait(30)
-
-    with sockets(goes, _greets) as there:
+    with sockets(_greets_and_goes(leave), _greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}))
         until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
         listening.put("{")
