@@ -6,15 +6,14 @@ translator that AWS publishes, and what the emulator does not read is written ou
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import urllib3
 
 from ops import translate
+from ops.serving import Handler, Port
 
 _SAM: Final = "AWS::Serverless-2016-10-31"
 _EXTENSIONS: Final = "AWS::LanguageExtensions"
@@ -42,11 +41,9 @@ class Transforms:
         """Serves on a free port of 127.0.0.1 until the block ends; yields its address."""
         transforms = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _hand_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        class HandOn(Handler):
+            def respond(self) -> None:
+                body = self.body()
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_HANDED_ON}
                 answer = transforms.answer(self.command, self.path, headers, body)
                 self.send_response(answer.status)
@@ -59,19 +56,8 @@ class Transforms:
                 self.end_headers()
                 self.wfile.write(answer.data)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _hand_on  # noqa: N815 - http.server's names
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{server.server_port}"
-            finally:
-                server.shutdown()
-                thread.join()
+        with Port(HandOn) as port:
+            yield f"http://{port.address}"
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
         """What the emulator answers."""

@@ -111,10 +111,7 @@ def some_record(name: str = "1", *, payload: JsonValue = None, device: str | Non
 
 
 def spilled(spill: FakeSpill) -> dict[str, Any]:
-    """What Lambda gets from the spill queue when this was spilled.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
-    """
+    """The batch that Lambda gets from the spill queue when this was spilled."""
     events = [
         (record.body, {"step": step.value, "deciding": json.dumps(record.deciding)}) for record, step in spill.messages
     ]
@@ -127,20 +124,7 @@ def spilled(spill: FakeSpill) -> dict[str, Any]:
     ]
     return {
         "Records": [
-            {
-                "messageId": f"m-{number}",
-                "receiptHandle": "r",
-                "body": body,
-                "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
-                "messageAttributes": {
-                    name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()
-                },
-                "md5OfBody": "",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:spill",
-                "awsRegion": "eu-central-1",
-            }
-            for number, (body, attributes) in enumerate([*events, *pictures])
+            sqs_message(body, attributes, str(number)) for number, (body, attributes) in enumerate([*events, *pictures])
         ]
     }
 
@@ -176,4 +160,27 @@ def item(record: Record, *, announce: str = "inline", recorded_at: datetime = NO
         "delivery": {"S": "pending"},
         "announce": {"S": announce},
         "recorded_at": {"S": recorded_at.isoformat()},
+    }
+
+
+def sqs_message(body: str, attributes: Mapping[str, str] | None = None, name: str = "1") -> dict[str, Any]:
+    """A message of a queue as Lambda gets it: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
+
+    Args:
+        body: the text.
+        attributes: those that its sender gave it.
+        name: the end of its id.
+    """
+    return {
+        "messageId": f"m-{name}",
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-SunmiFunction"},
+        "messageAttributes": {
+            name: {"stringValue": value, "dataType": "String"} for name, value in (attributes or {}).items()
+        },
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:queue",
+        "awsRegion": "eu-central-1",
     }

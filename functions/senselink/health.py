@@ -12,7 +12,8 @@ from gatehouse.telemetry import Gauge, flush, gauges
 _STUCK: Final = 60.0
 """Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
 
-
+_ENDS: Final = 0.05
+"""Seconds after which the server looks whether it is to end."""
 _FIRST: Final = 10.0
 """Seconds until the first metrics: time to connect, and early enough for an alarm that is made when the task stands."""
 _NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
@@ -102,7 +103,7 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
             pause = seconds
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    threads = [threading.Thread(target=server.serve_forever), threading.Thread(target=tell)]
+    threads = [threading.Thread(target=server.serve_forever, args=(_ENDS,)), threading.Thread(target=tell)]
     for thread in threads:
         thread.start()
     try:

@@ -12,7 +12,6 @@ import random
 import re
 import secrets
 import string
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -21,10 +20,10 @@ from dataclasses import dataclass
 from email.message import Message
 from enum import StrEnum
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
+from ops.serving import Handler, Port
 from ops.simulators import Accounts, Credentials, Request
 
 ALARMS: Final = "/v1/eye4/alarms"
@@ -37,7 +36,7 @@ ALARM_WAIT: Final = 30
 
 
 class Callbacks(StrEnum):
-    """When the resource message of a recording comes."""
+    """The moment at which the resource message of a recording comes."""
 
     USUAL = "usual"
     """After the alarm."""
@@ -120,11 +119,11 @@ def services(
 
 
 type Field = Literal["Key", "key", "d009_id", "path"]
-"""Which field of a resource message holds the fileid; `path`: `key` does, inside of a percent-encoded path."""
+"""The field of a resource message that holds the fileid; `path`: `key` does, inside of a percent-encoded path."""
 
 
 class Style(StrEnum):
-    """How a body is written: encoders of several languages, and a compressing proxy."""
+    """The ways to write a body: encoders of several languages, and a compressing proxy."""
 
     PLAIN = "plain"
     MARKED = "marked"
@@ -289,7 +288,7 @@ type Fault = Literal[500, 429, "cut"]
 
 
 class _Form(NamedTuple):
-    """How files of a kind look."""
+    """The look of files of a kind."""
 
     suffix: str
     content_type: str
@@ -318,11 +317,11 @@ class File:
     content: bytes | None = None
     """In place of what its name and size make of it."""
     with_length: bool = True
-    """Whether the answer has a content-length; without, it is chunked."""
+    """False for an answer without a content-length, which is chunked."""
     refusals: tuple[int, ...] = ()
     """The status of the answers to the first requests."""
     location: str | None = None
-    """Where a request is redirected to."""
+    """The address that a request is redirected to."""
     pause: float = 0
     """Seconds before each chunk."""
     chunk: int = 65_536
@@ -331,7 +330,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the cloud has under a fileid, and how its API says so."""
+    """The files under a fileid, and the way in which the API tells of them."""
 
     files: tuple[File, ...] = ()
     type: str = "D009"
@@ -339,13 +338,13 @@ class Recording:
     there_from: int | None = 1
     """The number of the asking, under its type, from which on it is there; none for never."""
     entries: Any = None
-    """What the API answers in place of the files' list; any JSON."""
+    """The answer of the API in place of the files' list; any JSON."""
     refusals: tuple[int, ...] = ()
     """The status of the answers to the first askings, under its type."""
 
 
 class Credential(NamedTuple):
-    """Who asked, and by which of the two ways he said so."""
+    """The credentials of a request, and which of the two ways they came."""
 
     way: Literal["body", "headers"]
     user: str
@@ -358,7 +357,7 @@ class Faults:
     def __init__(self, seed: int, share: float) -> None:
         """Decides by a seed, for a share (0 to 1) of the requests."""
         self.struck: Counter[Fault] = Counter()
-        """How many requests met which."""
+        """The number of requests that met each."""
         self._random = random.Random(seed)  # noqa: S311 - trouble, not a secret
         self._share = share
         self._lock = threading.Lock()
@@ -393,7 +392,9 @@ class Cloud:
         self.fetched: Counter[str] = Counter()
         """Requests for files by name."""
         self.credentials: set[Credential] = set()
-        """What requests to the API came with."""
+        """The credentials that requests to the API came with."""
+        self.ended = threading.Event()
+        """Set when it serves no more: an answer that is under way then ends."""
         self._expiry = expiry
         self._faults = faults
         self._now = now
@@ -404,25 +405,21 @@ class Cloud:
     @contextlib.contextmanager
     def serving(self) -> Iterator[Self]:
         """Serves on a free port of 127.0.0.1 until the block ends."""
-        server = _Server(("127.0.0.1", 0), partial(_Handler, self))
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.ended.set()
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            self.url = ""
+        self.ended.clear()
+        with Port(partial(_Handler, self)) as port:
+            self.url = f"http://{port.address}"
+            try:
+                yield self
+            finally:
+                self.ended.set()
+                self.url = ""
 
     def hold(self, fileid: str, recording: Recording) -> None:
         """Has this recording under a fileid in place of the one it would have."""
         self._held[fileid] = recording
 
     def recording(self, fileid: str) -> Recording:
-        """What it has under a fileid; by default, if well-formed, an image and one to three segments of some KB."""
+        """The recording under a fileid; by default, if well-formed, an image and one to three segments of some KB."""
         if fileid in self._held:
             return self._held[fileid]
         if not _FILEID.fullmatch(fileid):
@@ -475,12 +472,12 @@ class Cloud:
         return b"".join(self.chunks(link))
 
     def is_expired(self, link: str) -> bool:
-        """Whether a link is past its `e`, or has none."""
+        """True for a link that is past its `e`, or has none."""
         (expires_at, *_) = parse_qs(urlsplit(link).query).get("e", [""])
         return not expires_at.isdecimal() or int(expires_at) < self._now()
 
     def fault(self) -> Fault | None:
-        """What goes wrong with the next request."""
+        """The fault of the next request, if it has one."""
         return self._faults.strike() if self._faults else None
 
     def answer(self, question: Mapping[str, Any], headers: Message) -> tuple[int, Any]:
@@ -499,7 +496,7 @@ class Cloud:
         if not given:
             return 401, {"error": "who asks?"}
         recording = self.recording(fileid)
-        # Nothing is an empty list or, as some encoders have it, null.
+        # An answer without files is an empty list or, as some encoders have it, null.
         nothing: Any = [] if number % 2 else None
         if kind != recording.type:
             return 200, nothing
@@ -537,30 +534,19 @@ def _invented(name: str, file: File) -> Iterator[bytes]:
         yield form.tail
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self.ended = threading.Event()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # Whoever has read enough goes away.
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
+class _Handler(Handler):
     def __init__(self, cloud: Cloud, *socket: Any) -> None:
         self._cloud = cloud
         super().__init__(*socket)
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+    def respond(self) -> None:
+        if self.command == "POST":
+            self._links()
+        else:
+            self._file()
+
+    def _links(self) -> None:
+        body = self.body()
         if self.path != "/push/fileid":
             self._json(404, {"error": "no such path"})
             return
@@ -578,7 +564,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(status, answer, cut=fault == "cut")
 
-    def do_GET(self) -> None:
+    def _file(self) -> None:
         try:
             name, file = self._cloud.file(self.path)
         except LookupError:
@@ -593,23 +579,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif self._cloud.is_expired(self.path):
             self._json(403, {"error": "the link has expired"})
         elif file.location:
-            self._begin(302, {"location": file.location, "content-length": "0"})
+            self.answer(302, location=file.location, connection="close")
         else:
             self._send(name, file, cut=fault == "cut")
 
     def _json(self, status: int, answer: Any, *, cut: bool = False) -> None:
         body = json.dumps(answer).encode()
-        self._begin(status, {"content-type": "application/json", "content-length": str(len(body))})
+        length = str(len(body))
+        self.begin(status, content_type="application/json", content_length=length, connection="close")
         self.wfile.write(body[: len(body) // 2] if cut else body)
 
     def _send(self, name: str, file: File, *, cut: bool) -> None:
         form = _FORMS[file.kind]
         size = len(file.content) if file.content is not None else max(file.size, len(form.head) + len(form.tail))
-        length = {"content-length": str(size)} if file.with_length else {"transfer-encoding": "chunked"}
-        self._begin(200, {"content-type": form.content_type, **length})
+        length = {"content_length": str(size)} if file.with_length else {"transfer_encoding": "chunked"}
+        self.begin(200, content_type=form.content_type, connection="close", **length)
         left = size // 2 if cut else size
         for chunk in self._cloud.chunks(name):
-            if file.pause and self.server.ended.wait(file.pause):
+            if file.pause and self._cloud.ended.wait(file.pause):
                 return
             piece = chunk[:left]
             if not piece:
@@ -618,12 +605,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece if file.with_length else b"%x\r\n%s\r\n" % (len(piece), piece))
         if not file.with_length and not cut:
             self.wfile.write(b"0\r\n\r\n")
-
-    def _begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "connection": "close"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        pass

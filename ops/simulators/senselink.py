@@ -4,7 +4,6 @@ Written after "3 Push通知" of the SenseLink GE documentation; the lists and th
 """
 
 import argparse
-import base64
 import contextlib
 import hashlib
 import itertools
@@ -14,7 +13,6 @@ import random
 import re
 import secrets
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -24,11 +22,15 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
+from wsproto.utilities import RemoteProtocolError
+
+from ops.serving import Handler, Port
 from ops.simulators import Accounts, Credentials, Request, Target
+from ops.websocket import Gone, WebSocket, reply
 
 PATH: Final = "/v1/senselink"
 SILENCE: Final = 20
@@ -50,7 +52,7 @@ _CATCH_UP: Final = 30
 
 type Fields = dict[str, Any]
 type Shape = Literal["list", "record_list", "data.record_list"]
-"""Where the records are in the answer of the record list, below `data`."""
+"""The place of the records in the answer of the record list, below `data`."""
 
 
 # ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
@@ -393,7 +395,7 @@ def _written(message: Fields) -> bytes:
 
 
 def _as_text(message: Fields) -> bytes:
-    """As some versions write it: all numbers as text."""
+    """Writes a message with all numbers as text, as some versions do."""
     return json.dumps(json.loads(json.dumps(message), parse_int=str, parse_float=str), ensure_ascii=False).encode()
 
 
@@ -436,12 +438,8 @@ def pushes(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Ite
 
 # ─── The server ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
-_CONTINUED: Final = 0
-_FINAL: Final = 0x80
 _UNREAD: Final = 65_536
 """Bytes in this machine's buffers for a connection that does not read; what is beyond them waits here."""
-_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CAMEL: Final = re.compile(r"([A-Z])")
 PICTURE: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + b"\x00" * 500 + b"\xff\xd9"
 
@@ -464,36 +462,36 @@ class Server:
         """A server that does not serve yet.
 
         Args:
-            app: `app_key` and `app_secret` of whom it lets in; nobody, without.
+            app: `app_key` and `app_secret` of the listener that it lets in; without, it lets none in.
             heartbeat: seconds between two.
             shape: of a list's answer.
             camel: whether lists have their fields in camel case, as some versions do.
-            seed: of ids and of what is broken about broken messages.
+            seed: of ids, and of the faults in broken messages.
         """
         self.app = app
-        """Whom it lets in from now on."""
+        """The app that it lets in from now on."""
         self.shape = shape
         self.camel = camel
         self.has_list = True
-        """Whether it has lists at all; 404 without."""
+        """False for a server without lists, which answers 404."""
         self.has_alarm_list = True
-        """Whether it has one of alarms besides."""
+        """False for a server whose only list is of records."""
         self.is_hostile = False
-        """Whether a list is 16 MiB of nothing."""
+        """True for a server whose lists are 16 MiB of nothing."""
         self.purges = 0
         """Records that its own retention deletes with each page that was asked for: the oldest on it."""
         self.repeats_last_page = False
-        """Whether the page after the last is the last one again, and not an empty one."""
+        """True where the page after the last is the last one again, and not an empty one."""
         self.pause = 0.0
         """Seconds before each answer, to a handshake, to a call, before each message."""
         self.in_pieces = False
-        """Whether a message comes in several frames, with a ping in between."""
+        """True where a message comes in several frames, with a ping in between."""
         self.url = ""
         self.api_url = ""
         self.records: list[Fields] = []
-        """What the record list has, in the words of a push."""
+        """The records in the list, in the words of a push."""
         self.alarms: dict[int, Fields] = {}
-        """What the alarm list has: each in its last state."""
+        """The alarms in the list, each in its last state."""
         self.asked: Counter[str] = Counter()
         """Calls by path, and handshakes by `websocket`."""
         self._heartbeat = heartbeat
@@ -501,7 +499,7 @@ class Server:
         self._numbers = itertools.count(self._chance.randrange(10**6, 10**8) * 1000)
         self._clients: set[_Client] = set()
         self._lock = threading.Lock()
-        self._doors: dict[type[_Handler], _Door] = {}
+        self._ports: dict[type[_Asked], Port] = {}
         self._ended = threading.Event()
 
     @contextlib.contextmanager
@@ -511,9 +509,11 @@ class Server:
         Args:
             port: of the WebSocket, where something leads to it; else a free one.
         """
-        self._doors = {_Socket: _Door(self, _Socket, port), _Api: _Door(self, _Api)}
-        self.url = f"ws://127.0.0.1:{self._doors[_Socket].port}"
-        self.api_url = f"http://127.0.0.1:{self._doors[_Api].port}"
+        self._ports = {_Socket: Port(partial(_Socket, self), port), _Api: Port(partial(_Api, self))}
+        for listened in self._ports.values():
+            listened.open()
+        self.url = f"ws://{self._ports[_Socket].address}"
+        self.api_url = f"http://{self._ports[_Api].address}"
         heart = threading.Thread(target=self._beat, daemon=True)
         heart.start()
         try:
@@ -521,13 +521,13 @@ class Server:
         finally:
             self._ended.set()
             heart.join()
-            for door in self._doors.values():
-                door.close()
+            for listened in self._ports.values():
+                listened.close()
             self.drop()
 
     @contextlib.contextmanager
     def busy(self, seconds: float = 4) -> Iterator[None]:
-        """Something happens every so many seconds, while the block runs."""
+        """Has somebody pass every so many seconds, while the block runs."""
         ended = threading.Event()
 
         def go_on() -> None:
@@ -542,22 +542,22 @@ class Server:
             ended.set()
             thread.join()
 
-    # What happens.
+    # Events.
 
     @property
     def connections(self) -> int:
-        """Those that were let in, hear, and are still there."""
+        """The number of clients that were let in, hear, and are still there."""
         with self._lock:
             return sum(client.hears for client in self._clients)
 
     @property
     def unread(self) -> int:
-        """Messages that wait for a connection that does not read."""
+        """The number of messages that wait for a connection that does not read."""
         with self._lock:
             return sum(len(client.outgoing) for client in self._clients if client.hears)
 
     def happen(self, *, listed: bool = True, at: float | None = None, **more: Any) -> Fields:
-        """Somebody passes a door: it is in the list, and told to whoever is connected."""
+        """Has somebody pass a door: it is in the list, and told to all that are connected."""
         with self._lock:
             passed = record(next(self._numbers), at=at, **more)
             if listed:
@@ -566,11 +566,11 @@ class Server:
         return passed
 
     def flood(self, count: int) -> list[Fields]:
-        """That many pass, all at once."""
+        """Has that many pass, all at once."""
         return [self.happen() for _ in range(count)]
 
     def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
-        """An alarm comes to a state: the list has it in this one, and it is told to whoever is connected."""
+        """Has an alarm come to a state: the list has it in this one, and all that are connected are told."""
         with self._lock:
             raised = alarm(next(self._numbers) if number is None else number, status, **more)
             self.alarms[raised["id"]] = raised
@@ -578,7 +578,7 @@ class Server:
         return raised
 
     def babble(self) -> str:
-        """A message that is no JSON, as the document's own examples are not; what it was."""
+        """Sends a message that is no JSON, as the document's own examples are not; returns it."""
         number = next(self._numbers)
         whole = json.dumps({"code": 30100, "desc": "", "message": "push alarm", "data": {"id": number, "status": 0}})
         broken = self._chance.choice(
@@ -592,22 +592,22 @@ class Server:
         return broken
 
     def poison(self) -> None:
-        """A message of nearly a megabyte that means nothing and has more parts than anybody reads."""
+        """Sends a message of nearly a megabyte that means nothing and has more parts than anybody reads."""
         self.say(json.dumps({"code": 30000, "data": [next(self._numbers), [{}] * 220_000]}))
 
     def shout(self) -> None:
-        """A frame that is larger than any message."""
+        """Sends a frame that is larger than any message."""
         self.say("x" * 2_000_000)
 
     def say(self, message: str) -> None:
-        """Tells whoever is connected just this."""
+        """Sends all that are connected this text."""
         with self._lock:
             self._tell(message)
 
     # Faults.
 
     def drop(self) -> int:
-        """Closes all connections, without a word; how many there were."""
+        """Closes all connections, without a word; returns how many there were."""
         with self._lock:
             clients = list(self._clients)
             self._clients.clear()
@@ -616,13 +616,13 @@ class Server:
         return len(clients)
 
     def half_open(self) -> None:
-        """From now on nothing at all comes by the connections that there are, and none is closed."""
+        """Keeps the connections that there are open, and sends nothing at all by them from now on."""
         with self._lock:
             for client in self._clients:
                 client.mute = "half-open"
 
     def silence(self) -> None:
-        """From now on no message comes by the connections that there are; pings do, and pongs."""
+        """Sends no message by the connections that there are from now on; pings and pongs go on."""
         with self._lock:
             for client in self._clients:
                 client.mute = "silent"
@@ -635,22 +635,22 @@ class Server:
 
     @contextlib.contextmanager
     def restarting(self) -> Iterator[None]:
-        """Is not there while the block runs, with nothing of it; what happens meanwhile will be in the list."""
+        """Closes both ports while the block runs; events of that time are in the list afterwards."""
         with self._closed(_Socket, _Api):
             yield
 
     @contextlib.contextmanager
-    def _closed(self, *handlers: type["_Handler"]) -> Iterator[None]:
+    def _closed(self, *handlers: type["_Asked"]) -> Iterator[None]:
         for handler in handlers:
-            self._doors[handler].close()
+            self._ports[handler].close()
         self.drop()
         try:
             yield
         finally:
             for handler in handlers:
-                self._doors[handler].open()
+                self._ports[handler].open()
 
-    # What the handlers and the heart ask.
+    # For the handlers and the heart.
 
     def _tell(self, message: str) -> None:
         for client in self._clients:
@@ -664,7 +664,7 @@ class Server:
                     client.tell(_message(10000, "heart beat"))
 
     def signed(self, app_key: str, timestamp: str, sign: str) -> str | None:
-        """Why somebody is not let in, if so."""
+        """The reason not to let a client in; None to let it in."""
         app = self.app
         if app is None or app_key != app["app_key"]:
             return "app key not exist"
@@ -680,7 +680,7 @@ class Server:
             client.tell(_message(20000, "Connected!"))
 
     def forget(self, client: "_Client") -> None:
-        """A connection is gone."""
+        """Takes a connection out that is gone."""
         with self._lock:
             self._clients.discard(client)
 
@@ -736,46 +736,16 @@ class Server:
         }
 
 
-class _Door:
-    """A port behind which a handler stands; it can be closed, and opened again."""
-
-    def __init__(self, server: Server, handler: type["_Handler"], port: int = 0) -> None:
-        self._handler = partial(handler, server)
-        self.port = port
-        self.open()
-
-    def open(self) -> None:
-        self._http = _Http(("127.0.0.1", self.port), self._handler)
-        self.port = self._http.server_port
-        self._thread = threading.Thread(target=partial(self._http.serve_forever, poll_interval=0.02), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-
-class _Http(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: connections end here in every way there is."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Asked(Handler):
     def __init__(self, server: Server, *connection: Any) -> None:
         self._senselink = server
         super().__init__(*connection)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        pass
 
-
-class _Api(_Handler):
+class _Api(_Asked):
     """`GET /api/v3/record/list`, `GET /api/v2/device/alarm/list`, `GET /v1/image/{1|2}/{id}`."""
 
-    def do_GET(self) -> None:
+    def respond(self) -> None:
         senselink, address = self._senselink, urlsplit(self.path)
         query = dict(parse_qsl(address.query))
         senselink.asked[address.path] += 1
@@ -793,72 +763,55 @@ class _Api(_Handler):
             self._answer(404, b'{"status": 404, "error": "Not Found"}')
 
     def _answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
-        self.send_response(status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, body, content_type=content_type, connection="close")
 
 
-class _Socket(_Handler):
+class _Socket(_Asked):
     """`ws://HOST:9000/websocket/record/{app_key}/{timestamp}/{sign}`, by RFC 6455."""
 
-    def do_GET(self) -> None:
-        self.close_connection = True
+    def respond(self) -> None:
         senselink = self._senselink
         senselink.asked["websocket"] += 1
         _, *path = urlsplit(self.path).path.split("/")
-        key = self.headers.get("sec-websocket-key")
-        if len(path) != 5 or path[:2] != ["websocket", "record"] or key is None:
+        try:
+            asked = WebSocket(self)
+        except RemoteProtocolError:
+            self.send_error(404)
+            return
+        if len(path) != 5 or path[:2] != ["websocket", "record"]:
             self.send_error(404)
             return
         time.sleep(senselink.pause)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
-        self.send_response(101)
-        self.send_header("upgrade", "websocket")
-        self.send_header("connection", "Upgrade")
-        accept = hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()
-        self.send_header("sec-websocket-accept", base64.b64encode(accept).decode())
-        self.end_headers()
-        client = _Client(self, senselink)
-        why = senselink.signed(*path[2:])
-        if why:
-            client.write(_TEXT, _message(20002, "Permission Denied!", desc=why).encode())
-            client.write(_CLOSE, struct.pack("!H", 1000))
-            return
-        writer = threading.Thread(target=client.write_all, daemon=True)
-        writer.start()
-        senselink.welcome(client)
-        try:
-            client.read_all()
-        finally:
-            senselink.forget(client)
-            client.drop()
-            writer.join()
+        with contextlib.suppress(Gone):
+            asked.accept(date=self.date_time_string())
+            why = senselink.signed(*path[2:])
+            if why:
+                asked.send(TextMessage(_message(20002, "Permission Denied!", desc=why)), CloseConnection(1000))
+                return
+            _Client(asked, senselink).serve()
 
 
 class _Client:
     """A connection that was let in."""
 
-    def __init__(self, handler: _Socket, server: Server) -> None:
+    def __init__(self, connection: WebSocket, server: Server) -> None:
         self.mute: Literal["half-open", "silent"] | None = None
-        self.outgoing: deque[bytes | None] = deque()
-        self._handler = handler
+        self.outgoing: deque[str | None] = deque()
+        self._connection = connection
         self._server = server
         self._more = threading.Condition()
-        self._writing = threading.Lock()
         self._is_over = False
 
     @property
     def hears(self) -> bool:
-        """Whether what happens comes to it."""
+        """True while what happens comes to it."""
         return self.mute is None and not self._is_over
 
     def tell(self, message: str) -> None:
         """Sends a message, after those before it."""
         if self.mute is None:
-            self._put(message.encode())
+            self._put(message)
 
     def ping(self) -> None:
         """Sends a ping, after the messages before it."""
@@ -869,74 +822,61 @@ class _Client:
         with self._more:
             self._is_over = True
             self._more.notify()
-        with contextlib.suppress(OSError):
-            self._handler.connection.shutdown(socket.SHUT_RDWR)
+        self._connection.drop()
 
-    def _put(self, what: bytes | None) -> None:
+    def serve(self) -> None:
+        """Tells the client what happens, until the connection is over."""
+        writer = threading.Thread(target=self._write_all, daemon=True)
+        writer.start()
+        self._server.welcome(self)
+        try:
+            for event in self._connection.heard():
+                if answer := reply(event):
+                    self._write(answer)
+        except Gone:
+            pass
+        finally:
+            self._server.forget(self)
+            self.drop()
+            writer.join()
+
+    def _put(self, what: str | None) -> None:
         with self._more:
             self.outgoing.append(what)
             self._more.notify()
 
-    def write_all(self) -> None:
+    def _write_all(self) -> None:
         """Writes what is to be sent, until the connection is over."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Gone):
             while True:
                 with self._more:
                     self._more.wait_for(lambda: self.outgoing or self._is_over)
                     if self._is_over:
                         return
-                    # It stays in the queue until it is written: so one can see what nobody reads.
+                    # It stays in the queue until it is written, so that the server's `unread` counts it.
                     what = self.outgoing[0]
                 self._write_one(what)
                 self.outgoing.popleft()
 
-    def _write_one(self, what: bytes | None) -> None:
+    def _write_one(self, what: str | None) -> None:
         if what is None:
-            self.write(_PING, b"")
+            self._write(Ping())
             return
         time.sleep(self._server.pause)
         if self._server.in_pieces and len(what) > 2:
             third = len(what) // 3
-            self.write(_TEXT, what[:third], last=False)
-            self.write(_PING, b"between")
-            self.write(_CONTINUED, what[third : 2 * third], last=False)
-            self.write(_CONTINUED, what[2 * third :])
+            self._write(TextMessage(what[:third], message_finished=False))
+            self._write(Ping(b"between"))
+            self._write(TextMessage(what[third : 2 * third], message_finished=False))
+            self._write(TextMessage(what[2 * third :]))
         else:
-            self.write(_TEXT, what)
+            self._write(TextMessage(what))
 
-    def write(self, opcode: int, content: bytes, *, last: bool = True) -> None:
-        """Writes a frame, unless nothing comes from here any more."""
-        if self.mute == "half-open" or (self.mute == "silent" and opcode in {_TEXT, _CONTINUED}):
+    def _write(self, event: Event) -> None:
+        """Sends an event, unless nothing comes from here any more."""
+        if self.mute == "half-open" or (self.mute == "silent" and isinstance(event, Message)):
             return
-        head = bytes([opcode | (_FINAL if last else 0)])
-        if len(content) < 126:
-            head += bytes([len(content)])
-        elif len(content) < 65_536:
-            head += struct.pack("!BH", 126, len(content))
-        else:
-            head += struct.pack("!BQ", 127, len(content))
-        with self._writing:
-            self._handler.wfile.write(head + content)
-
-    def read_all(self) -> None:
-        """Reads what comes, until the other side is done: nothing is expected but control frames."""
-        with contextlib.suppress(OSError, ValueError):
-            while len(head := self._handler.rfile.read(2)) == 2:
-                opcode, length = head[0] & 0x0F, head[1] & 0x7F
-                if length > 125:
-                    (length,) = struct.unpack("!H" if length == 126 else "!Q", self._read(2 if length == 126 else 8))
-                if not head[1] & 0x80:
-                    return  # a client's frames are masked
-                mask = self._read(4)
-                content = bytes(byte ^ mask[place % 4] for place, byte in enumerate(self._read(length)))
-                if opcode == _PING:
-                    self.write(_PONG, content)
-                elif opcode == _CLOSE:
-                    self.write(_CLOSE, content)
-                    return
-
-    def _read(self, size: int) -> bytes:
-        return self._handler.rfile.read(size)
+        self._connection.send(event)
 
 
 def _message(code: int, message: str, *, desc: str | None = None, data: Fields | None = None) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -31,6 +31,7 @@ from gatehouse.settings import Announce
 from gatehouse.vocabulary import Topic
 from ops.simulators.senselink import Server
 from tests.fakes import FakeMedia, FakeSpill
+from tests.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 APP: Final = {"app_key": "0f3a9c71", "app_secret": "the-secret-of-0f3a9c71"}
@@ -156,14 +157,14 @@ def test_five_hundred_messages_a_second_neither_grow_its_memory_nor_make_it_late
             text=True,
         )
         try:
-            _until(lambda: server.connections == 1)
+            until(lambda: server.connections == 1)
             due = time.monotonic()
             for _ in range(PER_SECOND * SECONDS):
                 server.happen(remark=str(time.time_ns()))
                 due += 1 / PER_SECOND
                 time.sleep(max(due - time.monotonic(), 0))
             late = time.monotonic() - due
-            _until(lambda: server.unread == 0)
+            until(lambda: server.unread == 0)
             time.sleep(2)  # what lies in the machine's buffers is read as well, and nobody can see that from here
         finally:
             child.terminate()
@@ -178,13 +179,6 @@ def test_five_hundred_messages_a_second_neither_grow_its_memory_nor_make_it_late
     assert result["recorded"] == PER_SECOND * SECONDS
     assert result["lag_p99"] < LAG_P99
     assert result["end_megabytes"] - result["warm_megabytes"] < GROWTH_MEGABYTES
-
-
-def _until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,10 @@ import platform
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +21,7 @@ import pytest
 
 from functions.sensepass.door import DecidedBy
 from ops import tools
+from ops.serving import Handler, Port
 from tests.template.stack import ROOT, Stack, translated
 
 STARTS: Final = 10
@@ -97,19 +96,13 @@ def aws() -> Iterator[Aws]:
 def _served() -> Iterator[Aws]:
     served = Aws()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            target = self.headers.get("x-amz-target", "")
-            self._answer(target.rpartition(".")[2] or "Publish", body)
-
-        def do_PUT(self) -> None:
+    class Answering(Handler):
+        def respond(self) -> None:
             # By length or in chunks: the last piece of a signed stream is empty either way.
-            length = self.headers.get("content-length")
-            body = self.rfile.read(int(length)) if length else self._chunks()
-            self._answer("PutObject", body)
+            body = self._chunks() if self.headers.get("transfer-encoding") == "chunked" else self.body()
+            target = self.headers.get("x-amz-target", "")
+            operation = "PutObject" if self.command == "PUT" else target.rpartition(".")[2] or "Publish"
+            self.answer(200, served.answer(operation, body))
 
         def _chunks(self) -> bytes:
             found = b""
@@ -120,23 +113,9 @@ def _served() -> Iterator[Aws]:
                 pass
             return found
 
-        def _answer(self, operation: str, body: bytes) -> None:
-            content = served.answer(operation, body)
-            self.send_response(200)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        served.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield served
-        finally:
-            server.shutdown()
+    with Port(Answering) as port:
+        served.url = f"http://{port.address}"
+        yield served
 
 
 @pytest.fixture(scope="module")

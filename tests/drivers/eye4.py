@@ -1,11 +1,10 @@
 """Drives Eye4's functions on the template's AWS, and makes alarms that its flow is for and others that it is not."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import boto3
@@ -16,6 +15,8 @@ from gatehouse.errors import GatehouseError
 from gatehouse.events import EventBuilder
 from gatehouse.reading import read_json
 from gatehouse.record import Record
+from ops.simulators.eye4 import Cloud, File, Recording
+from tests.builders import sqs_message
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Function
@@ -24,9 +25,8 @@ _ACCOUNT: Final = "workshop"
 _GUID: Final = "0f" * 16
 _FILEID: Final = "9c" * 20
 _RECEIVED_AT: Final = datetime(2026, 11, 3, 9, tzinfo=UTC)
-_SMALL: Final = b"a short recording"
-_LARGE: Final = bytes(9 * 1024 * 1024)
-"""More than goes to S3 in one part."""
+_FILES: Final = (File(size=20), File(size=9 * 1024 * 1024))
+"""Those of every recording: the second is more than goes to S3 in one part."""
 
 
 # ─── Events ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -46,6 +46,11 @@ def _alarm(payload: Document, received_at: datetime = _RECEIVED_AT) -> Document:
     (made,) = normalise.normalise(read, builder, verified)
     event: Document = json.loads(Record.of(made).body)
     return event
+
+
+def _fileid(name: str) -> str:
+    """A fileid in the form that the cloud's own have, made of a name."""
+    return f"{name.encode().hex():0<40}"
 
 
 def _with_file(fileid: str, **more: Any) -> Document:
@@ -112,28 +117,36 @@ def _start(function: Function, calls: Calls) -> None:
         def deliver(received_at: datetime, *failing: str) -> int:
             body = json.dumps(_alarm(_with_file(_FILEID), received_at))
             with _failing(calls, *failing):
-                return len(handler({"Records": [_message(body), _message(body)]}, None)["batchItemFailures"])
+                return len(
+                    handler({"Records": [sqs_message(body, name=name) for name in "12"]}, None)["batchItemFailures"]
+                )
 
         cover = json.dumps(_alarm({"action": "100", "cover": "https://cdn.eye4.cn/1.jpg"}))
         with _failing(calls, "UpdateItem"):
-            assert len(handler({"Records": [_message(cover)]}, None)["batchItemFailures"]) == 1
-        assert handler({"Records": [_message(cover)]}, None)["batchItemFailures"] == []
+            assert len(handler({"Records": [sqs_message(cover)]}, None)["batchItemFailures"]) == 1
+        assert handler({"Records": [sqs_message(cover)]}, None)["batchItemFailures"] == []
         assert deliver(_RECEIVED_AT, "StartExecution") == 2
         assert deliver(_RECEIVED_AT) == 0
         # Another input under the same name: ExecutionAlreadyExists.
         assert deliver(_RECEIVED_AT + timedelta(minutes=1)) == 0
 
 
+class _Cloud(Cloud):
+    """A cloud that has the same files for every recording."""
+
+    def recording(self, fileid: str) -> Recording:
+        return replace(super().recording(fileid), files=_FILES)
+
+
 def _resolve(function: Function, calls: Calls) -> None:
     _put_secret(function)
     with (
-        _cloud({"small.mp4": _SMALL, "large.mp4": _LARGE}) as address,
-        driver.started(function, calls, API_URL=address) as handler,
+        _Cloud().serving() as cloud,
+        driver.started(function, calls, API_URL=cloud.url) as handler,
     ):
 
         def resolve(name: str, *failing: str) -> str:
-            fileid = f"{name.encode().hex():0<40}"  # in the form of one
-            wanted = recording.of(_alarm(_with_file(fileid))).model_dump(mode="json", exclude_none=True)
+            wanted = recording.of(_alarm(_with_file(_fileid(name)))).model_dump(mode="json", exclude_none=True)
             with _failing(calls, *failing):
                 status: str = handler({"alarm": wanted, "since": _RECEIVED_AT.isoformat()}, None)["status"]
             return status
@@ -141,7 +154,7 @@ def _resolve(function: Function, calls: Calls) -> None:
         for operation in ("PutObject", "UploadPart", "UpdateItem"):
             with pytest.raises(GatehouseError):
                 resolve(operation, operation)
-        orphan = {"alarm": json.loads(recording.orphan(_ACCOUNT, ["alone"], _RECEIVED_AT, timedelta()).text)}
+        orphan = {"alarm": json.loads(recording.orphan(_ACCOUNT, [_fileid("alone")], _RECEIVED_AT, timedelta()).text)}
         orphan["since"] = _RECEIVED_AT.isoformat()
         with _failing(calls, "GetItem"), pytest.raises(GatehouseError):
             handler(orphan, None)
@@ -150,8 +163,8 @@ def _resolve(function: Function, calls: Calls) -> None:
             resolve("nowhere", "PutItem", "SendMessage")
         assert resolve("spilled", "PutItem") == "available"
         assert resolve("announced later", "Publish") == "available"
-        assert resolve(_FILEID) == "available"
-        assert resolve(_FILEID) == "available"
+        assert resolve("twice") == "available"
+        assert resolve("twice") == "available"
 
 
 DRIVERS: Final[Mapping[str, Callable[[Function, Calls], None]]] = {
@@ -191,38 +204,3 @@ def _request(payload: Document) -> Document:
         },
         "body": json.dumps(payload),
     }
-
-
-def _message(body: str) -> Document:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
-    return {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "eventSource": "aws:sqs"}
-
-
-@contextmanager
-def _cloud(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Eye4's API with the same files for every recording, and the host that they lie on; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            listed = [{"file_name": f"{address}/{name}", "file_Type": "video"} for name in files]
-            self._answer(json.dumps(listed).encode())
-
-        def do_GET(self) -> None:
-            self._answer(files[self.path.removeprefix("/")])
-
-        def _answer(self, content: bytes) -> None:
-            self.send_response(200)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        address = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield address
-        finally:
-            server.shutdown()

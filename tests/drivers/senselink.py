@@ -1,20 +1,14 @@
 """Drives SenseLink's listener on the template's AWS, with a server of its own at the far end."""
 
-import base64
-import hashlib
 import io
 import json
 import os
-import queue
-import struct
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 from unittest.mock import patch
 
 import boto3
@@ -22,9 +16,11 @@ import boto3
 from functions.senselink import alive, health, listener, once, recorder, wire
 from gatehouse import aws
 from gatehouse.accounts import Secret
+from ops.simulators.senselink import Server
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Task
+from tests.waiting import until
 
 SWITCH: Final = "SenselinkServers"
 """The parameter that turns the listener on."""
@@ -33,7 +29,7 @@ NEEDED: Final = {
     "SenselinkSubnets": "subnet-0a1b2c3d,subnet-1a2b3c4d",
     "SenselinkSecurityGroups": "sg-0a1b2c3d",
 }
-"""What it needs then."""
+"""The further parameters that are needed then."""
 SCHEDULE: Final = "SenselinkCatchUp"
 """The parameter that starts it now and again, with `ONCE`."""
 ONCE: Final = ["--once"]
@@ -44,108 +40,44 @@ ENDS_WITHIN: Final = 20.0
 """Seconds from SIGTERM to the end: for what is in hand (`recorder._DRAIN`), and for the last calls."""
 assert ENDS_WITHIN > recorder._DRAIN  # noqa: SLF001
 
-_PICTURE: Final = b"\xff\xd8\xff a face"
-_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_APPS: Final[Mapping[str, Mapping[str, str]]] = {
+    name: {"app_key": name, "app_secret": "s"} for name in ("front", "back")
+}
 
 
-def _document(url: str, api_url: str) -> str:
+def _document(front: str, api: str, back: str) -> str:
     """A secret with two servers: `front` can do everything, and `back` only speaks."""
-    app = {"url": url, "app_secret": "s", "insecure": True}
-    front = {"server": "front", "app_key": "front", "api_url": api_url, "pictures": True}
-    return json.dumps({"accounts": [{**app, **front}, {**app, "server": "back", "app_key": "back"}]})
+    whole = {"server": "front", "url": front, "api_url": api, "pictures": True, "insecure": True, **_APPS["front"]}
+    return json.dumps({"accounts": [whole, {"server": "back", "url": back, "insecure": True, **_APPS["back"]}]})
 
 
-UNREACHABLE: Final = _document("ws://127.0.0.1:9", "http://127.0.0.1:9")
+UNREACHABLE: Final = _document("ws://127.0.0.1:9", "http://127.0.0.1:9", "ws://127.0.0.1:9")
 """A secret with servers that do not answer: 9 is discarded by all."""
 
 
+@dataclass(frozen=True)
 class FarEnd:
-    """A server of the vendor: what it says by WebSocket, its record list, and a picture for every reference."""
+    """The vendor's two servers."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._said: defaultdict[str, queue.Queue[bytes]] = defaultdict(queue.Queue)
+    front: Server
+    back: Server
 
     @property
     def secret(self) -> str:
-        """What the secret has to hold."""
-        address = f"127.0.0.1:{self._port}"
-        return _document(f"ws://{address}", f"http://{address}")
+        """The document for the secret."""
+        return _document(self.front.url, self.front.api_url, self.back.url)
 
-    def say(self, app: str, code: int, **record: Any) -> None:
-        """Sends a message as soon as somebody listens."""
-        self._said[app].put(json.dumps({"code": code, "msg": "", "data": record or None}).encode())
-
-    def babble(self) -> None:
-        """Says what is no JSON, as the document's own examples are none."""
-        self._said["front"].put(b'{"code": 30000, "message""push record"}')
-
-    def greet(self) -> None:
-        """Lets both connections in."""
-        for app in ("front", "back"):
-            self.say(app, wire.Kind.CONNECTED)
-
-    def tell_of(self, number: int) -> None:
-        """Says that somebody came to a door."""
-        self.say("front", wire.Kind.RECORD, **_record(number))
-
-    def warn(self, number: int) -> None:
-        """Says that something is wrong."""
-        self.say("front", wire.Kind.ALARM, id=number, status=1, traceId=f"T{number}")
-
-    def hear(self, app: str) -> bytes:
-        """What is to be said next."""
-        return self._said[app].get()
-
-
-def _record(number: int) -> Document:
-    return {"id": number, "sn": "SPS-1", "signTime": int(time.time()), "signAvatar": f"picture-{number}", "type": 1}
+    def passes(self) -> None:
+        """Has somebody come to a door, with a picture, once both servers are listened to."""
+        until(lambda: self.front.connections == self.back.connections == 1)
+        self.front.happen(avatar="", signBgAvatar="")
 
 
 @contextmanager
 def far_end() -> Iterator[FarEnd]:
-    """A server that runs while the block does."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/websocket/"):
-                self._speak(self.path.split("/")[3])
-            elif self.path.startswith("/api/"):
-                listed = [_record(1)] if "/record/" in self.path and "page=1&" in self.path else None
-                self._answer(json.dumps({"code": 200, "data": {"list": listed}}).encode())
-            else:
-                self._answer(_PICTURE)
-
-        def _speak(self, app: str) -> None:
-            key = self.headers["Sec-WebSocket-Key"].encode()
-            accepted = base64.b64encode(hashlib.sha1(key + _MAGIC, usedforsecurity=False).digest()).decode()
-            self.wfile.write(
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                + f"Sec-WebSocket-Accept: {accepted}\r\n\r\n".encode()
-            )
-            while True:
-                text = far.hear(app)
-                # A text frame, whole and without a mask; 126 says that two bytes of length follow.
-                self.wfile.write(struct.pack(">BBH", 0x81, 126, len(text)) + text)
-
-        def _answer(self, content: bytes) -> None:
-            self.send_response(200)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        far = FarEnd(server.server_port)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield far
-        finally:
-            server.shutdown()
+    """Two servers that run while the block does."""
+    with Server(_APPS["front"]).serving() as front, Server(_APPS["back"]).serving() as back:
+        yield FarEnd(front, back)
 
 
 def reported() -> list[Document]:
@@ -157,7 +89,7 @@ def reported() -> list[Document]:
 
 
 def asked_at() -> str:
-    """Where the health check asks, if nothing is set."""
+    """The address that the health check asks, if nothing is set."""
     with patch("socket.create_connection") as connect, patch.dict("os.environ", clear=True):
         asked = connect.return_value.__enter__.return_value
         asked.makefile.return_value.readline.return_value = b"HTTP/1.0 200 OK\r\n"
@@ -189,30 +121,30 @@ def _listen(task: Task, calls: Calls) -> None:
     def marks() -> list[str]:
         return [item["mark"]["S"] for item in dynamodb.scan(TableName=watermarks)["Items"]]
 
-    # What nobody can fetch is told when a connection has stood for a moment.
+    # A gap that cannot be filled is told when a connection has stood for a moment.
     with far_end() as far, driver.noted(calls, task.environment), patch.object(listener, "_AT_ONCE", 0.1):
         boto3.client("secretsmanager").put_secret_value(
             SecretId=task.environment["SECRET_ARN"], SecretString=far.secret
         )
+        far.front.happen(avatar="", signBgAvatar="")
         with _listening() as threads:
-            far.greet()
-            _until(lambda: (recorded(), pictures()) == (2, 1))  # what the list has, and that there was a gap
-            far.tell_of(2)
-            _until(lambda: (recorded(), pictures()) == (3, 2))
-            far.babble()
-            _until(lambda: (recorded(), pictures()) == (4, 3))
+            until(lambda: (recorded(), pictures()) == (2, 1))  # what the list has, and that there was a gap
+            far.passes()
+            until(lambda: (recorded(), pictures()) == (3, 2))
+            far.front.babble()
+            until(lambda: (recorded(), pictures()) == (4, 3))
             calls.failing = {"PutItem", "PutObject"}
-            far.tell_of(3)
-            _until(lambda: spills() == 2)
+            far.passes()
+            until(lambda: spills() == 2)
             calls.failing = {"Publish"}
-            far.tell_of(4)
-            _until(lambda: recorded() == 5)
+            far.passes()
+            until(lambda: recorded() == 5)
             calls.failing = {"UpdateItem"}
-            far.tell_of(5)
-            _until(lambda: recorded() == 6)
+            far.passes()
+            until(lambda: recorded() == 6)
             calls.failing = set()
-            far.warn(6)
-            _until(lambda: recorded() == 7)
+            far.front.alarm()
+            until(lambda: recorded() == 7)
         assert not any(thread.is_alive() for thread in threads)
         assert max(marks()) > before.isoformat(timespec="microseconds")
 
@@ -235,13 +167,6 @@ def _listening() -> Iterator[list[threading.Thread]]:
         stop.say()
         for thread in threads:
             thread.join(ENDS_WITHIN)
-
-
-def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    ends_at = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come about"
-        time.sleep(0.05)
 
 
 TASKS: Final[Mapping[str, Callable[[Task, Calls], None]]] = {"listener": _listen}

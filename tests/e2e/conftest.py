@@ -1,7 +1,6 @@
 """The local stack for the whole session, one for each announce mode, and a subscriber that looks into its queues."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from ops.simulators import Options, Request
 from ops.simulators.eye4 import Cloud
 from ops.simulators.senselink import Server
 from ops.stack import Stack
+from tests.waiting import until
 
 _PATIENCE = 60  # seconds
 WAIT = 6
@@ -47,12 +47,7 @@ class Site:
 
     def until[T](self, look: Callable[[], T], patience: float = _PATIENCE) -> T:
         """What a look finds, as soon as it finds something; between two looks the queue is read."""
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if found := look():
-                return found
-            self._take()
-        raise AssertionError(f"not within {patience} s; received: {sorted(self.received)}")
+        return until(look, patience, meanwhile=self._take, failing=lambda: f"received: {sorted(self.received)}")
 
     def read_dry(self) -> None:
         """Reads the queue until nothing has come for a while."""

@@ -1,52 +1,58 @@
-"""What stands in AWS's place for a deployed function when a test wants something to go wrong."""
+"""Stands in for AWS before a deployed function when a test wants something to go wrong."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 import psutil
 import urllib3
+from werkzeug import Request, Response
 
 from ops.stack import Stack
+from tests.web import web
 
 
-class Killer:
-    """A service that kills whoever calls it first, and hands every later call on to the emulator."""
+class _Proxy:
+    """A service before the emulator."""
 
     def __init__(self, endpoint: str) -> None:
+        self.url = ""
+        """Its address, while it serves."""
         self._endpoint = endpoint
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Self]:
+        """Serves while the block runs."""
+        with web(self._answer, threaded=True) as server:
+            self.url = f"http://127.0.0.1:{server.port}"
+            yield self
+
+    def _answer(self, call: Request) -> Response:
+        """Hands a call on, with all its headers but the host: the emulator takes its own alone."""
+        headers = {name: value for name, value in call.headers.items() if name.lower() != "host"}
+        address = self._endpoint + call.environ["RAW_URI"]
+        answer = urllib3.request("POST", address, body=call.get_data(), headers=headers)
+        return Response(answer.data, answer.status, content_type=answer.headers.get("content-type"))
+
+
+class Killer(_Proxy):
+    """A service that kills the process that calls it first, and hands every later call on to the emulator."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint)
         self.killed: list[int] = []
-        killer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if not killer.killed:
-                    killer.kill(self.client_address[1])
-                    return
-                answer = urllib3.request("POST", killer.address(self.path), body=body, headers=_handed_on(self))
-                self.send_response(answer.status)
-                self.end_headers()
-                self.wfile.write(answer.data)
+    def _answer(self, call: Request) -> Response:
+        if self.killed:
+            return super()._answer(call)
+        self._kill(int(call.environ["REMOTE_PORT"]))
+        return Response()
 
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def address(self, path: str) -> str:
-        """Where a call is handed on to."""
-        return self._endpoint + path
-
-    def kill(self, port: int) -> None:
+    def _kill(self, port: int) -> None:
         """SIGKILL for the process that holds this end of the connection."""
         caller = next(
             connection.pid
@@ -57,73 +63,31 @@ class Killer:
         self.killed.append(caller)
         os.kill(caller, signal.SIGKILL)
 
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
-        """Serves while the block runs."""
-        with _serving(self._server):
-            yield
 
-
-class Refusal:
+class Refusal(_Proxy):
     """DynamoDB behind a door: a table's puts are refused while it is shut, all else is handed on to the emulator."""
 
     def __init__(self, endpoint: str, table: str) -> None:
-        self.shut_at: float | None = None
-        """Since when it is shut, by the monotonic clock, once it refused something."""
+        super().__init__(endpoint)
         self.shut = False
+        self.shut_at: float | None = None
+        """The moment, by the monotonic clock, of the first refusal."""
         self.put: list[tuple[str, str]] = []
         """The puts, and other tables' updates, that succeeded, in their order: the table, and the call as it was."""
-        refusal = self
+        self._table = table
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                table_of = json.loads(body).get("TableName")
-                is_put = self.headers["X-Amz-Target"].endswith(".PutItem")
-                if is_put and table_of == table and refusal.shut:
-                    refusal.shut_at = refusal.shut_at or time.monotonic()
-                    self._reply(500, b"{}")
-                    return
-                answer = urllib3.request("POST", endpoint + self.path, body=body, headers=_handed_on(self))
-                is_update = self.headers["X-Amz-Target"].endswith(".UpdateItem") and table_of != table
-                if (is_put or is_update) and answer.status == 200:
-                    refusal.put.append((table_of, body.decode()))
-                self._reply(answer.status, answer.data)
-
-            def _reply(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[Self]:
-        """Serves while the block runs."""
-        with _serving(self._server):
-            yield self
-
-
-def _handed_on(call: BaseHTTPRequestHandler) -> dict[str, str]:
-    """A call's headers, but for the host: the emulator takes its own alone."""
-    return {name: value for name, value in call.headers.items() if name.lower() != "host"}
-
-
-@contextlib.contextmanager
-def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def _answer(self, call: Request) -> Response:
+        table = call.get_json(force=True).get("TableName")
+        operation = call.headers["X-Amz-Target"]
+        is_put = operation.endswith(".PutItem")
+        if is_put and table == self._table and self.shut:
+            self.shut_at = self.shut_at or time.monotonic()
+            return Response("{}", 500)
+        answer = super()._answer(call)
+        is_update = operation.endswith(".UpdateItem") and table != self._table
+        if (is_put or is_update) and answer.status_code == 200:
+            self.put.append((table, call.get_data(as_text=True)))
+        return answer
 
 
 @contextlib.contextmanager

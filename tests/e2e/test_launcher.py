@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 import urllib3
+
+from tests.waiting import until
 
 _PATIENCE = 90  # seconds
 _MARK = "of-the-developer"
@@ -160,11 +161,12 @@ def _start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[
 
 
 def _until_up(launcher: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError):
-            stack: dict[str, Any] = json.loads((folder / "stack.json").read_text())
-            return stack
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            raise AssertionError(f"it ended by itself, with {launcher.wait(timeout=0.2)}")
-    raise AssertionError(f"it was not up within {_PATIENCE} s")
+    written = folder / "stack.json"
+
+    def ends_or_is_up() -> bool:
+        assert launcher.poll() is None, "it ended by itself"
+        return written.exists()
+
+    until(ends_or_is_up, _PATIENCE)
+    stack: dict[str, Any] = json.loads(written.read_text())
+    return stack

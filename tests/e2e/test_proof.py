@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from ops import local, transforms
 from ops.proof import watch
 from tests.vendors import vendor_names
+from tests.waiting import until
 
 _PATIENCE = 420  # seconds
 
@@ -119,9 +119,7 @@ def test_an_interrupted_proof_leaves_nothing_either(environment: dict[str, str],
 
 def test_a_deployment_that_is_interrupted_is_removed_as_well(environment: dict[str, str], tmp_path: Path) -> None:
     proof = _started(environment, tmp_path)
-    deadline = time.monotonic() + _PATIENCE
-    while "tables" not in _left(environment):  # SAM is at it
-        assert time.monotonic() < deadline
+    until(lambda: "tables" in _left(environment), _PATIENCE)  # SAM is at it
 
     proof.send_signal(signal.SIGTERM)
 

@@ -17,7 +17,7 @@ from gatehouse.store import EventsTable
 from gatehouse.topics import SnsTopics
 from gatehouse.vocabulary import Arrival, Topic
 from tests import aws
-from tests.builders import NOW, stream_event
+from tests.builders import NOW, sqs_message, stream_event
 from tests.fakes import FakeMedia
 
 
@@ -96,16 +96,7 @@ class Account:
     def redrive(self) -> dict[str, Any]:
         """Redrive gets all that is in the spill queue."""
         batch = [
-            {
-                "messageId": str(number),
-                "receiptHandle": "r",
-                "body": message["body"],
-                "attributes": {},
-                "messageAttributes": {
-                    name: {"stringValue": word, "dataType": "String"} for name, word in message["attributes"].items()
-                },
-                "eventSource": "aws:sqs",
-            }
+            sqs_message(message["body"], message["attributes"], str(number))
             for number, message in enumerate(self.aws.received(self.aws.spill_url))
         ]
         return redrive.handle({"Records": batch}, self.gate(Arrival.REDRIVEN)) if batch else {"batchItemFailures": []}

@@ -2,20 +2,23 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 import pytest
+import werkzeug
 from moto.server import ThreadedMotoServer
+from pytest_httpserver import HTTPServer
 
 from functions.relay.handler import Relay, handle
 from gatehouse.record import Record
@@ -193,42 +196,30 @@ print(json.dumps(handler(json.load(sys.stdin), None)), flush=True)
 """
 
 
+@dataclass
 class Killer:
     """Stands where SNS should: the first request kills the process that made it, before it gets an answer."""
 
-    def __init__(self) -> None:
-        self.victim: subprocess.Popen[str] | None = None
-        self.started = Event()
-        self.requests: list[bytes] = []
-        killer = self
+    url: str
+    victim: subprocess.Popen[str] | None = None
+    started: Event = field(default_factory=Event)
+    requests: list[bytes] = field(default_factory=list)
 
-        class Handler(BaseHTTPRequestHandler):
-            """One request."""
-
-            def do_POST(self) -> None:
-                killer.requests.append(self.rfile.read(int(self.headers["Content-Length"])))
-                assert killer.started.wait(10)
-                assert killer.victim is not None
-                os.kill(killer.victim.pid, signal.SIGKILL)
-                killer.victim.wait(10)
-                self.close_connection = True
-
-            def log_message(self, *_arguments: object) -> None:
-                """Says nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+    def kill(self, request: werkzeug.Request) -> werkzeug.Response:
+        self.requests.append(request.data)
+        assert self.started.wait(10)
+        assert self.victim is not None
+        os.kill(self.victim.pid, signal.SIGKILL)
+        self.victim.wait(10)
+        return werkzeug.Response()  # which nobody gets
 
 
 @pytest.fixture
-def killer() -> Iterator[Killer]:
-    made = Killer()
-    thread = Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+def killer(httpserver_ipv4: HTTPServer) -> Iterator[Killer]:
+    made = Killer(f"http://127.0.0.1:{httpserver_ipv4.port}")
+    httpserver_ipv4.expect_request(re.compile(".*")).respond_with_handler(made.kill)
     yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    httpserver_ipv4.check()
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from ops.simulators.senselink import Fields, Server, record
 from tests import aws
 from tests.builders import stream_event
 from tests.fakes import FakeMedia
+from tests.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 RECORDS: Final = 2_000
@@ -120,12 +121,12 @@ class Rig:
 
     def until(self, look: Callable[[], object], patience: float = 30) -> float:
         """Waits until a look finds something; seconds that it took."""
+
+        def log() -> str:
+            return f"the log ends with\n{(self.folder / 'listener.log').read_text(errors='replace')[-3000:]}"
+
         started = time.monotonic()
-        while not look():
-            if time.monotonic() - started > patience:
-                log = (self.folder / "listener.log").read_text(errors="replace")
-                raise AssertionError(f"not within {patience} s; the log ends with\n{log[-3000:]}")
-            time.sleep(0.05)
+        until(look, patience, failing=log)
         return time.monotonic() - started
 
     def connected(self) -> None:

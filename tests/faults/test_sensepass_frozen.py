@@ -14,18 +14,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from gatehouse.accounts import MAX_AGE as REAL_AGE
+from ops.serving import Handler, Port
 from ops.simulators.sensepass import Terminal
 from tests.aws import ENVIRONMENT
 from tests.builders import api_event, rules_document
 from tests.faults.sandbox import Sandbox, sandbox
 from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SERIAL, SITE
+from tests.waiting import until
 
 MAX_AGE: Final = 2.0
 """Seconds, in place of five minutes; of the secret and of the rules."""
@@ -66,61 +67,38 @@ class Cloud:
 
 @contextmanager
 def _served(cloud: Cloud) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+    """The cloud's address; by http.server, since some of its answers never come."""
+    over = threading.Event()
+
+    class Answering(Handler):
+        def respond(self) -> None:
+            self.close_connection = True
+            self.body()
+            if self.command == "PUT":  # a picture
+                self.answer(200, connection="close")
+                return
             call = self.headers.get("X-Amz-Target", PUBLISH)
             answer = json.dumps(cloud.answer(call)).encode()  # as things are when it comes
             held = call in cloud.holds
             cloud.asked[call] += 1
-            if held:
-                assert cloud.let_go.wait(60)
-                if cloud.way is Way.OLD:
-                    self._send(200, answer)
-                elif cloud.way is Way.ERROR:
-                    self._send(400, b'{"__type": "AccessDeniedException"}')
-                elif cloud.way is Way.NEVER:
-                    over.wait(60)
-                self.close_connection = True
-                cloud.done[call] += 1
+            if not held:
+                self.answer(200, answer, connection="close")
                 return
-            self._send(200, answer)
+            assert cloud.let_go.wait(60)
+            if cloud.way is Way.OLD:
+                self.answer(200, answer, connection="close")
+            elif cloud.way is Way.ERROR:
+                self.answer(400, b'{"__type": "AccessDeniedException"}', connection="close")
+            elif cloud.way is Way.NEVER:
+                over.wait(60)
+            cloud.done[call] += 1
 
-        def do_PUT(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))  # a picture
-            self._send(200, b"")
-
-        def _send(self, status: int, content: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Nothing: who has waited long enough goes away."""
-
-    over = threading.Event()
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Port(Answering) as port:
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://{port.address}"
         finally:
             over.set()
             cloud.let_go.set()
-            server.shutdown()
-
-
-def _until(holds: Callable[[], object], seconds: float = 30) -> None:
-    ends_at = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come about"
-        time.sleep(0.01)
 
 
 @dataclass
@@ -178,8 +156,8 @@ def _asleep(cloud: Cloud, door: Door, meanwhile: Callable[[], None]) -> None:
     cloud.holds.clear()
     ended = cloud.done.total()
     cloud.let_go.set()
-    _until(lambda: cloud.way is Way.NEVER or cloud.done.total() > ended)
-    _until(lambda: time.monotonic() - fell_asleep >= ASLEEP)
+    until(lambda: cloud.way is Way.NEVER or cloud.done.total() > ended)
+    until(lambda: time.monotonic() - fell_asleep >= ASLEEP)
     door.sandbox.thaw()
 
 
@@ -192,10 +170,10 @@ def test_a_token_that_was_withdrawn_while_it_slept_over_a_read_opens_nothing(
     with _door(cloud, tmp_path) as door:
         assert door.asks(OLD) == (200, True)
         read_by = time.monotonic()
-        _until(lambda: time.monotonic() - read_by >= MAX_AGE)
+        until(lambda: time.monotonic() - read_by >= MAX_AGE)
         cloud.holds = {SECRET}
         assert door.asks(OLD) == (200, True)  # read beside it: the one call more
-        _until(lambda: cloud.asked[SECRET] == 2)
+        until(lambda: cloud.asked[SECRET] == 2)
 
         def withdraw() -> None:
             cloud.tokens = [NEW]
@@ -215,10 +193,10 @@ def test_rules_that_were_changed_while_it_slept_over_a_read_are_used_at_once(tmp
     with _door(cloud, tmp_path) as door:
         assert door.asks(OLD) == (200, True)
         read_by = time.monotonic()
-        _until(lambda: time.monotonic() - read_by >= MAX_AGE)
+        until(lambda: time.monotonic() - read_by >= MAX_AGE)
         cloud.holds = {RULES}
         assert door.asks(OLD) == (200, True)
-        _until(lambda: cloud.asked[RULES] == 2)
+        until(lambda: cloud.asked[RULES] == 2)
 
         def change() -> None:
             cloud.rules = rules_document(False)
@@ -235,7 +213,7 @@ def test_a_secret_that_is_too_old_is_read_in_a_heartbeat_and_no_question_waits_f
     with _door(cloud, tmp_path) as door:
         assert door.beats(OLD) == 200
         read_by = time.monotonic()
-        _until(lambda: time.monotonic() - read_by >= MAX_AGE)
+        until(lambda: time.monotonic() - read_by >= MAX_AGE)
         cloud.tokens = [NEW]
         assert door.beats(OLD) == 401
         assert cloud.asked[SECRET] == 2
@@ -249,7 +227,7 @@ def test_a_secret_that_cannot_be_read_while_it_is_awake_is_still_told(tmp_path: 
     with _door(cloud, tmp_path) as door:
         assert door.beats(OLD) == 200
         read_by = time.monotonic()
-        _until(lambda: time.monotonic() - read_by >= MAX_AGE)
+        until(lambda: time.monotonic() - read_by >= MAX_AGE)
         cloud.holds = {SECRET}
         cloud.let_go.set()
         assert door.beats(OLD) == 200
@@ -263,7 +241,7 @@ def test_a_message_that_slept_is_not_published_again_as_one_of_now(tmp_path: Pat
     cloud = Cloud(holds={PUBLISH}, way=Way.NEVER)
     with _door(cloud, tmp_path, ANNOUNCE_MODE="inline", DECISION_DEADLINE="1") as door:
         assert door.asks(OLD)[0] == 200
-        _until(lambda: cloud.asked[PUBLISH] == 1)
+        until(lambda: cloud.asked[PUBLISH] == 1)
         _asleep(cloud, door, lambda: None)
         door.sandbox.end()
     assert cloud.asked[PUBLISH] == 1

@@ -29,6 +29,7 @@ from gatehouse.settings import Announce
 from gatehouse.spill import Step
 from gatehouse.store import EventsTable
 from gatehouse.vocabulary import AlarmKind, MediaStatus, NoticeKind, PersonKind, Severity, Topic
+from tests.builders import sqs_message
 from tests.template.iam import ROW, Call
 from tests.template.stack import HERE, ROOT, Document, Function, Place, Stack, Task, sam
 
@@ -456,28 +457,10 @@ def _written(table: str, mode: Announce, records: Sequence[Record] = ()) -> list
 
 
 def _message(record: Record, step: Step) -> Document:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
-    return {
-        "messageId": record.id,
-        "receiptHandle": "1",
-        "body": record.body,
-        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
-        "messageAttributes": {
-            "step": {"stringValue": step, "dataType": "String"},
-            "deciding": {"stringValue": "{}", "dataType": "String"},
-        },
-        "eventSource": "aws:sqs",
-    }
+    return sqs_message(record.body, {"step": step, "deciding": "{}"}, record.id)
 
 
 def _picture_message() -> Document:
     key = f"somebody/somebody-{'0' * 32}/face-{hashlib.sha256(b'a picture').hexdigest()}.jpg"
     attributes = {"step": Step.PICTURE, "key": key, "content_type": "image/jpeg"}
-    return {
-        "messageId": "1",
-        "receiptHandle": "1",
-        "body": base64.b64encode(b"a picture").decode(),
-        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-Function"},
-        "messageAttributes": {name: {"stringValue": value, "dataType": "String"} for name, value in attributes.items()},
-        "eventSource": "aws:sqs",
-    }
+    return sqs_message(base64.b64encode(b"a picture").decode(), attributes)

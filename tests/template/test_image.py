@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from ops import tools
 from tests.template import dockerfile, driver
 from tests.template.dockerfile import Dockerfile
 from tests.template.stack import ROOT, Stack, Task, sam
+from tests.waiting import until
 
 _STACK: Final = Stack(driver.parameters())
 _TASKS: Final = _STACK.tasks()
@@ -522,13 +523,6 @@ def _tree(root: Path) -> dict[Path, tuple[int, int, int]]:
     return {path: (status.st_mtime_ns, status.st_size, status.st_mode) for path, status in found.items()}
 
 
-def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    ends_at = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends_at, "it did not come about"
-        time.sleep(0.2)
-
-
 def _is_well(built: Image, environment: dict[str, str]) -> bool:
     return _run(built, built.file.health[1], environment).returncode == 0
 
@@ -546,8 +540,8 @@ def test_it_lives_while_nobody_answers_and_ends_when_it_is_told_to(built: Image)
         assert not _is_well(built, environment)
         before = _tree(built.root)
         with _running(built, environment) as process:
-            _until(lambda: _is_well(built, environment))
-            _until(lambda: process.poll() is None)
+            until(lambda: _is_well(built, environment))
+            until(lambda: process.poll() is None)
             code, output = _ends(process, own.ENDS_WITHIN)
         assert code == 0, output
         assert "no connection" in output
@@ -562,9 +556,8 @@ def test_it_records_what_it_hears(built: Image) -> None:
     with own.far_end() as far, _on_aws(built.task, far.secret) as environment:
         before = _tree(built.root)
         with _running(built, environment) as process:
-            far.greet()
-            far.tell_of(2)
-            _until(lambda: boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"] == 1)
+            far.passes()
+            until(lambda: boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"] == 1)
             code, output = _ends(process, own.ENDS_WITHIN)
         assert code == 0, output
         assert "Traceback" not in output

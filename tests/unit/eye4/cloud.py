@@ -1,21 +1,17 @@
-"""What the tests of Eye4's recordings stand on: the rows and the bucket in moto, and web servers that misbehave."""
+"""The ground of the tests of Eye4's recordings: the rows and the bucket in moto, and web servers that misbehave.
+
+The answers of those servers are bytes written by hand, since most of them are none that a library would send: cut
+short, with another length than they have, endless.
+"""
 
 import json
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
+from datetime import datetime, timedelta
 from typing import Any, Final
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from functions.eye4 import pending
 from functions.eye4.client import Client
@@ -26,11 +22,13 @@ from functions.eye4.resolve import Api, Bucket, MediaFiles, Patience, Resolver
 from functions.eye4.wire import BodyLogin
 from gatehouse.gate import Gate
 from gatehouse.settings import Announce
+from ops.serving import Handler, Port
 from ops.simulators.eye4 import Cloud
 from tests.aws import REGION, Aws
 from tests.builders import NOW
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.vendors.eye4 import CUSTOMER, FILEID
+from tests.web import Certificate, tls
 
 BUCKET: Final = "media"
 PENDING: Final = "pending-files"
@@ -58,29 +56,6 @@ def row(account: Aws, recording: str) -> dict[str, Any]:
 def rows(account: Aws) -> list[str]:
     """The keys of all rows."""
     return sorted(str(item["recording"]["S"]) for item in account.dynamodb.scan(TableName=PENDING)["Items"])
-
-
-def certificate(folder: Path, *hosts: str) -> Path:
-    """A certificate for these hosts that only itself vouches for, in one file with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "files")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = folder / f"{hosts[0]}.pem"
-    file.write_bytes(made.public_bytes(pem) + secret)
-    return file
 
 
 # ─── The resolver, on moto's AWS and a simulated cloud ────────────────────────────────────────────────────────────────
@@ -138,11 +113,11 @@ class Bench:
     slept: list[float] = field(default_factory=list)
     """The waits, in seconds; none of them passes."""
     sleep: Callable[[float], None] = lambda _: None
-    """What happens meanwhile."""
+    """Runs while one of them would pass."""
     customers: dict[str, Callable[["Bench"], Api | None]] = field(default_factory=dict)
     """Those in the secret."""
     own: str = ""
-    """Where files may lie, in place of the simulated cloud."""
+    """The address where files may lie, in place of the simulated cloud's."""
 
     def __post_init__(self) -> None:
         self.api = self.api or Client(BodyLogin.model_validate(CUSTOMER["api"]), self.cloud.url)
@@ -202,7 +177,7 @@ class Bench:
 
     @property
     def stored(self) -> dict[str, bytes]:
-        """What is in the media bucket, by key; and no upload is left half done."""
+        """The objects in the media bucket, by key; and no upload is left half done."""
         client = self.account.client("s3")
         assert client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
         keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
@@ -233,7 +208,7 @@ class Seen:
 
 @dataclass
 class Web:
-    """A web server: what it answers by path, and what came."""
+    """A web server: its answers by path, and the requests that came."""
 
     url: str = ""
     port: int = 0
@@ -244,10 +219,8 @@ class Web:
     """Bytes of bodies and heads that the kernel took."""
     over: threading.Event = field(default_factory=threading.Event)
 
-    def respond(self, connection: socket.socket) -> None:
-        """One request, one answer."""
-        if (request := _request(connection)) is None:
-            return
+    def respond(self, connection: socket.socket, request: Seen) -> None:
+        """Writes the answer to a request."""
         self.seen.append(request)
         answer = self.answers.get(request.target.partition("?")[0], self.otherwise)
         if callable(answer):
@@ -268,56 +241,21 @@ def said(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _request(connection: socket.socket) -> Seen | None:
-    """What came; None if nothing did."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        more = connection.recv(65_536)
-        if not more:
-            return None
-        received += more
-    head, _, body = received.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _version = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    while len(body) < int(headers.get("content-length", 0)):
-        body += connection.recv(65_536)
-    return Seen(method, target, headers, body)
-
-
-class _Server(ThreadingTCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
-
-
 @contextmanager
-def web(certificate: Path | None = None) -> Iterator[Web]:
-    """A web server on a free port of 127.0.0.1; by TLS where it has a certificate, in one file with its key."""
+def web(certificate: Certificate | None = None) -> Iterator[Web]:
+    """A web server on a free port of 127.0.0.1; by TLS where it has a certificate."""
     there = Web()
-    context = None
-    if certificate is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
 
-    class Handler(BaseRequestHandler):
-        def handle(self) -> None:
-            # Whoever does not trust it, or has read enough, goes away.
-            with suppress(OSError):
-                if context is None:
-                    there.respond(self.request)
-                    return
-                with context.wrap_socket(self.request, server_side=True) as secure:
-                    there.respond(secure)
+    class Answering(Handler):
+        def respond(self) -> None:
+            self.close_connection = True
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            there.respond(self.connection, Seen(self.command, self.path, headers, self.body()))
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        there.port = server.server_address[1]
-        there.url = f"http{'s' if certificate else ''}://127.0.0.1:{there.port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with Port(Answering, context=None if certificate is None else tls(certificate)) as port:
+        there.port = port.number
+        there.url = f"http{'s' if certificate else ''}://{port.address}"
         try:
             yield there
         finally:
             there.over.set()
-            server.shutdown()
-            thread.join()

@@ -4,10 +4,10 @@ import gzip
 import json
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import SecretStr
 from urllib3 import Timeout
 
@@ -16,7 +16,7 @@ from functions.eye4.client import Client, Storage
 from functions.eye4.wire import BodyLogin, HeaderLogin
 from gatehouse.errors import CallFailed
 from ops.simulators.eye4 import Cloud, Credential
-from tests.unit.eye4.cloud import Answer, Seen, Web, certificate, said, web
+from tests.unit.eye4.cloud import Answer, Seen, Web, said, web
 from tests.vendors.eye4 import FILEID
 
 BODY = BodyLogin(userid="4711", authkey=SecretStr("the-key-of-4711"))
@@ -225,8 +225,8 @@ def test_an_api_that_is_not_there_is_a_failed_call() -> None:
     assert "NewConnectionError" in _fails(Client(BODY, "http://127.0.0.1:9"))
 
 
-def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
-    with web(certificate(tmp_path, "api.eye4.cn")) as impostor:
+def test_an_api_whose_certificate_nobody_vouches_for_is_told_nothing() -> None:
+    with web(trustme.CA().issue_cert("127.0.0.1")) as impostor:
         assert "SSLError" in _fails(Client(BODY, impostor.url))
 
     assert impostor.seen == []

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import urllib3
 
 from functions.eye4 import download
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, addresses
 from gatehouse.errors import GatehouseError
 from gatehouse.vocabulary import MediaFault
-from tests.unit.eye4.cloud import Seen, Web, certificate, said, web
+from tests.unit.eye4.cloud import Seen, Web, said, web
+from tests.web import Certificate
 
 MB = 1_000_000
 LIMITS = Limits(size=20 * MB, seconds=30)
@@ -652,11 +654,12 @@ def test_a_trickle_is_measured_by_the_real_clock(files: Web) -> None:
 
 
 @pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.LeafCert:
     """A certificate of files.eye4.cn that is vouched for."""
-    file = certificate(tmp_path, "files.eye4.cn")
+    authority, file = trustme.CA(), tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    return file
+    return authority.issue_cert("files.eye4.cn")
 
 
 def _secure(files: Web, host: str) -> tuple[Downloads, str]:
@@ -664,7 +667,7 @@ def _secure(files: Web, host: str) -> tuple[Downloads, str]:
     return Downloads(HOSTS, LIMITS, own=own, resolve=_to("127.0.0.1")), f"{own}/a"
 
 
-def test_a_certificate_is_of_the_name_although_the_address_is_called(trusted: Path, dialled: list[str]) -> None:
+def test_a_certificate_is_of_the_name_although_the_address_is_called(trusted: Certificate, dialled: list[str]) -> None:
     with web(trusted) as files:
         files.answers["/a"] = said(b"file")
         assert _read(*_secure(files, "files.eye4.cn")) == b"file"
@@ -672,7 +675,7 @@ def test_a_certificate_is_of_the_name_although_the_address_is_called(trusted: Pa
     assert dialled == ["127.0.0.1"]
 
 
-def test_a_redirect_never_leads_from_https_to_http(trusted: Path, dialled: list[str]) -> None:
+def test_a_redirect_never_leads_from_https_to_http(trusted: Certificate, dialled: list[str]) -> None:
     with web(trusted) as files:
         files.answers["/a"] = _redirect("http://a.eye4.cn/b")
         assert _fault(*_secure(files, "files.eye4.cn")) == (Refused, MediaFault.HOST_NOT_ALLOWED)
@@ -680,7 +683,7 @@ def test_a_redirect_never_leads_from_https_to_http(trusted: Path, dialled: list[
     assert dialled == ["127.0.0.1"]
 
 
-def test_a_redirect_from_https_to_https_is_followed(trusted: Path, dialled: list[str]) -> None:
+def test_a_redirect_from_https_to_https_is_followed(trusted: Certificate, dialled: list[str]) -> None:
     known = {"files.eye4.cn": "127.0.0.1", "a.eye4.cn": PUBLIC}
     with web(trusted) as files:
         files.answers["/a"] = _redirect("https://a.eye4.cn/b")
@@ -692,7 +695,7 @@ def test_a_redirect_from_https_to_https_is_followed(trusted: Path, dialled: list
 
 
 @pytest.mark.parametrize("host", ["other.eye4.cn", "files.eye4.cn.evil.com", "127.0.0.1"])
-def test_a_certificate_of_another_host_is_refused_before_anything_is_said(trusted: Path, host: str) -> None:
+def test_a_certificate_of_another_host_is_refused_before_anything_is_said(trusted: Certificate, host: str) -> None:
     with web(trusted) as files:
         files.answers["/a"] = said(b"file")
         assert _fault(*_secure(files, host)) == (Interrupted, MediaFault.UNREACHABLE)
@@ -701,10 +704,9 @@ def test_a_certificate_of_another_host_is_refused_before_anything_is_said(truste
 
 
 @pytest.mark.usefixtures("trusted")
-def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_said(tmp_path: Path) -> None:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    with web(certificate(folder, "files.eye4.cn")) as files:
+@pytest.mark.parametrize("own", [trustme.CA(), trustme.CA().issue_cert("files.eye4.cn")], ids=["itself", "another"])
+def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_said(own: Certificate) -> None:
+    with web(own) as files:
         files.answers["/a"] = said(b"file")
         assert _fault(*_secure(files, "files.eye4.cn")) == (Interrupted, MediaFault.UNREACHABLE)
 

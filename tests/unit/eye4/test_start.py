@@ -13,7 +13,7 @@ from functions.eye4.recording import Wanted
 from gatehouse.errors import Unavailable
 from ops.simulators import Request
 from tests.aws import Aws
-from tests.builders import NOW
+from tests.builders import NOW, sqs_message
 from tests.fakes import FakeStates
 from tests.output import Output
 from tests.unit.eye4.cloud import PENDING, row
@@ -42,23 +42,9 @@ def _event(push: Request) -> dict[str, Any]:
 
 
 def _batch(*events: Any) -> dict[str, Any]:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with raw delivery from SNS."""
-    return {
-        "Records": [
-            {
-                "messageId": f"m-{number}",
-                "receiptHandle": "r",
-                "body": event if isinstance(event, str) else json.dumps(event),
-                "attributes": {},
-                "messageAttributes": {},
-                "md5OfBody": "",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:alarms",
-                "awsRegion": "eu-central-1",
-            }
-            for number, event in enumerate(events)
-        ]
-    }
+    """Events with raw delivery from SNS."""
+    bodies = [event if isinstance(event, str) else json.dumps(event) for event in events]
+    return {"Records": [sqs_message(body, name=str(number)) for number, body in enumerate(bodies)]}
 
 
 def _failed(answer: dict[str, Any]) -> list[str]:

@@ -1,13 +1,12 @@
 """What preflight says of an account: each check has each of its words, and what may not be asked is none of them."""
 
 import json
+import re
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from fnmatch import fnmatchcase
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -15,6 +14,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 from moto.server import ThreadedMotoServer
+from pytest_httpserver import HTTPServer
 
 from ops import cli
 from ops.preflight import earlier, limits, operator, permissions, place, plan, tasks
@@ -1009,28 +1009,14 @@ def test_where_nobody_can_be_asked_the_answer_is_stop_and_no_traceback(
     ],
 )
 def test_what_answers_and_is_not_aws_gets_no_traceback(
-    command: Command, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+    command: Command, monkeypatch: pytest.MonkeyPatch, httpserver_ipv4: HTTPServer, status: int, body: bytes
 ) -> None:
-    class Strange(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
+    httpserver_ipv4.expect_request(re.compile(".*")).respond_with_data(body, status)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{httpserver_ipv4.port}")
 
-        do_GET = do_POST = do_HEAD = answer  # noqa: N815 - names of http.server
+    _, out, err = command("--json", "--parameter", *(f"{name}={value}" for name, value in _LISTENER.items()))
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        _, out, err = command("--json", "--parameter", *(f"{name}={value}" for name, value in _LISTENER.items()))
-        server.shutdown()
-
+    assert httpserver_ipv4.log
     assert err == ""
     assert {finding["verdict"] for finding in json.loads(out)} <= {"ok", "look", "stop"}
 

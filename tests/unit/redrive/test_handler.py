@@ -12,26 +12,14 @@ from gatehouse.media import Upload
 from gatehouse.record import Record
 from gatehouse.settings import Announce
 from gatehouse.spill import Step
-from tests.builders import some_record, spilled
+from tests.builders import some_record, spilled, sqs_message
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
 
 
 def _message(record: Record | str, step: str | None) -> dict[str, Any]:
-    body = record if isinstance(record, str) else record.body
-    words = {"deciding": "{}", **({} if step is None else {"step": step})}
-    attributes = {name: {"stringValue": word, "dataType": "String"} for name, word in words.items()}
-    return {
-        "messageId": "m-odd" if isinstance(record, str) else f"m-{record.id}",
-        "receiptHandle": "r",
-        "body": body,
-        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-AcmeFunction"},
-        "messageAttributes": attributes,
-        "md5OfBody": "",
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:spill",
-        "awsRegion": "eu-central-1",
-    }
+    body, name = (record, "odd") if isinstance(record, str) else (record.body, record.id)
+    return sqs_message(body, {"deciding": "{}", **({} if step is None else {"step": step})}, name)
 
 
 def _gate(store: FakeStore, topics: FakeTopics, announce: Announce = Announce.INLINE) -> Gate:

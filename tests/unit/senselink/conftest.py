@@ -1,8 +1,9 @@
-"""What the tests of SenseLink stand on."""
+"""Fixtures of the tests of SenseLink."""
 
 from typing import Any
 
 import pytest
+import trustme
 
 from tests import aws
 from tests.rig import House
@@ -17,7 +18,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits looks up fifty times a second."""
+    """Makes a thread that waits look up fifty times a second."""
     for module in ("connection", "listener", "once", "recorder"):
         monkeypatch.setattr(f"functions.senselink.{module}.TICK", 0.02)
 
@@ -25,3 +26,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def senselink() -> House[Any]:
     return senselink_house()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """An authority of the operator's own."""
+    return trustme.CA()

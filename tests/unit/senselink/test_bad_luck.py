@@ -26,7 +26,7 @@ from gatehouse.settings import Announce
 from tests.builders import AT, NOW, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
-from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets, wait_until
+from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets
 from tests.unit.senselink.test_listener import (
     LISTENS,
     Calls,
@@ -40,6 +40,7 @@ from tests.unit.senselink.test_listener import (
     pauses,
 )
 from tests.vendors.senselink import SENSELINK, access_record
+from tests.waiting import until
 
 __all__ = ["house", "pauses"]
 
@@ -77,12 +78,12 @@ def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
 
     def script(peer: Peer) -> None:
         peer.say(GREETING, _heard(1))
-        wait_until(lambda: house.marks.north == NOW)
+        until(lambda: house.marks.north == NOW)
         peer.say(_heard(2, -late))
         peer.until_gone()
 
     with house.listening(script, overlap=300) as running:
-        wait_until(lambda: len(house.store.seen) >= 2 and house.marks.north == NOW)
+        until(lambda: len(house.store.seen) >= 2 and house.marks.north == NOW)
         house.stop.say()
         running.thread.join(10)
         assert not running.thread.is_alive()
@@ -90,8 +91,8 @@ def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
 
         again = House(marks=house.marks, calls=house.calls)
         with again.listening(_says(), overlap=300):
-            wait_until(lambda: 2 in _ids(again))
-            wait_until(lambda: not any(house.marks.owed.values()))
+            until(lambda: 2 in _ids(again))
+            until(lambda: not any(house.marks.owed.values()))
 
 
 def _listed(place: House, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -112,11 +113,11 @@ def test_r01_what_is_in_hand_from_before_the_mark_is_written_down_before_the_wor
     house.store.holds = '"id":2,'
     house.store.open.clear()
     with house.listening(_says(_heard(2, -2 * 86_400)), overlap=300):
-        wait_until(lambda: house.store.seen)
+        until(lambda: house.store.seen)
         assert house.marks.said[0] is not None
         assert house.marks.said[0] <= NOW - seconds(2 * 86_400)
         house.store.open.set()
-        wait_until(lambda: house.marks.said[-1] is None)
+        until(lambda: house.marks.said[-1] is None)
 
     assert house.marks.north == NOW
     assert len(house.marks.said) == 2
@@ -128,7 +129,7 @@ def test_r02_the_first_watermark_is_by_the_servers_clock(house: House) -> None:
     missed = _record(2, 120 - behind)
     house.calls = Calls([[missed]], shows=NOW - seconds(behind))
     with house.listening(_says_and_goes(_heard(1, -behind)), _says(), overlap=0):
-        wait_until(lambda: _ids(house) == [1, 2])
+        until(lambda: _ids(house) == [1, 2])
 
     assert house.marks.begun["north"] == NOW - seconds(behind)
 
@@ -139,7 +140,7 @@ def test_r02_a_servers_clock_that_nobody_knows_is_at_most_a_day_behind_and_one_a
 ) -> None:
     house.calls = Calls(shows=shows)
     with house.listening(_says(_heard(1))):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert house.marks.begun["north"] == NOW - first
 
@@ -149,7 +150,7 @@ def test_r03_one_404_does_not_give_a_gap_up(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(7200)
     house.calls = Calls([NoSuchCall("404")] * 3 + [[_record(1, -7000), _record(2, -60)]])
     with house.listening(_says(), no_list_seconds=0):
-        wait_until(lambda: _ids(house) == [1, 2])
+        until(lambda: _ids(house) == [1, 2])
 
     assert [event["data"]["kind"] for event in house.events if event["data"].get("kind") == "gap"] == []
 
@@ -158,7 +159,7 @@ def test_r03_a_list_that_is_never_there_is_none_after_some_tries_and_minutes(hou
     house.marks.marks["north"] = NOW - seconds(7200)
     house.calls = Calls([NoSuchCall("404")])
     with house.listening(_says(), no_list_seconds=1):
-        wait_until(lambda: house.marks.north == NOW)
+        until(lambda: house.marks.north == NOW)
         assert len(house.calls.asked) >= 5
 
     assert [event["data"]["kind"] for event in house.events] == ["gap"]
@@ -168,12 +169,12 @@ def test_r03_a_list_that_was_ever_seen_is_never_none(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(7200)
     house.calls = Calls([[_record(1, -7000)], NoSuchCall("404")])
     with house.listening(_says()):
-        wait_until(lambda: _ids(house) == [1])
-        wait_until(lambda: house.marks.lists.get("north") == {30000, 30100})
+        until(lambda: _ids(house) == [1])
+        until(lambda: house.marks.lists.get("north") == {30000, 30100})
 
     again = _next(house)
     with again.listening(_says()):
-        wait_until(lambda: len(house.calls.asked) > 12 if house.calls else None)
+        until(lambda: len(house.calls.asked) > 12 if house.calls else None)
         assert house.marks.north == NOW - seconds(7000)
     assert _ids(again) == [1]
 
@@ -187,10 +188,10 @@ def test_r04_a_terminal_whose_clock_is_slow_is_fetched_from_as_early_as_it_is_la
 
     def hears(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -60), _heard(2, -660), _heard(3, -20))
-        wait_until(lambda: house.marks.north == NOW - seconds(20))
+        until(lambda: house.marks.north == NOW - seconds(20))
 
     with house.listening(hears, _says(), overlap=300):
-        wait_until(lambda: _ids(house) == [1, 2, 3, 4])
+        until(lambda: _ids(house) == [1, 2, 3, 4])
 
     assert max(house.marks.late["north"].values()) == 600
 
@@ -205,9 +206,9 @@ def test_r05_a_clock_at_zero_does_not_have_an_archive_fetched(house: House, sign
     house.store.open.clear()
     zero = {"code": 30000, "data": access_record(id=7, signTime=sign_time)}
     with house.listening(_says_and_goes(_heard(1), zero), _says(), overlap=300):
-        wait_until(lambda: len(_since(house)) >= 2)
+        until(lambda: len(_since(house)) >= 2)
         house.store.open.set()
-        wait_until(lambda: 7 in _ids(house))
+        until(lambda: 7 in _ids(house))
 
     assert min(_since(house)) >= begun
 
@@ -220,9 +221,9 @@ def test_r06_a_time_before_all_times_does_not_stop_the_filling_of_gaps(house: Ho
     house.store.open.clear()
     zero = {"code": 30000, "data": access_record(id=7, signTime=-62_135_596_800)}
     with house.listening(_says_and_goes(_heard(1, -30), zero), _says(), overlap=300):
-        wait_until(lambda: 2 in _ids(house))
+        until(lambda: 2 in _ids(house))
         house.store.open.set()
-        wait_until(lambda: 7 in _ids(house))
+        until(lambda: 7 in _ids(house))
 
 
 def test_r07_what_is_no_longer_remembered_is_not_fetched_again(house: House) -> None:
@@ -230,7 +231,7 @@ def test_r07_what_is_no_longer_remembered_is_not_fetched_again(house: House) -> 
     house.marks.marks["north"] = NOW - timedelta(days=4)
     house.calls = Calls([[]])
     with house.listening(_says(), retention_days=3, overlap=300):
-        wait_until(lambda: house.calls is not None and house.calls.alarms_asked)
+        until(lambda: house.calls is not None and house.calls.alarms_asked)
 
     assert _since(house) == [NOW - timedelta(days=3)]
 
@@ -243,12 +244,12 @@ def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(hou
         assert other._known() is None  # noqa: SLF001 - the schedule
         first = _next(house)
         with first.listening(_says(_heard(1, -100))):
-            wait_until(lambda: _ids(first) == [1])
+            until(lambda: _ids(first) == [1])
         assert house.marks.north == NOW - seconds(100)
         other._known = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
         thread = threading.Thread(target=other.run, daemon=True)
         thread.start()
-        wait_until(lambda: _ids(house) == [1, 2])
+        until(lambda: _ids(house) == [1, 2])
         house.stop.say()
         thread.join(20)
     assert house.marks.begun["north"] == NOW - seconds(200)
@@ -257,7 +258,7 @@ def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(hou
 def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: House, output: Output) -> None:
     """A server that gets another name in the secret has no watermark, and its gap is told by nobody."""
     with house.listening(_says(_heard(1))) as running:
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
         assert running.listener.report.begun == 1
 
     assert "nobody has listened to it before" in [line["message"] for line in output.logged]
@@ -271,7 +272,7 @@ def test_r09_that_a_list_begins_after_what_is_known_is_said_and_counted(
     house.marks.marks["north"] = NOW - seconds(60)
     house.calls = Calls([[_record(number, second) for number, second in enumerate(listed, 1)]])
     with house.listening(_says()) as running:
-        wait_until(lambda: running.listener.report.gap_seconds)
+        until(lambda: running.listener.report.gap_seconds)
         assert running.listener.report.cut_short == times
 
 
@@ -279,7 +280,7 @@ def test_how_old_the_watermark_is_is_told(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(90)
     house.calls = Calls([CallFailed("no")])
     with house.listening(_says()) as running:
-        wait_until(lambda: house.calls is not None and house.calls.asked)
+        until(lambda: house.calls is not None and house.calls.asked)
         assert running.listener.report.age() == 90
 
 
@@ -389,7 +390,7 @@ def test_s7_a_frame_that_is_too_large_is_counted_and_the_record_behind_it_is_hea
         peer.until_gone()
 
     with house.listening(hostile, _says(_heard(1))) as running:
-        wait_until(lambda: _ids(house) == [1])
+        until(lambda: _ids(house) == [1])
         assert running.listener.report.too_large == 1
 
 
@@ -435,7 +436,7 @@ def test_whatever_a_server_does_is_no_reason_to_end(house: House, monkeypatch: p
 
     monkeypatch.setattr(module, "read_json", breaks)
     with house.listening(_says(_heard(1))) as running:
-        wait_until(lambda: _ids(house) == [1])
+        until(lambda: _ids(house) == [1])
         assert running.thread.is_alive()
 
 
@@ -447,7 +448,7 @@ def test_a_secret_that_was_rotated_is_used_at_the_next_connection(house: House) 
         listener._newest = lambda: answers.pop(0) if answers else None  # noqa: SLF001
         thread = threading.Thread(target=listener.run, daemon=True)
         thread.start()
-        wait_until(lambda: _ids(house) == [1])
+        until(lambda: _ids(house) == [1])
         house.stop.say()
         thread.join(20)
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import trustme
 import urllib3
 
 from functions.senselink import client as module
@@ -15,7 +15,6 @@ from functions.senselink.client import ALARM_PAGE, PAGE, Client, NoSuchCall
 from functions.senselink.verify import signature
 from functions.senselink.wire import Server
 from gatehouse.errors import CallFailed, WrongSetting
-from tests.certificates import Identity, identity
 from tests.unit.senselink.server import Api, Asked, Place, api, page
 
 SECRET = "the-secret-of-the-app"
@@ -448,32 +447,25 @@ def test_an_entry_that_lacks_what_it_takes_says_so(lacking: str) -> None:
 # ─── Who is trusted ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return identity(tmp_path_factory.mktemp("authority"), "authority")
+def _pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
 
 
-def _pem(of: Identity) -> str:
-    """The certificate without the key."""
-    return of.file.read_text().partition("-----BEGIN PRIVATE")[0]
-
-
-def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: Identity, tmp_path: Path) -> None:
-    own = identity(tmp_path, "server", authority, "127.0.0.1")
-    with api(_says({"data": {"list": []}}), own.file) as there:
+def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: trustme.CA) -> None:
+    with api(_says({"data": {"list": []}}), authority.issue_cert("127.0.0.1")) as there:
         assert _listed(Client(_server(there, "https", ca=_pem(authority)))) == []
 
 
 @pytest.mark.parametrize("wrong", ["no authority", "another authority", "another host"])
-def test_a_server_that_is_not_to_be_trusted_is_told_nothing(authority: Identity, tmp_path: Path, wrong: str) -> None:
-    own = identity(tmp_path, "server", authority, "192.0.2.1" if wrong == "another host" else "127.0.0.1")
+def test_a_server_that_is_not_to_be_trusted_is_told_nothing(authority: trustme.CA, wrong: str) -> None:
+    own = authority.issue_cert("192.0.2.1" if wrong == "another host" else "127.0.0.1")
     given = {
         "no authority": None,
-        "another authority": _pem(identity(tmp_path, "another")),
+        "another authority": _pem(trustme.CA()),
         "another host": _pem(authority),
     }
     with (
-        api(_says({"data": {"list": []}}), own.file) as there,
+        api(_says({"data": {"list": []}}), own) as there,
         pytest.raises(CallFailed, match="SSLError") as caught,
     ):
         _listed(Client(_server(there, "https", ca=given[wrong])))

@@ -6,16 +6,17 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from wsproto.events import CloseConnection
 
 from functions.senselink.connection import LARGEST, Denied, Lost, TooLarge, connected
 from functions.senselink.wire import Server
 from gatehouse.errors import WrongSetting
-from tests.certificates import Identity, identity
 from tests.unit.senselink.server import (
     BINARY,
     CLOSE,
@@ -83,6 +84,7 @@ def test_a_server_that_refuses_us_denies_permission(status: int) -> None:
         b"HTTP/1.1 404 no\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n",
         b"garbage\r\n\r\n",
         b"",
     ],
@@ -143,12 +145,13 @@ def test_messages_come_as_they_are_and_in_their_order() -> None:
         peer.say(GREETING, HEARTBEAT, b'{"message""x"}', b"\xff\xfe", large)
         peer.raw(frame(b"binary", BINARY))
         peer.raw(frame(b"first ", TEXT, last=False) + frame(b"", PING) + frame(b"last", 0))
+        peer.raw(frame(b"\xe5\x83", TEXT, last=False) + frame(b"\x8f", 0))  # a character cut in two
         peer.until_gone()
 
     with sockets(script) as there, connected(_server(there), 5) as connection:
-        heard = _heard(connection.messages(), 7)
+        heard = _heard(connection.messages(), 8)
 
-    assert heard[2:] == [b'{"message""x"}', b"\xff\xfe", large, b"binary", b"first last"]
+    assert heard[2:] == [b'{"message""x"}', b"\xff\xfe", large, b"binary", b"first last", "像".encode()]
     assert b"20000" in heard[0]
 
 
@@ -286,9 +289,7 @@ def test_s7_whoever_sends_too_much_is_told_so() -> None:
 
     def script(peer: Peer) -> None:
         peer.raw(b"\x81\x7f" + (300 * 1024 * 1024).to_bytes(8))
-        head = peer.socket.recv(100)
-        mask, content = head[2:6], head[6:]
-        if bytes(byte ^ mask[place % 4] for place, byte in enumerate(content))[:2] == (1009).to_bytes(2):
+        if [event.code for event in peer.socket.heard() if isinstance(event, CloseConnection)] == [1009]:
             told.set()
 
     with sockets(script) as there, connected(_server(there), 5) as connection:
@@ -340,37 +341,27 @@ def test_a_fragment_that_is_none_of_a_message_ends_the_connection(frames: bytes)
 # ─── Who is trusted ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    return identity(tmp_path_factory.mktemp("authority"), "authority")
+def _pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
 
 
-def _pem(of: Identity) -> str:
-    """The certificate without the key."""
-    return of.file.read_text().partition("-----BEGIN PRIVATE")[0]
-
-
-def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: Identity, tmp_path: Path) -> None:
+def test_a_private_authority_is_trusted_where_the_secret_has_it(authority: trustme.CA) -> None:
     def script(peer: Peer) -> None:
         peer.say(GREETING)
         peer.until_gone()
 
-    own = identity(tmp_path, "server", authority, "127.0.0.1")
     with (
-        sockets(script, certificate=own.file) as there,
+        sockets(script, certificate=authority.issue_cert("127.0.0.1")) as there,
         connected(_server(there, "wss", ca=_pem(authority)), 5) as connection,
     ):
         assert _heard(connection.messages(), 1)
 
 
 @pytest.mark.parametrize("given", ["none", "another"])
-def test_without_its_authority_a_server_is_not_trusted_and_learns_nothing(
-    authority: Identity, tmp_path: Path, given: str
-) -> None:
-    own = identity(tmp_path, "server", authority, "127.0.0.1")
-    ca = None if given == "none" else _pem(identity(tmp_path, "another"))
+def test_without_its_authority_a_server_is_not_trusted_and_learns_nothing(authority: trustme.CA, given: str) -> None:
+    ca = None if given == "none" else _pem(trustme.CA())
     with (
-        sockets(Peer.until_gone, certificate=own.file) as there,
+        sockets(Peer.until_gone, certificate=authority.issue_cert("127.0.0.1")) as there,
         pytest.raises(Lost, match="SSL"),
         connected(_server(there, "wss", ca=ca), 5),
     ):
@@ -378,14 +369,20 @@ def test_without_its_authority_a_server_is_not_trusted_and_learns_nothing(
     assert there.paths == []
 
 
-def test_a_certificate_for_another_host_is_not_trusted(authority: Identity, tmp_path: Path) -> None:
-    own = identity(tmp_path, "server", authority, "192.0.2.1")
+@pytest.mark.parametrize("wrong", ["another host", "expired"])
+def test_a_certificate_for_another_host_or_of_another_time_is_not_trusted(authority: trustme.CA, wrong: str) -> None:
+    began, ended = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
+    certificate = {
+        "another host": authority.issue_cert("192.0.2.1"),
+        "expired": authority.issue_cert("127.0.0.1", not_before=began, not_after=ended),
+    }[wrong]
     with (
-        sockets(Peer.until_gone, certificate=own.file) as there,
+        sockets(Peer.until_gone, certificate=certificate) as there,
         pytest.raises(Lost, match="SSL"),
         connected(_server(there, "wss", ca=_pem(authority)), 5),
     ):
         pass
+    assert there.paths == []
 
 
 @pytest.mark.parametrize("ca", ["no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -396,5 +393,5 @@ def test_an_authority_that_is_no_certificate_says_so(ca: str) -> None:
 
 
 def _all_of(error: BaseException | None) -> str:
-    """What any text of an error says, however deep."""
+    """All texts of an error, however deep."""
     return "" if error is None else f"{error!r} {error} {_all_of(error.__cause__)}"

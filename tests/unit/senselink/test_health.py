@@ -1,4 +1,4 @@
-"""What is to be seen of the listener: its metrics, and whether its threads live."""
+"""The listener as it is seen from outside: its metrics, and the answer to the health check."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ import urllib3
 from functions.senselink import alive, health
 from functions.senselink.health import Report, serve, write
 from tests.output import Output
-from tests.unit.senselink.server import wait_until
+from tests.waiting import until
 
 
 @dataclass
@@ -199,9 +199,9 @@ def test_the_first_metrics_are_written_before_an_alarm_could_miss_them(
     assert health._FIRST < 30, "a task stands once it was asked for its health, every 30 s"  # noqa: SLF001
     monkeypatch.setattr(health, "_FIRST", 0.02)
     with serve(0, [Report("north")], 3600):
-        wait_until(lambda: len(_written(output)) == 2)
+        until(lambda: len(_written(output)) == 2)
 
 
 def test_the_metrics_are_written_again_and_again(output: Output) -> None:
     with serve(0, [Report("north")], 0.02):
-        wait_until(lambda: output.counted.get("DeafServers", 0) >= 3)
+        until(lambda: output.counted.get("DeafServers", 0) >= 3)

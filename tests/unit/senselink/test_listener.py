@@ -37,9 +37,9 @@ from tests.unit.senselink.server import (
     Peer,
     Script,
     sockets,
-    wait_until,
 )
 from tests.vendors.senselink import SENSELINK, access_record, alarm_record
+from tests.waiting import until
 
 LISTENS = {**ENVIRONMENT, "MEDIA_BUCKET": "media", "WATERMARKS_TABLE": "watermarks", "SERVERS": "north"}
 PHOTO = b"\xff\xd8\xffphoto"
@@ -59,13 +59,13 @@ class Marks:
     late: dict[str, dict[str, float]] = field(default_factory=dict)
     lists: dict[str, set[int]] = field(default_factory=dict)
     down: bool = False
-    """Whether it tells nothing."""
+    """True where it tells nothing."""
     refuses: bool = False
-    """Whether it takes nothing."""
+    """True where it takes nothing."""
     reads: int = 0
     refused: int = 0
     said: list[datetime | None] = field(default_factory=list)
-    """What was said to be in hand."""
+    """The times that were said to be in hand."""
 
     def read(self, server: str) -> Written | None:
         self.reads += 1
@@ -133,7 +133,7 @@ class Calls:
     alarms_asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     shows: datetime | None = NOW
-    """What its clock shows."""
+    """The time that its clock shows."""
 
     def clock(self) -> datetime | None:
         return self.shows
@@ -167,7 +167,7 @@ class Watched(FakeStore):
         self.open = threading.Event()
         self.open.set()
         self.holds = ""
-        """What is in the events that it does not take before."""
+        """A text in the events that it does not take before."""
         self.seen: list[str] = []
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
@@ -282,7 +282,7 @@ def _says_and_goes(*messages: object) -> Script:
 def test_records_and_alarms_are_recorded_once_and_announced(house: House) -> None:
     alarm = {"code": 30100, "data": alarm_record()}
     with house.listening(_says(_heard(1), alarm, _heard(1), HEARTBEAT, _heard(2))):
-        wait_until(lambda: len(house.store.seen) == 4 and len(house.topics.messages) == 3)
+        until(lambda: len(house.store.seen) == 4 and len(house.topics.messages) == 3)
 
     assert sorted(event["type"].split(".")[1] for event in house.events) == ["alarm", "recognition", "recognition"]
     assert {event["data"]["account"] for event in house.events} == {"north"}
@@ -292,7 +292,7 @@ def test_records_and_alarms_are_recorded_once_and_announced(house: House) -> Non
 
 def test_a_greeting_and_a_heartbeat_are_not_recorded(house: House) -> None:
     with house.listening(_says(HEARTBEAT, HEARTBEAT, _heard(1), GREETING, HEARTBEAT, _heard(2))) as running:
-        wait_until(lambda: len(house.events) == 2)
+        until(lambda: len(house.events) == 2)
         assert running.listener.report.connected
 
     assert len(house.store.seen) == 2
@@ -305,7 +305,7 @@ def test_what_cannot_be_parsed_is_kept_where_no_subscriber_looks_and_counted(
     house: House, output: Output, message: bytes
 ) -> None:
     with house.listening(_says(message, _heard(1))):
-        wait_until(lambda: len(house.events) == 2)
+        until(lambda: len(house.events) == 2)
 
     (kept,) = (event for event in house.events if event["data"].get("kind") == "unmapped")
     assert "payload" not in kept["data"]
@@ -317,7 +317,7 @@ def test_what_cannot_be_parsed_is_kept_where_no_subscriber_looks_and_counted(
 def test_an_unknown_code_is_kept(house: House) -> None:
     unknown = {"code": 30200, "data": {"floor": -1}}
     with house.listening(_says(unknown)):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert house.payloads == [unknown]
     assert house.events[0]["data"]["kind"] == "unmapped"
@@ -326,7 +326,7 @@ def test_an_unknown_code_is_kept(house: House) -> None:
 def test_a_message_larger_than_a_push_may_be_is_recorded(house: House) -> None:
     large = {"code": 30000, "data": _record(1, remark="r" * 100_000)}
     with house.listening(_says(large)):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert house.payloads == [large]
 
@@ -337,7 +337,7 @@ def test_a_message_larger_than_a_push_may_be_is_recorded(house: House) -> None:
 @pytest.mark.parametrize("refusal", [lambda peer: peer.say(DENIED), b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n"])
 def test_a_denial_is_counted_and_not_hammered_on(house: House, output: Output, refusal: Any) -> None:
     with house.listening(refusal, denied_pause=60) as running:
-        wait_until(lambda: running.listener.report.denied)
+        until(lambda: running.listener.report.denied)
         time.sleep(0.3)
         assert len(running.paths) == 1
         assert not running.listener.report.connected
@@ -350,7 +350,7 @@ def test_a_denial_is_counted_and_not_hammered_on(house: House, output: Output, r
 
 def test_after_a_denial_it_tries_again_signed_anew(house: House) -> None:
     with house.listening(lambda peer: peer.say(DENIED), _says(_heard(1)), denied_pause=1) as running:
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert len(set(running.paths)) == len(running.paths) == 2
 
@@ -360,8 +360,8 @@ def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, ou
     """protocol.md A11: "Sign error!" was taken for a greeting, and tried again twice a second."""
     refusal = {"code": code, "message": "Sign error!", "desc": ""}
     with house.listening(lambda peer: peer.say(refusal), denied_pause=60) as running:
-        wait_until(lambda: running.listener.report.denied)
-        wait_until(lambda: [line for line in output.logged if str(code) in line.get("why", "")])
+        until(lambda: running.listener.report.denied)
+        until(lambda: [line for line in output.logged if str(code) in line.get("why", "")])
         assert len(running.paths) == 1
         assert not running.listener.report.connected
 
@@ -369,7 +369,7 @@ def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, ou
 
 
 def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many connections there are within some time, if each stands for so long and chance is at its worst."""
+    """The number of connections within some time, if each stands for so long and chance is at its worst."""
     monkeypatch.setattr(module, "_AT_ONCE", 5.0)
     monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(lambda low, _high: low)}))
     pauses = module._Pauses(ListenerSettings.read(LISTENS))  # noqa: SLF001 - an hour of it
@@ -400,7 +400,7 @@ def test_a_connection_that_was_closed_at_once_does_not_make_the_next_pause_short
     house: House, pauses: list[float]
 ) -> None:
     with house.listening(*[_says_and_goes()] * 6, _says(_heard(1))):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert pauses[:6] == [1, 2, 4, 8, 16, 32]
 
@@ -413,7 +413,7 @@ def test_a_gap_that_nobody_can_fill_is_told_once_however_often_the_server_goes(
     since = NOW - seconds(600)
     house.marks.marks["north"] = since
     with house.listening(*[_says_and_goes()] * 18, _says(_heard(1))) as running:
-        wait_until(lambda: len(house.events) == 2)
+        until(lambda: len(house.events) == 2)
         assert len(running.paths) == 19
 
     (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
@@ -422,7 +422,7 @@ def test_a_gap_that_nobody_can_fill_is_told_once_however_often_the_server_goes(
 
 def test_silence_has_it_connect_anew(house: House) -> None:
     with house.listening(_says(), _says(_heard(1)), silence=1) as running:
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
         assert running.listener.report.reconnects >= 1
 
 
@@ -435,7 +435,7 @@ def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
         taken.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=house.listener(taken.getsockname()[1]).run)
         thread.start()
-        wait_until(lambda: len(pauses) > 1100 or not thread.is_alive(), 60)
+        until(lambda: len(pauses) > 1100 or not thread.is_alive(), 60)
         assert thread.is_alive()
         house.stop.say()
         thread.join(20)
@@ -446,7 +446,7 @@ def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
 
 def test_after_a_connection_that_stood_it_does_not_wait_long(house: House, pauses: list[float]) -> None:
     with house.listening(b"", b"", b"", _says_and_goes(), _says(_heard(1)), stands=0):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert pauses[:4] == [1, 2, 4, 1]
 
@@ -457,7 +457,7 @@ def test_after_a_connection_that_stood_it_does_not_wait_long(house: House, pause
 def test_the_first_start_fetches_nothing(house: House) -> None:
     house.calls = Calls()
     with house.listening(_says(_heard(1, 0))):
-        wait_until(lambda: house.marks.north == NOW)
+        until(lambda: house.marks.north == NOW)
 
     assert house.calls.asked == []
 
@@ -466,7 +466,7 @@ def test_a_restart_fetches_from_the_watermark_less_the_overlap(house: House) -> 
     house.marks.marks["north"] = NOW - seconds(3600)
     house.calls = Calls([[_record(1, -3000), {"id": 2, "sign_time": int(AT) - 60}]])
     with house.listening(_says(), overlap=120) as running:
-        wait_until(lambda: house.marks.north == NOW - seconds(60))
+        until(lambda: house.marks.north == NOW - seconds(60))
         assert running.listener.report.backfilled == 2
         assert running.listener.report.gap_seconds == 3600
 
@@ -478,7 +478,7 @@ def test_what_is_heard_and_fetched_is_recorded_once(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(60)
     house.calls = Calls([[_record(number, -30) for number in range(5)]])
     with house.listening(_says(*(_heard(number, -30) for number in range(3)))) as running:
-        wait_until(lambda: len(house.store.seen) == 8 and running.listener.report.gap_seconds)
+        until(lambda: len(house.store.seen) == 8 and running.listener.report.gap_seconds)
 
     assert len(house.events) == len(house.topics.messages) == 5
 
@@ -489,10 +489,10 @@ def test_a_lost_connection_is_a_gap_that_is_fetched_from_the_newest_record_on(ho
 
     def goes(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -40), _heard(3, -30))
-        wait_until(lambda: house.marks.north == NOW - seconds(30))
+        until(lambda: house.marks.north == NOW - seconds(30))
 
     with house.listening(goes, _says(), overlap=0) as running:
-        wait_until(lambda: house.marks.north == NOW - seconds(20))
+        until(lambda: house.marks.north == NOW - seconds(20))
         assert running.listener.report.reconnects == 1
 
     assert [since for since, _ in calls.asked] == [NOW - seconds(100), NOW - seconds(30)]
@@ -505,7 +505,7 @@ def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(hous
     house.marks.marks["north"] = since
     house.calls = Calls([NoSuchCall("no list")]) if with_api else None
     with house.listening(_says()):
-        wait_until(lambda: house.marks.north == NOW)
+        until(lambda: house.marks.north == NOW)
 
     (event,) = house.events
     assert (event["data"]["kind"], event["data"]["result"], event["data"]["account"]) == ("gap", "failure", "north")
@@ -521,7 +521,7 @@ def test_a_server_without_an_alarm_list_says_once_a_gap_that_alarms_may_be_missi
     house.marks.marks["north"] = since
     house.calls = Calls([[_record(1, -60)]], alarm_answers=[NoSuchCall("no list")])
     with house.listening(_says()):
-        wait_until(lambda: house.marks.north == NOW - seconds(60))
+        until(lambda: house.marks.north == NOW - seconds(60))
 
     (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
     assert (gap["code"], gap["reason"]) == (30100, "the server has no alarm list")
@@ -534,7 +534,7 @@ def test_alarms_of_a_gap_are_fetched_and_those_that_are_known_are_no_second_ones
     heard, missed = alarm_record(), alarm_record(id=8, status=3, releaseTime="2026-07-01 20:59:59")
     house.calls = Calls(alarm_answers=[[heard, missed]])
     with house.listening(_says({"code": 30100, "data": heard})) as running:
-        wait_until(lambda: len(house.store.seen) == 3 and running.listener.report.gap_seconds)
+        until(lambda: len(house.store.seen) == 3 and running.listener.report.gap_seconds)
         assert running.listener.report.backfilled == 2
 
     assert sorted(event["data"]["state"] for event in house.events) == ["raised", "released"]
@@ -554,7 +554,7 @@ def test_an_alarm_of_the_same_day_that_is_older_than_the_gap_is_not_fetched(hous
     del rows[1]["alarmTime"]
     house.calls = Calls(alarm_answers=[rows])
     with house.listening(_says()) as running:
-        wait_until(lambda: running.listener.report.gap_seconds)
+        until(lambda: running.listener.report.gap_seconds)
 
     assert sorted(payload["data"]["id"] for payload in house.payloads) == [2, 3, 4, 5]
 
@@ -582,7 +582,7 @@ def test_what_the_list_has_by_other_names_has_device_name_kind_and_pictures(hous
     house.marks.marks["north"] = NOW - seconds(600)
     house.calls = Calls([[row]])
     with house.listening(_says(_heard(1))):
-        wait_until(lambda: len(house.events) == 2)
+        until(lambda: len(house.events) == 2)
 
     (found,) = (event["data"] for event in house.events if event["data"]["arrival"] == "backfill")
     assert (found["device"], found["person"]["name"], found["kind"]) == ("SPSE-6b39", "Mira Holt", "staff")
@@ -594,7 +594,7 @@ def test_a_record_that_was_heard_by_its_pushs_names_is_the_same_in_the_list(hous
     house.calls = Calls([[_LISTED]])
     heard = {"code": 30000, "data": _record(2, -30)}
     with house.listening(_says(heard)) as running:
-        wait_until(lambda: len(house.store.seen) == 2 and running.listener.report.gap_seconds)
+        until(lambda: len(house.store.seen) == 2 and running.listener.report.gap_seconds)
 
     assert len(house.events) == 1
 
@@ -603,7 +603,7 @@ def test_what_was_fetched_is_not_of_now(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(60)
     house.calls = Calls([[_record(1, -1)]])
     with house.listening(_says(_heard(2, -1))):
-        wait_until(lambda: len(house.events) == 2)
+        until(lambda: len(house.events) == 2)
 
     arrivals = {event["data"]["payload"]["data"]["id"]: event["data"]["arrival"] for event in house.events}
     assert arrivals == {1: "backfill", 2: "live"}
@@ -622,7 +622,7 @@ def test_the_newest_record_is_the_newest_wherever_it_is_in_the_list_and_however_
     house.marks.marks["north"] = NOW - seconds(600)
     house.calls = Calls([[_record(1, -300), {**_record(2), "signTime": told[second]}, _record(3, -7000)]])
     with house.listening(_says()):
-        wait_until(lambda: house.marks.north == NOW - seconds(40))
+        until(lambda: house.marks.north == NOW - seconds(40))
 
     assert len(house.events) == 3
 
@@ -631,7 +631,7 @@ def test_an_alarm_list_that_fails_for_good_does_not_hold_the_mark_of_records_for
     house.marks.marks["north"] = NOW - seconds(600)
     house.calls = Calls([[_record(1, -60)]], alarm_answers=[CallFailed("no")])
     with house.listening(_says()):
-        wait_until(lambda: house.marks.north == NOW - seconds(60))
+        until(lambda: house.marks.north == NOW - seconds(60))
 
     assert len(house.calls.alarms_asked) == 11
     assert [event["data"]["code"] for event in house.events if event["data"].get("kind") == "gap"] == [30100]
@@ -641,7 +641,7 @@ def test_an_alarm_list_that_fails_a_while_is_asked_again(house: House) -> None:
     house.marks.marks["north"] = NOW - seconds(600)
     house.calls = Calls(alarm_answers=[CallFailed("no")] * 5 + [[alarm_record()]])
     with house.listening(_says()) as running:
-        wait_until(lambda: running.listener.report.gap_seconds)
+        until(lambda: running.listener.report.gap_seconds)
 
     assert [event["data"]["state"] for event in house.events] == ["raised"]
 
@@ -650,10 +650,10 @@ def test_a_gap_that_cannot_be_told_of_yet_is_told_of_later(house: House) -> None
     house.marks.marks["north"] = NOW - seconds(600)
     house.store.down = house.spill.down = True
     with house.listening(_says()):
-        wait_until(lambda: len(house.store.seen) >= 3)
+        until(lambda: len(house.store.seen) >= 3)
         assert house.marks.north == NOW - seconds(600)
         house.store.down = house.spill.down = False
-        wait_until(lambda: house.marks.north == NOW)
+        until(lambda: house.marks.north == NOW)
 
     assert len(house.events) == 1
 
@@ -664,10 +664,10 @@ def test_a_failed_call_leaves_the_mark_and_is_made_again(house: House) -> None:
     go = threading.Event()
     house.calls = Calls([lambda: [_record(1, -500)] if go.is_set() else CallFailed("no")])
     with house.listening(_says(_heard(2, -1))):
-        wait_until(lambda: house.calls and len(house.calls.asked) >= 4 and house.events)
+        until(lambda: house.calls and len(house.calls.asked) >= 4 and house.events)
         assert house.marks.north == since
         go.set()
-        wait_until(lambda: house.marks.north == NOW - seconds(1))
+        until(lambda: house.marks.north == NOW - seconds(1))
 
     assert len(house.events) == 2
 
@@ -679,7 +679,7 @@ def test_however_often_a_call_fails_it_is_made_again(
     calls = house.calls = Calls([CallFailed("no")] * 1100 + [[_record(1, -500)]])
     monkeypatch.setattr(log, "warning", lambda *_, **__: None)
     with house.listening(_says()):
-        wait_until(lambda: house.events, 60)
+        until(lambda: house.events, 60)
 
     assert len(calls.asked) == 1101
     assert max(pauses) == 60
@@ -694,7 +694,7 @@ def test_a_list_that_fails_in_the_middle_is_fetched_again(house: House) -> None:
 
     house.calls = Calls([breaks_off, [_record(1, -500), _record(2, -400)]])
     with house.listening(_says()):
-        wait_until(lambda: house.marks.north == NOW - seconds(400))
+        until(lambda: house.marks.north == NOW - seconds(400))
 
     assert len(house.events) == 2
 
@@ -714,13 +714,13 @@ def test_a_gap_that_opens_while_another_is_filled_is_fetched_as_well(house: Hous
 
     calls = house.calls = Calls([slow, [_record(1, -500), _record(2, -400)]])
     with house.listening(goes_when_told, _says(_heard(3, -5)), overlap=0) as running:
-        wait_until(lambda: calls.asked)
+        until(lambda: calls.asked)
         lost.set()
-        wait_until(lambda: len(house.events) == 1 and running.listener.report.connected)
+        until(lambda: len(house.events) == 1 and running.listener.report.connected)
         assert len(calls.asked) == 1
         assert house.marks.north == since
         answer.set()
-        wait_until(lambda: house.marks.north == NOW - seconds(5))
+        until(lambda: house.marks.north == NOW - seconds(5))
 
     assert [asked[0] for asked in calls.asked] == [since, since]
     assert len(house.events) == 3
@@ -732,10 +732,10 @@ def test_the_watermark_is_waited_for(house: House, monkeypatch: pytest.MonkeyPat
     house.marks.down = True
     house.calls = Calls()
     with house.listening(_says(_heard(1))) as running:
-        wait_until(lambda: house.marks.reads >= 3)
+        until(lambda: house.marks.reads >= 3)
         assert running.paths == []
         house.marks.down = False
-        wait_until(lambda: house.calls and house.calls.asked)
+        until(lambda: house.calls and house.calls.asked)
 
 
 def test_a_watermark_that_cannot_be_written_is_written_later(house: House) -> None:
@@ -743,20 +743,20 @@ def test_a_watermark_that_cannot_be_written_is_written_later(house: House) -> No
     house.calls = Calls()
     house.marks.refuses = True
     with house.listening(_says(_heard(1, -60))) as running:
-        wait_until(lambda: running.listener.report.connected and house.marks.refused >= 2 and house.events)
+        until(lambda: running.listener.report.connected and house.marks.refused >= 2 and house.events)
         assert house.marks.north == NOW - seconds(600)
         house.marks.refuses = False
-        wait_until(lambda: house.marks.north == NOW - seconds(60))
+        until(lambda: house.marks.north == NOW - seconds(60))
 
 
 def test_r13_before_the_first_watermark_is_written_nothing_is_taken(house: House) -> None:
     house.marks.refuses = True
     with house.listening(_says(_heard(1, -60))) as running:
-        wait_until(lambda: house.marks.refused >= 2)
+        until(lambda: house.marks.refused >= 2)
         assert not running.listener.report.connected
         assert house.store.seen == []
         house.marks.refuses = False
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert house.marks.begun["north"] == NOW
 
@@ -768,13 +768,13 @@ def test_r13_before_the_first_watermark_is_written_nothing_is_taken(house: House
 def test_no_more_is_in_hand_than_the_buffer_holds_and_nothing_is_lost(house: House, workers: int) -> None:
     house.store.down = house.spill.down = True
     with house.listening(_says(*(_heard(number, -number) for number in range(40))), buffer=5, workers=workers) as run:
-        wait_until(lambda: len(set(house.store.seen)) == min(5, workers))
+        until(lambda: len(set(house.store.seen)) == min(5, workers))
         time.sleep(0.3)
         assert len(set(house.store.seen)) == min(5, workers)
         assert not run.listener.report.is_stuck
         assert run.listener.report.connected
         house.store.down = house.spill.down = False
-        wait_until(lambda: len(house.events) == 40)
+        until(lambda: len(house.events) == 40)
 
 
 def test_what_is_in_hand_holds_the_mark(house: House) -> None:
@@ -783,18 +783,18 @@ def test_what_is_in_hand_holds_the_mark(house: House) -> None:
     house.store.holds = '"id":77,'
     house.store.open.clear()
     with house.listening(_says(_heard(77, -50), _heard(2, -40))):
-        wait_until(lambda: house.marks.north == NOW - seconds(50))
-        wait_until(lambda: len(house.events) == 1)
+        until(lambda: house.marks.north == NOW - seconds(50))
+        until(lambda: len(house.events) == 1)
         time.sleep(0.1)
         assert house.marks.north == NOW - seconds(50)
         house.store.open.set()
-        wait_until(lambda: house.marks.north == NOW - seconds(40))
+        until(lambda: house.marks.north == NOW - seconds(40))
 
 
 def test_when_it_is_to_stop_what_is_in_hand_is_finished_and_the_mark_written(house: House) -> None:
     house.store.open.clear()
     with house.listening(_says(_heard(1, -5))) as running:
-        wait_until(lambda: house.store.seen)
+        until(lambda: house.store.seen)
         house.stop.say()
         time.sleep(0.1)
         assert running.thread.is_alive()
@@ -812,13 +812,13 @@ def test_what_cannot_be_finished_is_not_before_the_mark(house: House, monkeypatc
 
     def script(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -50))
-        wait_until(lambda: house.marks.north == NOW - seconds(50))
+        until(lambda: house.marks.north == NOW - seconds(50))
         house.store.down = house.spill.down = True
         peer.say(*(_heard(number, number - 50) for number in range(2, 9)))
         peer.until_gone()
 
     with house.listening(script, buffer=2, workers=2) as running:
-        wait_until(lambda: len(set(house.store.seen)) == 3)
+        until(lambda: len(set(house.store.seen)) == 3)
         house.stop.say()
         running.thread.join(20)
         assert not running.thread.is_alive()
@@ -848,11 +848,17 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
                 peer.say({"code": 30000, "data": records[number]})
 
     with house.listening(script, overlap=0):
-        ends_at = time.monotonic() + 60
-        while len(house.payloads) < len(records):
-            assert time.monotonic() < ends_at, f"seed {seed}: {len(house.payloads)} of {len(records)}"
+
+        def fails_or_not() -> None:
             house.store.down = house.spill.down = chance.random() < 0.3
             time.sleep(0.02)
+
+        until(
+            lambda: len(house.payloads) >= len(records),
+            60,
+            meanwhile=fails_or_not,
+            failing=lambda: f"seed {seed}: {len(house.payloads)} of {len(records)}",
+        )
         house.store.down = house.spill.down = False
 
     assert sorted(payload["data"]["id"] for payload in house.payloads) == list(range(60)), f"seed {seed}"
@@ -865,8 +871,8 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
 def test_pictures_are_fetched_where_they_are_wanted_and_else_left_where_they_are(house: House, wanted: bool) -> None:
     house.calls = Calls(pictures={"5d901af663cdaf0001252bb9": PHOTO})
     with house.listening(_says(_heard(1)), secret={"pictures": wanted}):
-        wait_until(lambda: house.topics.messages)
-        wait_until(lambda: bool(house.media.pictures) == wanted)
+        until(lambda: house.topics.messages)
+        until(lambda: bool(house.media.pictures) == wanted)
 
     thumbnail, large = house.events[0]["data"]["pictures"]
     assert thumbnail["reference"] == "5d901af663cdaf0001252bb9"
@@ -877,7 +883,7 @@ def test_pictures_are_fetched_where_they_are_wanted_and_else_left_where_they_are
 
 def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
     with house.listening(_says(_heard(1)), secret={"pictures": True}):
-        wait_until(lambda: house.events)
+        until(lambda: house.events)
 
     assert all("key" not in picture for picture in house.events[0]["data"]["pictures"])
 

@@ -1,4 +1,4 @@
-"""Whose a SenseLink message is, what a connection is signed with, and which happening a message tells of."""
+"""The account of a SenseLink message, the signature of a connection, and the identity of a message."""
 
 import base64
 import hmac

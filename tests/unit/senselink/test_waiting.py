@@ -22,8 +22,9 @@ from tests.aws import TABLE, Aws, built_aws
 from tests.builders import ENVIRONMENT
 from tests.output import Output
 from tests.template.stack import Stack
-from tests.unit.senselink.server import GREETING, Peer, sockets, wait_until
+from tests.unit.senselink.server import GREETING, Peer, Script, sockets
 from tests.vendors.senselink import SENSELINK
+from tests.waiting import until
 
 _SOUTH = {**SENSELINK, "server": "south", "tokens": [], "app_key": "south", "app_secret": "MARKER"}
 
@@ -51,7 +52,7 @@ class Task:
 
 
 def _empty() -> str:
-    """What the stack puts into the secret when it makes it."""
+    """The document that the stack makes the secret with."""
     (secret,) = (
         properties["SecretString"]
         for name, properties in Stack().of_type("AWS::SecretsManager::Secret").items()
@@ -116,7 +117,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
     with _account() as made:
         yield start
         for one in started:
-            wait_until(lambda: signal.SIGTERM in handlers)
+            until(lambda: signal.SIGTERM in handlers)
             handlers[signal.SIGTERM](signal.SIGTERM, None)
             one.thread.join(30)
             assert one.statuses == [0]
@@ -132,12 +133,20 @@ def _greets(peer: Peer) -> None:
     peer.until_gone()
 
 
+def _greets_and_goes(leave: threading.Event) -> Script:
+    def script(peer: Peer) -> None:
+        peer.say(GREETING)
+        leave.wait(30)
+
+    return script
+
+
 def _deaf(output: Output) -> list[float]:
     return [value for line in output.lines if "DeafServers" in line for value in line["DeafServers"]]
 
 
 def _waits(output: Output) -> list[tuple[str, str]]:
-    """Whom is waited for, and why."""
+    """The servers that are waited for, and the reasons."""
     lines = [line for line in output.logged if line["message"] == "waiting for the secret"]
     assert {line["level"] for line in lines} <= {"ERROR"}
     return [(line["server"], line["why"]) for line in lines]
@@ -148,14 +157,14 @@ def test_the_secret_as_the_stack_makes_it_is_waited_for_and_used_when_it_is_fill
 ) -> None:
     with sockets(_greets) as there:
         listening = task(_empty())
-        wait_until(lambda: _deaf(output))
+        until(lambda: _deaf(output))
         assert listening.thread.is_alive()
         assert listening.health == 200
         assert _deaf(output)[-1] == 1
         assert _waits(output) == [("north", "it is not in the secret")]
 
         listening.fill(_entry(there.port))
-        wait_until(lambda: there.paths and _deaf(output)[-1] == 0)
+        until(lambda: there.paths and _deaf(output)[-1] == 0)
         assert listening.health == 200
         assert listening.thread.is_alive()
 
@@ -182,7 +191,7 @@ def test_whatever_is_in_the_secret_is_no_reason_to_end(
         document = " "
     with sockets(_greets) as there:
         listening = task(document)
-        wait_until(lambda: _waits(output) and _deaf(output))
+        until(lambda: _waits(output) and _deaf(output))
         ((server, told),) = set(_waits(output))
         assert server == "north"
         assert why in told
@@ -190,7 +199,7 @@ def test_whatever_is_in_the_secret_is_no_reason_to_end(
         assert listening.health == 200
 
         listening.fill(_entry(there.port))
-        wait_until(lambda: _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output)[-1] == 0)
     assert "MARKER" not in output.read()
 
 
@@ -214,24 +223,24 @@ def test_a_secret_that_may_not_be_read_yet_is_waited_for(
     monkeypatch.setattr(client, "get_secret_value", read)
     with sockets(_greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}))
-        wait_until(lambda: _deaf(output))
+        until(lambda: _deaf(output))
         assert _deaf(output)[-1] == 1
         assert _waits(output) == [("north", "GetSecretValue: AccessDeniedException")]
         assert listening.health == 200
 
         may.set()
-        wait_until(lambda: _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output)[-1] == 0)
     assert "MARKER" not in output.read()
 
 
 def test_a_server_that_is_missing_holds_up_no_other(task: Callable[..., Task], output: Output) -> None:
     with sockets(_greets, _greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}), "south,north")
-        wait_until(lambda: there.paths and _deaf(output) and _deaf(output)[-1] == 1)
+        until(lambda: there.paths and _deaf(output) and _deaf(output)[-1] == 1)
         assert _waits(output) == [("south", "it is not in the secret")]
 
         listening.fill(_entry(there.port), _entry(there.port, _SOUTH))
-        wait_until(lambda: _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output)[-1] == 0)
         assert {path.split("/")[3] for path in there.paths} == {SENSELINK["app_key"], "south"}
 
 
@@ -239,24 +248,19 @@ def test_an_entry_that_is_taken_out_is_not_connected_by_again_and_is_waited_for(
     task: Callable[..., Task], output: Output
 ) -> None:
     leave = threading.Event()
-
-    def goes(peer: Peer) -> None:
-        peer.say(GREETING)
-        leave.wait(30)
-
-    with sockets(goes, _greets) as there:
+    with sockets(_greets_and_goes(leave), _greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}))
-        wait_until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
         listening.fill()
         leave.set()
-        wait_until(lambda: _deaf(output)[-1] == 1)
-        wait_until(lambda: _waits(output))
+        until(lambda: _deaf(output)[-1] == 1)
+        until(lambda: _waits(output))
         assert _waits(output) == [("north", "it is not in the secret")]
         assert len(there.paths) == 1
         assert listening.health == 200
 
         listening.fill(_entry(there.port))
-        wait_until(lambda: _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output)[-1] == 0)
         assert len(there.paths) == 2
 
 
@@ -264,17 +268,12 @@ def test_a_secret_that_is_broken_meanwhile_is_connected_by_as_it_was_read_last(
     task: Callable[..., Task], output: Output
 ) -> None:
     leave = threading.Event()
-
-    def goes(peer: Peer) -> None:
-        peer.say(GREETING)
-        leave.wait(30)
-
-    with sockets(goes, _greets) as there:
+    with sockets(_greets_and_goes(leave), _greets) as there:
         listening = task(json.dumps({"accounts": [_entry(there.port)]}))
-        wait_until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
+        until(lambda: _deaf(output) and _deaf(output)[-1] == 0)
         listening.put("{")
         leave.set()
-        wait_until(lambda: len(there.paths) == 2 and _deaf(output)[-1] == 0)
+        until(lambda: len(there.paths) == 2 and _deaf(output)[-1] == 0)
         assert _waits(output) == []
         assert "the secret is not usable" in [line["message"] for line in output.logged]
         assert listening.thread.is_alive()
@@ -286,7 +285,7 @@ def test_what_is_waited_for_is_said_once_a_minute(
     assert module._TELLS == 60  # noqa: SLF001
     monkeypatch.setattr(module, "_TELLS", 0.5)
     task("no json")
-    wait_until(lambda: len(_waits(output)) == 3)
+    until(lambda: len(_waits(output)) == 3)
     # The secret's own word for it stands once; it was read many times.
     assert len([line for line in output.logged if line["message"] == "the secret is not usable"]) == 1
 

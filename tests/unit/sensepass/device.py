@@ -1,16 +1,18 @@
 """A terminal's own HTTPS API, with a certificate as a terminal makes it for itself."""
 
+import hashlib
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import trustme
+from werkzeug import Request, Response
+
 from functions.sensepass.client import Client
-from tests.certificates import Identity
+from tests.web import Certificate, web
 
 PASSWORD = "p4ss-of-the-terminal"
 SESSION = "eyJ0eXAi.a-session.of-the-terminal"
@@ -18,12 +20,15 @@ FUNCTIONS = {"mode": 3, "record": True, "record_image": True, "alarm_record": Fa
 _REFUSED = (401, b'{"code":401,"msg":"unauthorised","data":null}')
 
 
-# ─── The terminal ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def fingerprint(own: trustme.CA) -> str:
+    """SHA-256 of a certificate, as openssl prints it."""
+    certificate = ssl.PEM_cert_to_DER_cert(own.cert_pem.bytes().decode())
+    return hashlib.sha256(certificate).digest().hex(":").upper()
 
 
 @dataclass
 class Device:
-    """A terminal's HTTPS API: what it was asked, what it holds, and what it is to answer instead."""
+    """A terminal's HTTPS API: its state, the calls that it had, and answers that it is to give instead of its own."""
 
     port: int
     password: str = PASSWORD
@@ -34,7 +39,7 @@ class Device:
     instead: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, body: Any, authorization: str | None) -> tuple[int, bytes]:
-        """As the vendor's guide says."""
+        """Answers as the vendor's guide says."""
         self.calls.append((method, path, body))
         if path in self.instead:
             return self.instead[path]
@@ -73,41 +78,16 @@ def said(data: Any) -> tuple[int, bytes]:
     return 200, json.dumps({"data": data, "code": 200, "msg": "OK"}).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """Nothing: who does not trust the certificate hangs up."""
-
-
 @contextmanager
-def running(own: Identity) -> Iterator[Device]:
+def running(own: Certificate) -> Iterator[Device]:
     """A terminal with this certificate."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def _handle(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            body = json.loads(self.rfile.read(length)) if length else None
-            status, answer = there.answer(self.command, self.path, body, self.headers.get("authorization"))
-            self.send_response(status)
-            if status == 302:
-                self.send_header("location", f"https://127.0.0.1:{there.port}/stolen")
-            self.end_headers()
-            self.wfile.write(answer)
+    def respond(request: Request) -> Response:
+        body = json.loads(request.data) if request.data else None
+        status, answer = there.answer(request.method, request.path, body, request.headers.get("authorization"))
+        location = {"location": f"https://127.0.0.1:{there.port}/stolen"} if status == 302 else None
+        return Response(answer, status, location)
 
-        do_GET = do_POST = _handle  # noqa: N815 - the names that http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(own.file)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    there = Device(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with web(respond, own) as server:
+        there = Device(server.port)
         yield there
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

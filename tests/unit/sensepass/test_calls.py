@@ -2,17 +2,17 @@
 
 import argparse
 import json
-import threading
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import trustme
+import werkzeug
 from moto import mock_aws
+from pytest_httpserver import HTTPServer
 
 from functions.sensepass.wire import Accounts
 from gatehouse.errors import CallFailed
@@ -21,9 +21,8 @@ from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, Terminal, picture
 from tests import aws
 from tests.builders import NOW
-from tests.certificates import identity
 from tests.rig import House
-from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, running
+from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, fingerprint, running
 from tests.vendors.sensepass import sensepass_house
 
 _TOKEN = "the-newest-token-of-the-site"
@@ -42,43 +41,27 @@ class Place:
     call: Callable[..., None]
 
 
-@contextmanager
-def _api(house: House[Any]) -> Iterator[str]:
+def _api(house: House[Any], server: HTTPServer) -> str:
     """Our API, by HTTP; its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            answer = house.send(Request(address + self.path, body, dict(self.headers.items())))
-            self.send_response(answer.status)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer.body).encode())
+    def respond(request: werkzeug.Request) -> werkzeug.Response:
+        answer = house.send(Request(request.url, request.data, dict(request.headers.items())))
+        return werkzeug.Response(json.dumps(answer.body), answer.status)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield address
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    server.expect_request(re.compile(".*"), method="POST").respond_with_handler(respond)
+    return f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(monkeypatch: pytest.MonkeyPatch, httpserver_ipv4: HTTPServer) -> Iterator[Place]:
     """Everything that the command speaks to."""
     for name, value in {**aws.ENVIRONMENT, calls.PASSWORD: PASSWORD}.items():
         monkeypatch.setenv(name, value)
     house = sensepass_house(json.loads(_SECRET))
-    own = identity(tmp_path, "SensePass")
-    with mock_aws(), _api(house) as api_url, running(own) as device:
+    own, api_url = trustme.CA(), _api(house, httpserver_ipv4)
+    with mock_aws(), running(own) as device:
         arn = boto3.client("secretsmanager").create_secret(Name="sensepass", SecretString=_SECRET)["ARN"]
-        terminal = ["--host", "127.0.0.1", "--port", str(device.port), "--fingerprint", own.fingerprint]
+        terminal = ["--host", "127.0.0.1", "--port", str(device.port), "--fingerprint", fingerprint(own)]
         ours = ["--secret", arn, "--site", "workshop", "--api-url", api_url]
 
         def call(*words: str) -> None:
@@ -87,6 +70,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             calls.run(parser.parse_args([*terminal, *ours, *words]))
 
         yield Place(device, house, api_url, call)
+    httpserver_ipv4.check()
 
 
 def _terminal(place: Place) -> Terminal:

@@ -5,33 +5,45 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from functions.sensepass.client import AskRemotely, Client, NotThere
 from gatehouse.errors import CallFailed
 from ops.simulators.sensepass import STAFF, Terminal
-from tests.certificates import Identity, identity
-from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, running, said
+from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, SESSION, Device, fingerprint, running, said
 
 _AUTHORIZE = "https://elsewhere.example.com/v1/sensepass/north-one-0123456789abcdef/authorize"
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    """What a terminal makes for itself: signed by nobody else, for no host in particular."""
-    return identity(tmp_path_factory.mktemp("certificates"), "SensePass")
+def own() -> trustme.CA:
+    """A certificate that a terminal made for itself: signed by itself alone, for no host in particular."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def pin(own: trustme.CA) -> str:
+    """Its fingerprint."""
+    return fingerprint(own)
+
+
+def _file(authority: trustme.CA, folder: Path) -> str:
+    file = folder / "authority.pem"
+    authority.cert_pem.write_to_path(file)
+    return str(file)
 
 
 @pytest.fixture
-def device(own: Identity) -> Iterator[Device]:
+def device(own: trustme.CA) -> Iterator[Device]:
     """A terminal with a certificate of its own."""
     with running(own) as terminal:
         yield terminal
 
 
 @pytest.fixture
-def client(device: Device, own: Identity) -> Iterator[Client]:
+def client(device: Device, pin: str) -> Iterator[Client]:
     """Logged in to it."""
-    with device.client(fingerprint=own.fingerprint) as client:
+    with device.client(fingerprint=pin) as client:
         client.log_in("admin", PASSWORD)
         device.calls.clear()
         yield client
@@ -43,8 +55,8 @@ def client(device: Device, own: Identity) -> Iterator[Client]:
 @pytest.mark.parametrize(
     "spelling", [str.upper, str.lower, lambda text: text.replace(":", ""), lambda text: f" {text} "]
 )
-def test_a_pinned_certificate_is_enough_although_nobody_signed_it(device: Device, own: Identity, spelling: Any) -> None:
-    with device.client(fingerprint=spelling(own.fingerprint)) as client:
+def test_a_pinned_certificate_is_enough_although_nobody_signed_it(device: Device, pin: str, spelling: Any) -> None:
+    with device.client(fingerprint=spelling(pin)) as client:
         client.log_in("admin", PASSWORD)
 
 
@@ -63,27 +75,26 @@ def test_a_self_signed_certificate_that_is_not_pinned_is_refused(device: Device)
 
 
 def test_a_certificate_that_a_given_authority_signed_is_accepted(tmp_path: Path) -> None:
-    authority = identity(tmp_path, "authority")
+    authority = trustme.CA()
     with (
-        running(identity(tmp_path, "door", authority, "127.0.0.1")) as device,
-        device.client(ca_file=str(authority.file)) as client,
+        running(authority.issue_cert("127.0.0.1")) as device,
+        device.client(ca_file=_file(authority, tmp_path)) as client,
     ):
         client.log_in("admin", PASSWORD)
 
 
 def test_a_certificate_of_a_given_authority_for_another_host_is_refused(tmp_path: Path) -> None:
-    authority = identity(tmp_path, "authority")
+    authority = trustme.CA()
     with (
-        running(identity(tmp_path, "door", authority, "192.0.2.1")) as device,
-        device.client(ca_file=str(authority.file)) as client,
+        running(authority.issue_cert("192.0.2.1")) as device,
+        device.client(ca_file=_file(authority, tmp_path)) as client,
         pytest.raises(CallFailed, match="certificate"),
     ):
         client.log_in("admin", PASSWORD)
 
 
 def test_a_certificate_of_another_authority_is_refused(device: Device, tmp_path: Path) -> None:
-    other = identity(tmp_path, "authority")
-    with device.client(ca_file=str(other.file)) as client, pytest.raises(CallFailed, match="certificate"):
+    with device.client(ca_file=_file(trustme.CA(), tmp_path)) as client, pytest.raises(CallFailed, match="certificate"):
         client.log_in("admin", PASSWORD)
 
 
@@ -98,28 +109,28 @@ def test_an_authority_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Client("127.0.0.1", ca_file=str(tmp_path / "missing.pem"))
 
 
-def test_a_fingerprint_and_an_authority_at_once_are_refused(own: Identity) -> None:
+def test_a_fingerprint_and_an_authority_at_once_are_refused(own: trustme.CA, pin: str, tmp_path: Path) -> None:
     with pytest.raises(CallFailed, match="not both"):
-        Client("127.0.0.1", fingerprint=own.fingerprint, ca_file=str(own.file))
+        Client("127.0.0.1", fingerprint=pin, ca_file=_file(own, tmp_path))
 
 
 # ─── What is asked ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_wrong_password_fails_the_login_and_is_not_repeated_in_the_error(device: Device, own: Identity) -> None:
-    with device.client(fingerprint=own.fingerprint) as client, pytest.raises(CallFailed, match="status 401") as failure:
+def test_a_wrong_password_fails_the_login_and_is_not_repeated_in_the_error(device: Device, pin: str) -> None:
+    with device.client(fingerprint=pin) as client, pytest.raises(CallFailed, match="status 401") as failure:
         client.log_in("admin", "a-wrong-password")
 
     assert "a-wrong-password" not in f"{failure.value!r}{failure.value.__cause__!r}"
 
 
-def test_a_call_without_a_login_fails(device: Device, own: Identity) -> None:
-    with device.client(fingerprint=own.fingerprint) as client, pytest.raises(CallFailed, match="status 401"):
+def test_a_call_without_a_login_fails(device: Device, pin: str) -> None:
+    with device.client(fingerprint=pin) as client, pytest.raises(CallFailed, match="status 401"):
         client.event_destination()
 
 
-def test_a_login_holds_as_long_as_is_asked_for(device: Device, own: Identity) -> None:
-    with device.client(fingerprint=own.fingerprint) as client:
+def test_a_login_holds_as_long_as_is_asked_for(device: Device, pin: str) -> None:
+    with device.client(fingerprint=pin) as client:
         client.log_in("admin", PASSWORD, minutes=1440)
 
     assert device.calls[0][2] == {"username": "admin", "password": PASSWORD, "validTime": 1440}
@@ -328,10 +339,10 @@ def test_an_answer_that_is_not_usable_is_a_failed_call(
 
 
 @pytest.mark.parametrize("data", [None, {}, {"token": ""}, {"token": 5}, {"token": "a\r\nb"}, {"token": "é"}, []])
-def test_a_login_that_gives_no_token_is_a_failed_call(device: Device, own: Identity, data: Any) -> None:
+def test_a_login_that_gives_no_token_is_a_failed_call(device: Device, pin: str, data: Any) -> None:
     device.instead["/v1/auth/login"] = said(data)
 
-    with device.client(fingerprint=own.fingerprint) as client, pytest.raises(CallFailed, match="no token"):
+    with device.client(fingerprint=pin) as client, pytest.raises(CallFailed, match="no token"):
         client.log_in("admin", PASSWORD)
 
 

@@ -1,13 +1,13 @@
 """The calls to SUNMI, against a server that checks them as SUNMI does."""
 
 import json
-import threading
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl
 
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from functions.sunmi.client import Client
 from gatehouse.errors import CallFailed
@@ -18,7 +18,7 @@ _KEY = "0123456789abcdef0123"
 
 @dataclass
 class Platform:
-    """What SUNMI's side received, and what it is to answer."""
+    """SUNMI's side: the calls that it had, and its answer."""
 
     url: str
     status: int = 200
@@ -27,29 +27,18 @@ class Platform:
 
 
 @pytest.fixture
-def platform() -> Iterator[Platform]:
+def platform(httpserver_ipv4: HTTPServer) -> Iterator[Platform]:
     """A server in SUNMI's place."""
+    there = Platform(httpserver_ipv4.url_for("/openapi"))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            assert self.headers["content-type"] == "application/x-www-form-urlencoded"
-            there.calls.append((self.path, dict(parse_qsl(body.decode(), keep_blank_values=True))))
-            self.send_response(there.status)
-            self.end_headers()
-            self.wfile.write(there.answer)
+    def respond(request: Request) -> Response:
+        assert request.content_type == "application/x-www-form-urlencoded"
+        there.calls.append((request.path, request.form.to_dict()))
+        return Response(there.answer, there.status)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    there = Platform(f"http://127.0.0.1:{server.server_port}/openapi")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+    httpserver_ipv4.expect_request(re.compile(".*"), method="POST").respond_with_handler(respond)
     yield there
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    httpserver_ipv4.check()
 
 
 def _client(platform: Platform) -> Client:
