@@ -34,7 +34,7 @@ class Clock:
 
 @dataclass
 class Kept:
-    """A secret in moto's Secrets Manager, and what reads it."""
+    """A secret in moto's Secrets Manager, and its reader."""
 
     account: Aws
     arn: str
@@ -62,7 +62,7 @@ def kept(account: Aws) -> Kept:
 
 
 def _has_answered(waited_for: threading.Event) -> None:
-    """Lets Secrets Manager answer, and waits until it was heard."""
+    """Lets Secrets Manager answer, and waits until the answer was read."""
     waited_for.set()
     for thread in threading.enumerate():
         if thread.name == "secret":
@@ -354,7 +354,7 @@ LONG = "marker-0123456789abcdef-0123456789"
 def test_a_token_of_ours_that_may_be_guessed_or_fits_no_path_is_refused_by_name(
     model: type[sensepass.Accounts | senselink.Accounts], token: str, fault: str
 ) -> None:
-    # S13: "1" was one, and opened doors. The account beside it is as good as ever.
+    # S13: "1" was a token, and opened doors. The account beside it stays usable.
     name = next(iter(_entry(model)))
     accounts, faults = usable(json.dumps({"accounts": [_entry(model, LONG), {name: "2", "tokens": [token]}]}), model)
 

@@ -1,4 +1,4 @@
-"""The one way through: what becomes of a push when all is well, when AWS is not, and when the push is odd."""
+"""The one way of a push: with everything in order, with faults of AWS, and with odd pushes."""
 
 import base64
 import hashlib
@@ -105,7 +105,7 @@ def test_the_events_of_one_push_are_all_taken_again_until_each_is_kept(sensoro: 
 
 
 class FailingAt(FakeStore):
-    """A book that is down for one call."""
+    """An events table that is down for one call."""
 
     def __init__(self, call: int) -> None:
         super().__init__()
@@ -295,7 +295,7 @@ def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(
 
 
 def _is_hidden(house: House[Any], body: bytes) -> bool:
-    """Whether a body lies where no subscriber looks, is named by its notice, and is nowhere else."""
+    """Tells whether a body lies where no subscriber looks, is referred to by its notice, and is nowhere else."""
     data = house.event["data"]
     kept = data["body"]
     (record,) = house.topics.messages
@@ -317,7 +317,7 @@ def test_a_body_that_cannot_be_read_lies_where_no_subscriber_looks(
 
 
 def test_a_body_that_cannot_be_read_waits_in_no_queue(output: Output) -> None:
-    """Its notice is kept and answered for: a refusal can end a subscription for good. A repetition brings the body."""
+    """The notice is kept and acknowledged: a refusal can end a subscription for good. A repetition brings the body."""
     house = sensoro_house()
     push = sensor_push(b"no json")
     house.media.down = True

@@ -30,7 +30,7 @@ _REFUSED = (401, b'{"code":401,"msg":"unauthorised","data":null}')
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate, its key, and where both lie."""
+    """A certificate, its key, and the paths of both."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -101,7 +101,7 @@ class Device:
     instead: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
     def answer(self, method: str, path: str, body: Any, authorization: str | None) -> tuple[int, bytes]:
-        """As the vendor's guide says."""
+        """Answers as the vendor's guide says."""
         self.calls.append((method, path, body))
         if path in self.instead:
             return self.instead[path]
@@ -142,7 +142,7 @@ def said(data: Any) -> tuple[int, bytes]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """Nothing: who does not trust the certificate hangs up."""
+        """Stays silent: a client that does not trust the certificate hangs up."""
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def running(own: Identity) -> Iterator[Device]:
         do_GET = do_POST = _handle  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Stays silent."""
 
     server = _Server(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -52,7 +52,7 @@ def _api(house: House[Any]) -> Iterator[str]:
             self.wfile.write(json.dumps(answer.body).encode())
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Stays silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     address = f"http://127.0.0.1:{server.server_port}"
@@ -68,7 +68,7 @@ def _api(house: House[Any]) -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """Everything that the command speaks to."""
+    """All the services that the command speaks to."""
     for name, value in {**aws.ENVIRONMENT, calls.PASSWORD: PASSWORD}.items():
         monkeypatch.setenv(name, value)
     house = sensepass_house(json.loads(_SECRET))

@@ -16,7 +16,7 @@ _AUTHORIZE = "https://elsewhere.example.com/v1/sensepass/north-one-0123456789abc
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    """What a terminal makes for itself: signed by nobody else, for no host in particular."""
+    """A certificate as a terminal makes it for itself: self-signed, and for no particular host."""
     return identity(tmp_path_factory.mktemp("certificates"), "SensePass")
 
 
@@ -29,7 +29,7 @@ def device(own: Identity) -> Iterator[Device]:
 
 @pytest.fixture
 def client(device: Device, own: Identity) -> Iterator[Client]:
-    """Logged in to it."""
+    """A client that is logged in to it."""
     with device.client(fingerprint=own.fingerprint) as client:
         client.log_in("admin", PASSWORD)
         device.calls.clear()

@@ -18,7 +18,7 @@ _KEY = "0123456789abcdef0123"
 
 @dataclass
 class Platform:
-    """What SUNMI's side received, and what it is to answer."""
+    """The requests that SUNMI's side received, and the answer that it is to give."""
 
     url: str
     status: int = 200
@@ -40,7 +40,7 @@ def platform() -> Iterator[Platform]:
             self.wfile.write(there.answer)
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Stays silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     there = Platform(f"http://127.0.0.1:{server.server_port}/openapi")
