@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.sensepass import handler
@@ -483,6 +483,7 @@ _BODIES = st.binary(max_size=40) | (
 ).map(lambda body: json.dumps(body).encode())
 
 
+@settings(deadline=None)
 @given(_BODIES)
 def test_whatever_is_sent_only_an_understood_question_opens_a_door_by_rules_that_let_everybody_in(body: bytes) -> None:
     house = sensepass_house(decision="rules", rules=rules_of(EVERYBODY))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 import botocore.exceptions
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -258,6 +258,7 @@ def test_a_replay_of_what_has_no_time_of_its_own_does_not_revive_an_alarm(house:
     assert [state for _, state in alarms(house)] == ["raised", "released"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=14, unique_by=lambda it: it[0]),
     st.randoms(),
@@ -280,6 +281,7 @@ def test_raised_and_released_take_turns(uploads: list[tuple[int, bool]], random:
     assert bool(by_trace) == any(on for _, on in uploads)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 def test_in_order_each_change_is_told_and_nothing_else(states: list[bool]) -> None:
     house = sensoro_house()

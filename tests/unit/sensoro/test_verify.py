@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -777,6 +777,7 @@ def test_an_app_id_is_the_same_in_each_type(sensoro: House[Any], app_id: object)
     assert sensoro.send(sensor_push(compact({**sensor_body(CLIMATE), "appId": app_id}))).status == 200
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9), _nested, max_leaves=20)
 )
