@@ -1,4 +1,4 @@
-"""Sends what was spilled the same way again: the Lambda behind the spill queue."""
+"""The redrive: the Lambda behind the spill queue sends spilled events and pictures the same way again."""
 
 import os
 from collections.abc import Mapping
@@ -18,43 +18,47 @@ _OTHER: Final = "other"
 
 
 class RedriveSettings(GateSettings):
-    """Settings of this function."""
+    """Settings of the redrive."""
 
     redrive_senders: str = Field(default="", pattern=r"^([\w+=.@-]+(,[\w+=.@-]+)*)?$")
-    """Ids of roles, or names of functions, joined by commas."""
+    """Ids of roles, or names of functions, joined by commas; empty to trust every sender that IAM permits."""
 
 
 class NotOurSender(ValueError):
-    """The message is from a sender that spills nothing."""
+    """The message is from a sender that is not named."""
 
 
 class Senders:
-    """Senders that may spill: all that IAM lets send, unless some are named."""
+    """Senders that may spill: all that IAM permits, unless some are named."""
 
     def __init__(self, named: str = "") -> None:
         self._named = frozenset(filter(None, named.split(",")))
 
     def named(self, sender: str | None) -> str:
-        """Returns the name of a sender, `other` for those without one, so that there are as many as are named.
+        """Returns the name of a sender for the metric, `other` if it has none, so that the metric has few values.
 
-        A message's `SenderId` is `<id of the role>:<name of the session>`; a function's session has its name. Who may
-        assume a role chooses the session's name, and nobody chooses a role's id.
+        A message's `SenderId` is `<id of the role>:<name of the session>`; a function's session has the function's
+        name. A holder of a role can choose the session's name, but not the role's id.
 
         Args:
             sender: the `SenderId` that SQS noted.
 
         Raises:
-            NotOurSender: some are named, and it is none of them.
+            NotOurSender: some are named, and the sender is none of them.
         """
         role, _, session = (sender or "").partition(":")
-        found = next((name for name in (role, session) if name in self._named), None)
-        if self._named and found is None:
+        known = next((name for name in (role, session) if name in self._named), None)
+        if self._named and known is None:
             raise NotOurSender("RedriveSenders does not name the sender")
-        return found or _OTHER
+        return known or _OTHER
 
 
 def handle(event: Mapping[str, Any], gate: Gate, senders: Senders | None = None) -> dict[str, Any]:
-    """Redoes a batch; names the messages that the queue has to keep, and in the end its dead-letter queue."""
+    """Redoes the messages of a batch, and names those that the queue has to keep, and in the end its dead-letter queue.
+
+    Returns:
+        the partial batch response.
+    """
     senders = senders or Senders()
 
     def redo(message: SQSRecord) -> None:
@@ -68,7 +72,12 @@ def handle(event: Mapping[str, Any], gate: Gate, senders: Senders | None = None)
 
 
 def _redo(message: SQSRecord, gate: Gate) -> tuple[str, dict[str, str]]:
-    """Redoes one message. Returns its vendor, and the facts for the log."""
+    """Redoes one message. Returns the vendor, and facts for the log.
+
+    Raises:
+        Unavailable: AWS still does not take it.
+        ValueError: the message is none of ours.
+    """
     step = Step(_attribute(message, "step"))
     if step is Step.PICTURE:
         upload = spilled_picture(message.body, _attribute(message, "key"), _attribute(message, "content_type"))

@@ -1,8 +1,7 @@
-"""Publishes what was stored and not announced: the Lambda behind the events table's stream.
+"""The relay: the Lambda behind the events table's stream publishes records that are not announced.
 
-In announce mode `inline` the gate publishes, and this looks after what died between its record and its publish.
-In announce mode `stream` this publishes everything. Which of the two is for the record to say: it holds the mode
-that it was written in.
+In announce mode `inline` the gate publishes, and the relay takes over if an invocation died between record and publish.
+In announce mode `stream` the relay publishes everything. Each record holds the mode that it was written in.
 """
 
 import os
@@ -24,45 +23,45 @@ from gatehouse.spill import SpillQueue, Step
 from gatehouse.telemetry import Count, count, log
 from gatehouse.topics import SnsTopics
 
-# A call takes 6 s at most (gatehouse.aws). A batch of 100 of all types is 14 publishes at most, 84 s, then 100 marks or
-# spills, 60 s; with ten looks into the table, 60 s, the longest grace, 120 s, and the patience this stays below the
-# function's 600 s.
+# A call takes 6 s at most (gatehouse.aws). A batch of 100 records of all types takes 14 publishes at most, 84 s, then
+# 100 marks or spills, 60 s. With ten reads of the table, 60 s, the longest grace, 120 s, and the patience, this stays
+# below the function's 600 s.
 _AT_ONCE = 10
 _PATIENCE = 240.0
-"""Seconds for which a table that is away is waited for within one invocation; then the stream sends the batch again."""
+"""Seconds for which one invocation waits for a table that is away. After that the stream sends the batch again."""
 _FIRST_TRY = 15.0
-"""Seconds after which a record has most likely been here before."""
+"""Age in seconds from which on a record has most likely been in an earlier batch."""
 _FIRST_PAUSE = 0.25
-"""Seconds before the second look; each further pause is twice as long. Most of the young are done within the first."""
+"""Seconds before the second read; each further pause is twice as long. Most gates are done within the first."""
 
 
 class RelaySettings(GateSettings):
-    """Settings of this function."""
+    """Settings of the relay."""
 
     relay_grace: float = Field(default=30, ge=30, le=120)
-    """Seconds after which an invocation of the gate that has not announced its record never will."""
+    """Seconds after which an invocation of the gate will not announce its record any more."""
 
 
 class PendingRecords(Protocol):
     """The port to the events table, for the relay."""
 
     def pending(self, ids: Sequence[str]) -> set[str]:
-        """Those that have not been announced. Raises `Unavailable`."""
+        """Returns those of the records that have not been announced. Raises `Unavailable`."""
 
     def mark_published(self, record_id: str) -> None:
-        """Says that one was announced. Raises `Unavailable`."""
+        """Marks a record as announced. Raises `Unavailable`."""
 
 
 class Announcer(Protocol):
     """The port to SNS, for the relay."""
 
     def publish_all(self, records: Sequence[Record]) -> set[str]:
-        """Announces; returns the ids of those that were taken."""
+        """Announces records. Returns the ids of those that SNS took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """A record that was just written, as the stream shows it."""
+    """A record that was just written, from the stream."""
 
     sequence_number: str
     record: Record
@@ -82,6 +81,16 @@ class Relay:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """A relay.
+
+        Args:
+            table: the events table.
+            topics: the subscribers.
+            spill: the queue for events that SNS does not take.
+            grace: seconds that the gate is given to announce its record.
+            now: a clock.
+            sleep: waits for seconds.
+        """
         self._table = table
         self._topics = topics
         self._spill = spill
@@ -90,22 +99,22 @@ class Relay:
         self._sleep = sleep
 
     def announce(self, batch: Sequence[Inserted]) -> set[str]:
-        """Announces what is to be announced, and spills what SNS does not take.
+        """Announces the records that are to be announced, and spills those that SNS does not take.
 
         Returns:
             the ids of those that could be neither announced nor spilled.
 
         Raises:
-            Unavailable: the table does not say what is pending; the stream sends the batch again.
+            Unavailable: the table does not tell which records are pending; the stream sends the batch again.
         """
         by_gate = [entry for entry in batch if entry.announce == Announce.INLINE]
         forgotten = self._forgotten(by_gate)
         by_relay = [entry for entry in batch if entry.announce == Announce.STREAM]
-        again = self._again(by_relay)
-        wanted = forgotten | {entry.record.id for entry in by_relay} - again
+        announced = self._announced_before(by_relay)
+        wanted = forgotten | {entry.record.id for entry in by_relay} - announced
         records = [entry.record for entry in batch if entry.record.id in wanted]
         taken = self._topics.publish_all(records)
-        # Side by side: when the calls run into their time-outs, a hundred of them must still fit the function's time.
+        # In parallel: a hundred calls have to fit the function's time even if each runs into its time-out.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._mark, [record for record in records if record.id in taken]))
             left = [record for record in records if record.id not in taken]
@@ -116,10 +125,10 @@ class Relay:
         pending = self._pending([entry.record.id for entry in entries]) if entries else set()
         pause, waited = _FIRST_PAUSE, 0.0
         while pending:
-            # One that is pending and young may be on its way at this very moment: it is given its time, so that a
-            # push that arrives just before the batching window closes is not announced twice.
+            # The gate may be announcing a young record at this very moment. It gets its grace, so that a push that
+            # arrives just before the batching window closes is not announced twice.
             youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
-            left = self._grace - max((self._now() - youngest).total_seconds(), waited)  # their clock may be ahead
+            left = self._grace - max((self._now() - youngest).total_seconds(), waited)  # the gate's clock may be ahead
             if left <= 0:
                 break
             self._sleep(min(pause, left))
@@ -128,16 +137,16 @@ class Relay:
             pending = self._pending(sorted(pending))
         return pending
 
-    def _again(self, entries: Sequence[Inserted]) -> set[str]:
-        """Those of a batch that were announced before, since the stream sends it again for the sake of others."""
+    def _announced_before(self, entries: Sequence[Inserted]) -> set[str]:
+        """The ids that were announced before. The stream repeats a batch if one of its records failed."""
         old = [entry.record.id for entry in entries if (self._now() - entry.recorded_at).total_seconds() > _FIRST_TRY]
         return set(old) - self._pending(old) if old else set()
 
     def _pending(self, ids: Sequence[str]) -> set[str]:
-        """Those that have not been announced; a table that is away is waited for, as long as there is time.
+        """Returns the ids that have not been announced. Waits for a table that is away, up to `_PATIENCE`.
 
         Raises:
-            Unavailable: it is away for longer.
+            Unavailable: the table is away for longer.
         """
         waited, pause = 0.0, 1.0
         while True:
@@ -170,9 +179,13 @@ class Relay:
 
 
 def inserted(stream_record: Mapping[str, Any]) -> Inserted:
-    """A record of the table's stream.
+    """Reads a record of the table's stream.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+
+    Raises:
+        KeyError: the item is not one that `EventsTable` writes.
+        ValueError: its event is none of ours.
     """
     change = stream_record["dynamodb"]
     item = change["NewImage"]
@@ -185,9 +198,12 @@ def inserted(stream_record: Mapping[str, Any]) -> Inserted:
 
 
 def handle(event: Mapping[str, Any], relay: Relay) -> dict[str, Any]:
-    """Announces a batch; names the first of those that have to be sent again.
+    """Announces a batch, and names the records that the stream has to send again.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+
+    Returns:
+        the partial batch response: `{"batchItemFailures": [{"itemIdentifier": "<sequence number>"}]}`.
     """
     batch = [inserted(entry) for entry in event["Records"]]
     failed = relay.announce(batch)

@@ -1,8 +1,8 @@
-"""Announces what was stored and forgotten: the Lambda behind a schedule.
+"""The sweep: the Lambda behind a schedule announces records that gate and relay left pending.
 
-The relay looks after what the gate did not announce, for as long as the table's stream has it, which is a day, and
-while somebody lets it run. What is pending for longer than either takes is found here, however old it is, in the
-table's own index of what is pending.
+The relay sees a record for as long as the table's stream has it, which is a day, and only while it is switched on. The
+sweep finds every record that is pending for longer than gate and relay need, of any age, in the table's own index of
+pending records.
 """
 
 import os
@@ -22,8 +22,8 @@ from gatehouse.topics import SnsTopics
 from gatehouse.vocabulary import Arrival
 
 _SECONDS = 600.0
-"""How long one run goes on; with the last batch, 150 s when every call runs into its time-out, below the function's
-900 s. What is left then is the next run's."""
+"""Seconds after which a run begins no further batch. The last batch takes 150 s if every call runs into its time-out;
+together that is below the function's 900 s. The next run continues."""
 _AT_ONCE = 10
 
 
@@ -31,28 +31,27 @@ class ForgottenRecords(Protocol):
     """The port to the events table, for the sweep."""
 
     def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
-        """The records that were written before a moment and not announced, some at a time. Raises `Unavailable`."""
+        """Yields the records that were written before a moment and not announced, in batches. Raises `Unavailable`."""
 
     def mark_published(self, record_id: str) -> None:
-        """Says that one was announced. Raises `Unavailable`."""
+        """Marks a record as announced. Raises `Unavailable`."""
 
 
 class Announcer(Protocol):
     """The port to SNS, for the sweep."""
 
     def publish_all(self, records: Sequence[Record]) -> set[str]:
-        """Announces; returns the ids of those that were taken."""
+        """Announces records. Returns the ids of those that SNS took."""
 
 
 class NotAnnounced(Unavailable):
-    """Some records are as forgotten as before; the next run takes them up again."""
+    """Some records are still pending. The next run tries again."""
 
 
 class Sweep:
-    """Announces what is pending and should not be.
+    """Announces records that gate and relay left pending.
 
-    It publishes by itself and spills nothing: what SNS does not take is still pending, which is all that the next run
-    has to know, however many of them fail.
+    It spills nothing: a record that SNS does not take stays pending, and the next run finds it again.
     """
 
     def __init__(
@@ -68,11 +67,14 @@ class Sweep:
         self._monotonic = monotonic
 
     def announce(self) -> int:
-        """Announces what is forgotten, for as long as there is time; returns how many that were.
+        """Announces the forgotten records, for as long as there is time.
+
+        Returns:
+            the number of records that were announced.
 
         Raises:
-            NotAnnounced: SNS did not take some of it, or there was no time for it.
-            Unavailable: the table did not say what is forgotten.
+            NotAnnounced: SNS did not take some of them, or the time was up.
+            Unavailable: the table did not tell which records are pending.
         """
         ends_at = self._monotonic() + _SECONDS
         now = self._now()
@@ -100,7 +102,11 @@ class Sweep:
 
 
 def handle(_event: Mapping[str, Any], sweep: Sweep) -> dict[str, Any]:
-    """One run of the schedule. What it cannot announce ends it with an error, on which an alarm stands."""
+    """Does one run of the schedule. It ends with an error if a record cannot be announced; an alarm watches for that.
+
+    Returns:
+        `{"announced": <number>}`.
+    """
     return {"announced": sweep.announce()}
 
 

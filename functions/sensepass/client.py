@@ -1,8 +1,8 @@
-"""The calls we make to a terminal: where it pushes to, whom it asks, and which records it has.
+"""Our calls to a terminal: the address that it pushes to, the address that it asks, and the records that it has.
 
-Source: "Push" of the terminal's documentation for `/v1/event/subscribe`; the vendor's web API guide
-(https://webapi.gitbook.io/nebula-pass-web-api-guide) for `/v1/auth/login`, `/v1/device/functions`, which holds the
-address for remote authentication from V1.1 on, and `/v1/event/records`, there from V1.2 on.
+Sources: "Push" of the terminal's documentation for `/v1/event/subscribe`; the vendor's web API guide
+(https://webapi.gitbook.io/nebula-pass-web-api-guide) for `/v1/auth/login`, `/v1/device/functions`, which has the
+address for remote authentication from V1.1 on, and `/v1/event/records`, which exists from V1.2 on.
 """
 
 import json
@@ -18,16 +18,16 @@ from gatehouse.reading import read_json, whole
 
 PORT: Final = 8000
 PAGE: Final = 200
-"""Records at once; a terminal gives no more."""
+"""Most records of a page; a terminal gives no more at once."""
 _ADDRESS_BYTES: Final = 1024
 _SUBSCRIBE: Final = "/v1/event/subscribe"
 _FUNCTIONS: Final = "/v1/device/functions"
 _UNKNOWN_PATHS: Final = frozenset({400, 404, 405, 410, 501})
-"""How a path may be refused that the firmware does not have: as a status, or as a code inside a 200."""
+"""Refusals of a path that the firmware does not have, as a status or as a code inside a 200."""
 
 
 class Refused(CallFailed):
-    """A terminal answered that it does not do what it was asked: by its status, or by a code inside a 200."""
+    """The terminal refused a call, by its status or by a code inside a 200."""
 
     def __init__(self, path: str, status: int, code: int | None = None) -> None:
         meaning = ": the name or the password is wrong, or the login has run out" if 401 in {status, code} else ""
@@ -37,17 +37,17 @@ class Refused(CallFailed):
 
 
 class NotThere(CallFailed):
-    """The terminal's firmware is older than what it was asked."""
+    """The terminal's firmware is too old for a call."""
 
 
 class AskRemotely(IntEnum):
-    """`auth_mode`: whom a terminal asks about. 2 was "the server alone", until V1.3 took it out."""
+    """`auth_mode`: the persons about whom a terminal asks. 2 was "the server alone", until V1.3 removed it."""
 
     NOBODY = 0
     KNOWN = 1
-    """Who is in its library, and QR codes: it opens if it and we agree. Of strangers it asks nothing."""
+    """Persons in its library, and QR codes: it opens if it and we agree. It does not ask about strangers."""
     STRANGERS = 3
-    """Who is not in its library; to those who are it opens by itself."""
+    """Persons not in its library. To those in it the terminal opens by itself."""
 
 
 class Client:
@@ -58,23 +58,23 @@ class Client:
     ) -> None:
         """A client that is not logged in yet.
 
-        A terminal's certificate is its own work: give its fingerprint, or the authority that signed another one for
-        it. With neither, it has to be signed by an authority that this machine knows, for this host.
+        A terminal makes its own certificate. Give the fingerprint of it, or the authority that signed another one for
+        the terminal. With neither, an authority that this machine knows has to have signed it for this host.
 
         Args:
             host: name or address.
             port: of its HTTPS API.
             fingerprint: SHA-256 of the certificate (DER), in hex, with or without colons.
-            ca_file: a PEM file with the authority.
+            ca_file: path of a PEM file with the authority.
 
         Raises:
-            CallFailed: the fingerprint is none, the file is not there, or both are given.
+            CallFailed: the fingerprint is not a SHA-256, the file cannot be read, or both are given.
         """
         self._token: str | None = None
         if fingerprint is not None and ca_file is not None:
             raise CallFailed("give a fingerprint or a CA, not both")
         if fingerprint is not None:
-            # What is pinned need not be signed by anybody, nor name the host: the certificate itself is compared.
+            # A pinned certificate needs neither a signature nor the host's name: it is compared as a whole.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -95,12 +95,12 @@ class Client:
         self._pool.close()
 
     def log_in(self, username: str, password: str, minutes: int = 60) -> None:
-        """Logs in; every other call needs it.
+        """Logs in. Every other call needs it.
 
         Args:
             username: as for the terminal's web page.
-            password: its password.
-            minutes: for which the login holds, 1 to 1440.
+            password: of the user.
+            minutes: validity of the login, 1 to 1440.
 
         Raises:
             CallFailed: the terminal refused, or did not answer.
@@ -113,7 +113,7 @@ class Client:
         self._token = token
 
     def event_destination(self) -> str:
-        """Where the terminal pushes to; empty if nowhere.
+        """The address that the terminal pushes to; empty if there is none.
 
         Raises:
             CallFailed: the terminal refused, or did not answer.
@@ -123,17 +123,20 @@ class Client:
     def set_event_destination(self, address: str) -> None:
         """Has the terminal push to an address.
 
+        Args:
+            address: a URL of at most 1,024 bytes.
+
         Raises:
             CallFailed: the address is too long, or the terminal refused, or did not answer.
         """
-        # `enabled` came with a later firmware, where an address alone pushes nothing.
+        # Later firmware has `enabled`, and pushes nothing if only the address is set.
         self._call("POST", _SUBSCRIBE, {"event_dest": _address(address), "enabled": True})
 
     def remote_authentication_address(self) -> str:
-        """Whom the terminal asks whether to open; empty if nobody.
+        """The address that the terminal asks whether to open; empty if it does not ask.
 
         Raises:
-            NotThere: it is older than V1.1, and asks with its records.
+            NotThere: the firmware is older than V1.1, and asks with its records.
             CallFailed: the terminal refused, or did not answer.
         """
         functions = self._functions()
@@ -141,26 +144,30 @@ class Client:
         return _text(functions, "remote_authentication_address") if asks else ""
 
     def set_remote_authentication(self, address: str, ask: AskRemotely = AskRemotely.KNOWN) -> None:
-        """Has the terminal ask an address whether to open; its other functions stay as they are.
+        """Has the terminal ask an address whether to open. Its other functions stay as they are.
+
+        Args:
+            address: a URL of at most 1,024 bytes.
+            ask: the persons about whom it asks.
 
         Raises:
-            NotThere: it is older than V1.1, and asks with its records.
+            NotThere: the firmware is older than V1.1, and asks with its records.
             CallFailed: the address is too long, or the terminal refused, or did not answer.
         """
         functions = self._functions()
         if not isinstance(functions, dict):
             raise NotThere(f"the terminal's {_FUNCTIONS} gave no functions: it is older than V1.1")
-        # Some of them are required, and what is left out is not said to stay.
+        # Some of them are required, and the guide does not say that omitted ones stay.
         asking = {"auth_mode": int(ask), "remote_authentication_address": _address(address)}
         self._call("POST", _FUNCTIONS, {**functions, **asking})
 
     def records(self, begin: int, end: int, page: int = PAGE) -> Iterator[list[dict[str, Any]]]:
-        """The records of a time range, oldest first, page by page; each as `data` of a push has it.
+        """Yields the records of a time range, oldest first, page by page, in the form of a push's `data`.
 
         Args:
             begin: Unix seconds.
             end: Unix seconds.
-            page: how many at once, at most 200; with pictures a page of 200 may be 60 MB.
+            page: records of a page, at most 200. With pictures a page of 200 may have 60 MB.
 
         Raises:
             CallFailed: the terminal refused, or did not answer.
@@ -186,7 +193,7 @@ class Client:
             raise NotThere(f"the terminal has no {_FUNCTIONS}: it is older than V1.1") from error
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """`data` of the answer."""
+        """Calls the terminal, and returns `data` of the answer."""
         headers = {} if self._token is None else {"authorization": f"Bearer {self._token}"}
         if body is not None:
             headers["content-type"] = "application/json"
@@ -202,9 +209,9 @@ class Client:
             )
             if answer.status != 200:
                 raise Refused(path, answer.status)
-            said: Any = read_json(answer.data)
-            code = whole(said["code"])
-            data = said.get("data")
+            content: Any = read_json(answer.data)
+            code = whole(content["code"])
+            data = content.get("data")
         except urllib3.exceptions.SSLError as error:
             raise CallFailed(f"the terminal's certificate is not the one it should be: {path} not called") from error
         except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -215,7 +222,7 @@ class Client:
 
 
 def _page(data: Any) -> tuple[list[Any], int | None]:
-    """The items of a page, and how many there are in all if that is said; no list at all is a list of none."""
+    """The items of a page, and the total if the answer has it. An answer without a list has no items."""
     if data is None:
         return [], None
     items, total = (data.get("items"), whole(data.get("total"))) if isinstance(data, dict) else (None, None)
@@ -227,7 +234,7 @@ def _page(data: Any) -> tuple[list[Any], int | None]:
 
 
 def _as_pushed(item: dict[str, Any]) -> dict[str, Any]:
-    """A record of the list, with the groups in `user` instead of beside it."""
+    """A record of the list in the form of a push: with the groups in `user` and not beside it."""
     groups, user = item.get("groups"), item.get("user")
     if groups is None or not isinstance(user, dict):
         return item
@@ -236,7 +243,7 @@ def _as_pushed(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sha256(fingerprint: str) -> str:
-    """A fingerprint as urllib3 takes it; of 64 digits only, since with fewer it would take MD5 or SHA-1."""
+    """A fingerprint in urllib3's form. It has to have 64 digits: urllib3 takes shorter ones as MD5 or SHA-1."""
     digits = fingerprint.replace(":", "").strip().lower()
     try:
         if len(bytes.fromhex(digits)) == 32:

@@ -1,4 +1,4 @@
-"""The door: the answer to a waiting terminal, in time, whatever is down."""
+"""The door: the answer to a waiting terminal, in time, also if AWS or the rules are down."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from functions.sensepass.rules import Rules
 
 _WAY_BACK: Final = 0.1
-"""Seconds of the deadline that the answer itself takes, through Lambda and the gateway."""
+"""Seconds of the deadline for the way of the answer, through Lambda and the gateway."""
 _LATE: Final = 0.5
-"""Seconds that an event is still given to be kept when the deadline passed before anything could be done."""
+"""Seconds to keep an event whose deadline had passed before it could be tried."""
 _TIP: Final = 10
 """Characters of `customtips`: "recommended content 0-10 characters"."""
 _VENDOR: Final = "sensepass"
@@ -36,21 +36,21 @@ _VERIFY_CODE: Final = {True: 2, False: 3}
 
 
 class InDoubt(StrEnum):
-    """What is answered where nothing says what to answer."""
+    """The answer if there is no decision."""
 
     DENY = "deny"
     ALLOW = "allow"
 
 
 class DecidedBy(StrEnum):
-    """Who decides."""
+    """The decider."""
 
     TERMINAL = "terminal"
     RULES = "rules"
 
 
 class Door:
-    """Answers a terminal: decides first, keeps what is to be kept in the time that is left."""
+    """Answers a terminal: decides first, and keeps the event in the time that is left."""
 
     def __init__(
         self,
@@ -62,6 +62,16 @@ class Door:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float],
     ) -> None:
+        """A door.
+
+        Args:
+            decided_by: the decider.
+            in_doubt: the answer if there is no decision.
+            deadline: seconds from the push's arrival at the gateway to the answer.
+            rules: the rules; None if they do not decide.
+            now: a clock, to be compared with the gateway's.
+            monotonic: a clock that is never set.
+        """
         self._decided_by = decided_by
         self._in_doubt = in_doubt
         self._deadline = deadline
@@ -73,7 +83,7 @@ class Door:
         """Answers a push, a remote authentication or a heartbeat.
 
         Raises:
-            NotKept: an upload, whose answer no door waits for, was not kept: most terminals send it again.
+            NotKept: an upload was not kept. No door waits for its answer, and most terminals send it again.
         """
         push, verified, payload = opened.push, opened.verified, opened.payload
         if push.method == "GET":
@@ -94,10 +104,10 @@ class Door:
     def _decide(
         self, access: AccessRecord | None, verified: Verified, payload: JsonValue, received_at: datetime
     ) -> tuple[Decision, str]:
-        """The decision and its tip: the one place where it is decided whether a door opens.
+        """Decides whether a door opens; no other place does. Returns the decision and its tip.
 
-        Only a question that was understood gets to the rules, or to what the terminal concluded. Whatever is not, and
-        whatever goes wrong, is answered by the setting for when in doubt.
+        Only a question that was understood is decided by the rules or by the terminal's conclusion. Any other one, and
+        any fault, is answered by the setting WhenInDoubt.
         """
         doubt = Decision(
             allowed=self._in_doubt is InDoubt.ALLOW, by=Decider.DOUBT, milliseconds=self._milliseconds(received_at)
@@ -107,9 +117,9 @@ class Door:
                 return doubt, ""
             if self._decided_by is DecidedBy.RULES:
                 return self._by_rules(access, verified, payload, received_at, doubt)
-            # The terminal's word is at hand, however late it is.
+            # The terminal's conclusion is at hand: it counts after the deadline as well.
             concluded = normalise.conclusion(access)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
+        except Exception as error:  # noqa: BLE001 - after any fault, a person waits at the door
             log.error("no decision: the setting WhenInDoubt answers", error=type(error).__name__)
             return doubt, ""
         return doubt if concluded is None else _changed(doubt, concluded, Decider.TERMINAL), ""
@@ -117,7 +127,7 @@ class Door:
     def _by_rules(
         self, access: AccessRecord, verified: Verified, payload: JsonValue, received_at: datetime, doubt: Decision
     ) -> tuple[Decision, str]:
-        """What the rules say, and their tip."""
+        """The decision of the rules, and its tip."""
         if access.is_unreadable_to_rules or self._age(received_at) >= self._deadline:
             return doubt, ""
         context = _context(access, verify.serial(payload, verified), verified.account)
@@ -125,29 +135,29 @@ class Door:
         if verdict is None:
             return doubt, ""
         if verdict.allowed and not verdict.even_if_refused and normalise.refuses(access):
-            # A rule that lets the staff in does not mean whoever was taken for one of them and failed.
+            # A rule that lets the staff in does not mean a person who was taken for staff and failed the check.
             return _changed(doubt, False, Decider.TERMINAL), ""  # noqa: FBT003 - the decision
         decision = _changed(doubt, verdict.allowed, Decider.RULES)
         more = {"rule": verdict.rule, "milliseconds": self._milliseconds(received_at)}
         return decision.model_copy(update=more), verdict.tip
 
     def _keep(self, gate: Gate, opened: Opened[Verified]) -> None:
-        """Keeps the event in the time that is left. The answer does not depend on it: it is no receipt."""
-        # By two clocks, the gateway's and ours: whichever is wrong, there is never more time than the deadline.
+        """Keeps the event in the time that is left. The answer does not depend on it."""
+        # The age is by two clocks, the gateway's and ours. If one is wrong, the time is still limited to the deadline.
         left = min(self._deadline - _WAY_BACK - self._age(opened.push.received_at), self._deadline)
         deadline = Deadline(left if left > 0 else _LATE, self._monotonic)
         try:
             if self._rules is not None:
-                self._rules.refresh_meanwhile()
+                self._rules.refresh_in_background()
             gate.within(deadline).keep(opened)
         except NotKept as error:  # counted where it was raised
             log.error("the door was answered, the event is lost", error=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody stands at the door
+        except Exception as error:  # noqa: BLE001 - after any fault, a person waits at the door
             log.error("the door was answered, the event is lost", error=type(error).__name__)
             count(Count.NOT_KEPT, _VENDOR)
 
     def _measure(self, decision: Decision, received_at: datetime) -> None:
-        """Tells the operator by whom it was decided, and how long the terminal waited; nothing of who stood there."""
+        """Counts the decision by its decider, and measures how long the terminal waited."""
         age = max(self._age(received_at), 0.0)
         count(Count.DECISION, _VENDOR, by=decision.by)
         measure(Span.DECISION, _VENDOR, age * 1000)
@@ -156,7 +166,7 @@ class Door:
             log.warning("a door was answered late", by=decision.by, milliseconds=int(age * 1000))
 
     def _concluded(self, message: AccessRecord | DeviceAlarm) -> bool:
-        """What an upload is answered with: nobody waits for it, so that it is the terminal's own word."""
+        """The `pass` in the answer to an upload. No door waits for it, so it repeats the terminal's own conclusion."""
         if isinstance(message, DeviceAlarm):
             return False
         if normalise.is_doubtful(message):
@@ -164,7 +174,7 @@ class Door:
         return bool(normalise.conclusion(message))
 
     def _refresh(self) -> None:
-        """Looks for new rules in a call that nobody at a door waits for."""
+        """Looks for new rules, in a call that no door waits for."""
         if self._rules is not None:
             self._rules.refresh()
 
@@ -180,14 +190,14 @@ def _changed(doubt: Decision, allowed: bool, by: Decider) -> Decision:  # noqa: 
 
 
 def _context(access: AccessRecord, terminal: str | None, site: str) -> dict[str, object]:
-    """What rules can ask for; what is not known is left out, so that no condition on it matches."""
-    who = normalise.person(access)
-    known = {
-        "kind": who.kind.value,
-        "user_id": who.id,
-        "group": who.group_id,
-        "groups": [group.id for group in who.groups if group.id] or None,
-        "card": who.card,
+    """The facts for the conditions of rules. An unknown fact is left out, so that no condition on it matches."""
+    person = normalise.person(access)
+    facts = {
+        "kind": person.kind.value,
+        "user_id": person.id,
+        "group": person.group_id,
+        "groups": [group.id for group in person.groups if group.id] or None,
+        "card": person.card,
         "terminal": terminal,
         "site": site,
         "method": normalise.method(access).value,
@@ -196,11 +206,11 @@ def _context(access: AccessRecord, terminal: str | None, site: str) -> dict[str,
         "anomaly": anomaly.value if (anomaly := normalise.anomaly(access)) else "none",
         "terminal_says": normalise.conclusion(access),
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _names(access: AccessRecord | None, decision: Decision) -> dict[str, Any]:
-    """What the answer to a remote authentication has besides: who it is, and how the terminal is to call it."""
+    """The further fields of the answer to a remote authentication: the person, and the result to display."""
     if access is None:
         return {"verify_code": _VERIFY_CODE[decision.allowed]}
     if not access.asked:
@@ -211,11 +221,11 @@ def _names(access: AccessRecord | None, decision: Decision) -> dict[str, Any]:
         "user_name": user.name or "",
         "verify_code": _VERIFY_CODE[decision.allowed],
     }
-    known = {"ic_number": user.ic_number, "verify_score": access.recognize_score}
-    return names | {name: value for name, value in known.items() if value is not None}
+    optional = {"ic_number": user.ic_number, "verify_score": access.recognize_score}
+    return names | {name: value for name, value in optional.items() if value is not None}
 
 
 def _answer(data: dict[str, Any]) -> Answer:
-    # The push's answer has its text in `message`, the remote authentication's in `msg`: both get both.
+    # The answer to a push has its text in `message`, that to a remote authentication in `msg`. Each gets both.
     body = {"code": 200, "msg": "success", "message": "success", "data": data}
     return Answer(200, json.dumps(body, ensure_ascii=False))

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
     from functions.sensepass.rules import Rules
 
 _BODY_LIMIT = 5 * 1024 * 1024
-"""Bytes. Lambda takes an event of 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), in
-which the body is JSON in a string; the gateway would take 10 MB."""
+"""Bytes of a body. Lambda takes an event of 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html),
+in which the body is JSON in a string; the gateway would take 10 MB."""
 
 
 class SensepassSettings(VendorSettings):
-    """Settings of this function besides every vendor's."""
+    """Settings of SensePass's function."""
 
     rules_parameter: str = Field(min_length=1)
+    """Name of the SSM parameter with the rules."""
     door_decision: DecidedBy = DecidedBy.TERMINAL
+    """The decider."""
     when_in_doubt: InDoubt = InDoubt.DENY
+    """The answer if there is no decision."""
     decision_deadline: float = Field(default=3.0, ge=0.3, le=10)
-    """Seconds from the arrival at the gateway to the answer, a cold start among them."""
+    """Seconds from the arrival at the gateway to the answer, cold start included."""
 
 
 def vendor(settings: SensepassSettings, rules: Rules | None = None) -> Vendor[wire.Accounts, verify.Verified]:
@@ -36,11 +39,11 @@ def vendor(settings: SensepassSettings, rules: Rules | None = None) -> Vendor[wi
 
     Args:
         settings: of the function.
-        rules: in place of those in the parameter; read in any case only where rules decide.
+        rules: the rules; None for those in the parameter, if rules decide.
     """
     if rules is None and settings.door_decision is DecidedBy.RULES:
         rules = _rules(settings)
-        rules.refresh_meanwhile()
+        rules.refresh_in_background()
     door = Door(
         decided_by=settings.door_decision,
         in_doubt=settings.when_in_doubt,
@@ -63,7 +66,7 @@ def vendor(settings: SensepassSettings, rules: Rules | None = None) -> Vendor[wi
 
 
 def _rules(settings: SensepassSettings) -> Rules:
-    # Powertools' flags bring boto3, a tenth of a second of a cold start that a terminal's own decision does not need.
+    # Powertools' flags import boto3: a tenth of a second of a cold start, not needed if the terminal decides.
     from functions.sensepass.rules import Rules, from_parameter  # noqa: PLC0415 - see above
 
     fetch = from_parameter(lambda: aws.client("ssm"), settings.rules_parameter)

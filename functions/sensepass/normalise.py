@@ -1,4 +1,4 @@
-"""SensePass's words in ours ("Event Push Protocol", V1.0, and the pages of V1.1 to V1.3)."""
+"""SensePass's pushes as our events ("Event Push Protocol", V1.0, and the pages of V1.1 to V1.3)."""
 
 from typing import Final
 
@@ -36,7 +36,7 @@ _TYPE: Final[dict[_Code, PersonKind]] = {
     1: PersonKind.STAFF,
     2: PersonKind.VISITOR,
     3: PersonKind.STRANGER,
-    # 4 is "not live": nobody can say who
+    # 4 is "not live": the person is unknown
     5: PersonKind.BLOCKLISTED,
 }
 _STATUS: Final[dict[_Code, Outcome]] = {
@@ -48,12 +48,12 @@ _STATUS: Final[dict[_Code, Outcome]] = {
     6: Outcome.DENIED,
 }
 _NO_PASS: Final[tuple[_Code, ...]] = (0, 3, 6)
-"""`recognizeStatus`: unknown, a stranger, failed. Who is that does not pass, whatever `pass` says."""
+"""`recognizeStatus`: unknown, stranger, failed. With these a `pass` of true is a contradiction."""
 _NOT_IN: Final[tuple[_Code, ...]] = (0, 3, 5)
-"""`recognitionType` of a question: nobody, a stranger, barred. (In a record, we may have let a stranger in.)"""
+"""`recognitionType` of a question: unknown, stranger, barred. (In a record, we may have let a stranger in.)"""
 _MASK: Final[dict[_Code, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}  # 0 is "not enabled"
-# V1.0's mode is what the terminal accepts; only where it is one thing does it tell what was shown. Its pages gave 2
-# and 3 the other way round, and were corrected: neither tells anything.
+# The mode of V1.0 lists what the terminal accepts. It tells what was shown only if that is a single thing. The pages
+# once had 2 and 3 the other way round and were corrected, so that neither is used.
 _V1_0_MODE: Final[dict[_Code, Method]] = {
     0: Method.FACE,
     4: Method.CARD,
@@ -90,7 +90,7 @@ _ABNORMAL: Final[dict[_Code, Anomaly]] = {
 _LIBRARY: Final = {PersonKind.STAFF: True, PersonKind.VISITOR: True, PersonKind.BLOCKLISTED: False}
 _CONCLUDED: Final[dict[_Code, bool]] = {3: False, 4: True, 5: True, 6: False}
 _FAILED: Final = frozenset({0, 6})
-"""Statuses of V1.0 by which a face that the library knows was not authenticated."""
+"""Statuses of V1.0 for a face that the library knows and that was not authenticated."""
 _NOT_LIVE: Final = {Generation.V1_0: 1, Generation.LATER: 4}
 _ALARM: Final[dict[int | None, tuple[AlarmKind, Severity]]] = {
     10001: (AlarmKind.TAMPERED, Severity.HIGH),
@@ -101,7 +101,7 @@ _ALARM: Final[dict[int | None, tuple[AlarmKind, Severity]]] = {
 }
 _STATE: Final[dict[int | None, AlarmState]] = {
     1: AlarmState.RAISED,
-    2: AlarmState.RELEASING,  # "release failed": it is still there
+    2: AlarmState.RELEASING,  # "release failed": the alarm goes on
     3: AlarmState.RELEASED,
 }
 
@@ -111,12 +111,12 @@ def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> 
 
     Args:
         payload: the body without pictures.
-        builder: of its events.
-        verified: with the terminal, and with the decision where the terminal asked.
+        builder: of the event.
+        verified: holds the terminal, and the decision if the terminal asked.
 
     Raises:
-        NotUnderstood: neither a record nor an alarm.
-        pydantic.ValidationError: a field of it cannot be read at all.
+        NotUnderstood: the push is neither a record nor an alarm.
+        pydantic.ValidationError: a field cannot be read at all.
     """
     message = wire.message(payload)
     if message is None:
@@ -127,7 +127,7 @@ def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> 
 
 
 def person(access: AccessRecord) -> Person:
-    """Who was seen."""
+    """The person that was seen."""
     user = access.user
     groups = tuple(
         Group(id=group.id, name=group.name, kind=_USER.get(group.type, PersonKind.UNKNOWN)) for group in user.all_groups
@@ -159,14 +159,14 @@ def _kind(access: AccessRecord) -> PersonKind:
 
 
 def method(access: AccessRecord) -> Method:
-    """What was shown."""
+    """The means of identification that was shown."""
     if access.generation is Generation.V1_0 and access.entry_mode is None:
         return _V1_0_MODE.get(access.mode, Method.UNKNOWN)
     return _ENTRY_MODE.get(access.entry_mode, Method.UNKNOWN)
 
 
 def anomaly(access: AccessRecord) -> Anomaly | None:
-    """What was not as it should be."""
+    """The anomaly of the recognition; None if there is none."""
     if access.abnormal_type:
         return _ABNORMAL.get(access.abnormal_type, Anomaly.UNKNOWN)
     status = access.recognize_status if access.generation is Generation.V1_0 else access.recognition_type
@@ -174,12 +174,12 @@ def anomaly(access: AccessRecord) -> Anomaly | None:
 
 
 def mask(access: AccessRecord) -> Mask:
-    """Whether a mask was worn."""
+    """The state of the mask."""
     return _MASK.get(access.mask, Mask.UNKNOWN)
 
 
 def is_doubtful(access: AccessRecord) -> bool:
-    """Whether a field that decides cannot be read, or two of them contradict each other."""
+    """Tells whether a field that decides cannot be read, or two of them contradict each other."""
     if access.is_unreadable:
         return True
     if access.passed is not True:
@@ -189,14 +189,14 @@ def is_doubtful(access: AccessRecord) -> bool:
 
 
 def conclusion(access: AccessRecord) -> bool | None:
-    """What the terminal itself concluded about opening; None if it does not say, or says two things."""
+    """The terminal's own conclusion whether to open; None if it states none, or contradicts itself."""
     if anomaly(access) is not None:
         return False
     if is_doubtful(access):
         return None
     if access.passed is not None:
         return access.passed is True
-    # Without `pass`: who is known is let in, unless barred; and V1.0 may say how it ended.
+    # Without `pass`, a known person is let in unless barred, and V1.0's status may state the result.
     kind = person(access).kind
     if access.generation is Generation.LATER:
         return False if kind is PersonKind.STRANGER else _LIBRARY.get(kind)
@@ -204,7 +204,7 @@ def conclusion(access: AccessRecord) -> bool | None:
 
 
 def refuses(access: AccessRecord) -> bool:
-    """Whether the terminal itself says no, and not only that it does not know whoever stands there."""
+    """Tells whether the terminal itself refuses the person, for another reason than that it does not know them."""
     if anomaly(access) is not None:
         return True
     kind = person(access).kind
@@ -215,9 +215,9 @@ def refuses(access: AccessRecord) -> bool:
 
 def _recognition(access: AccessRecord, builder: EventBuilder, terminal: str | None, verified: Verified) -> CloudEvent:
     decision = verified.decision
-    who = person(access)
+    seen = person(access)
     own = _own_outcome(access)
-    # A record may have waited in the terminal. A question is asked while somebody stands there.
+    # A record may have waited in the terminal. A question is asked while a person waits.
     late = Arrival.LATE if access.waits else Arrival.CACHED
     common = builder.common(device=terminal, site=builder.account, occurred_at=read_time(access.timestamp), late=late)
     if verified.fetched:
@@ -225,8 +225,8 @@ def _recognition(access: AccessRecord, builder: EventBuilder, terminal: str | No
     return builder.event(
         Recognition(
             **common,
-            kind=who.kind,
-            person=who,
+            kind=seen.kind,
+            person=seen,
             method=method(access),
             outcome=own if decision is None else _GRANTED[decision.allowed],
             device_outcome=None if decision is None else own,
@@ -246,7 +246,7 @@ _GRANTED: Final[dict[bool | None, Outcome]] = {True: Outcome.GRANTED, False: Out
 
 
 def _own_outcome(access: AccessRecord) -> Outcome:
-    """What came of it by the terminal's own word; V1.0's status says more than yes and no."""
+    """The terminal's own outcome. The status of V1.0 tells more than yes and no."""
     if access.generation is Generation.V1_0 and access.passed is None and not access.is_unreadable:
         return _STATUS.get(access.recognize_status, Outcome.UNKNOWN)
     return _GRANTED[conclusion(access)]

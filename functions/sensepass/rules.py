@@ -1,4 +1,4 @@
-"""The rules by which a door opens: one document, evaluated by Powertools' feature flags.
+"""The rules that decide whether a door opens: one document, evaluated by Powertools' feature flags.
 
 https://docs.powertools.aws.dev/lambda/python/latest/utilities/feature_flags/
 """
@@ -27,24 +27,25 @@ if TYPE_CHECKING:
 FLAG: Final = "open"
 """The feature in the document; its rules are the rules of the doors."""
 MAX_AGE: Final = 30.0
-"""Seconds after which the document is looked at again: a terminal's heartbeat comes as often."""
+"""Seconds after which the document is read again: a terminal's heartbeat comes as often."""
 
 
 class Verdict(BaseModel):
-    """What a rule says, as `when_match` or `default` of the document; a bare truth value says the same."""
+    """The verdict of a rule: `when_match` or `default` of the document. A bare truth value means `pass`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
     allowed: bool = Field(alias="pass")
     tip: str = ""
+    """Text for the terminal's screen."""
     even_if_refused: bool = False
-    """Whether it opens to somebody whom the terminal itself refused, for another reason than not knowing them."""
+    """True to open also to a person whom the terminal refused, for another reason than not knowing them."""
     rule: str | None = None
-    """The rule's name; put in by us."""
+    """The rule's name, which we add; None for the default."""
 
 
 class _Held(StoreProvider):
-    """A document in memory, as Powertools wants to be handed it."""
+    """A document in memory, as a store of Powertools."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
@@ -58,7 +59,7 @@ class _Held(StoreProvider):
 
 
 class Rules:
-    """The rules document, cached. A broken one never replaces a good one, and nobody waits for a new one."""
+    """The rules document, cached. A broken document never replaces a good one, and no question waits for a new one."""
 
     def __init__(
         self,
@@ -71,9 +72,9 @@ class Rules:
 
         Args:
             fetch: reads the document.
-            monotonic: a clock.
-            patience: seconds that the first question waits for the document at most, after a start.
-            wall: another clock: the first one may stand still with a sandbox that is frozen.
+            monotonic: a clock that is never set.
+            patience: seconds that the first question after a start waits for the document at most.
+            wall: a clock that runs on while the sandbox is frozen; the first one may stand still with it.
         """
         self._fetch = fetch
         self._clocks = (monotonic, wall)
@@ -86,33 +87,32 @@ class Rules:
         self._lock = threading.Lock()
 
     def verdict(self, context: Mapping[str, object]) -> Verdict | None:
-        """What the rules say; None if there are none.
+        """Evaluates the rules. None if there are none.
 
         Args:
-            context: what is known of who stands where; a key that a condition names and that is missing here
-                makes the condition not match.
+            context: facts about person and place. A condition on a fact that is missing does not match.
         """
         if not self._read.is_set():
             if self._looking is not None and self._looking.slept:
-                self.refresh_meanwhile()
+                self.refresh_in_background()
             self._read.wait(self._patience)
         if self._flags is None:
             return None
-        said: Any = self._flags.evaluate(name=FLAG, context=dict(context), default=None)
-        return None if said is None else Verdict.model_validate(said)
+        verdict: Any = self._flags.evaluate(name=FLAG, context=dict(context), default=None)
+        return None if verdict is None else Verdict.model_validate(verdict)
 
     def refresh(self) -> None:
-        """Looks at the document again, if it was not just looked at. What goes wrong is logged."""
+        """Reads the document again, if the last look is older than `MAX_AGE`. Faults are logged."""
         if (attempt := self._begin()) is not None:
             self._look(attempt)
 
-    def refresh_meanwhile(self) -> None:
-        """As `refresh`, beside a call that does not wait for it."""
+    def refresh_in_background(self) -> None:
+        """Does the same as `refresh` in a thread, beside a call that does not wait for it."""
         if (attempt := self._begin()) is not None:
             threading.Thread(target=self._look, args=(attempt,), name="rules", daemon=True).start()
 
     def _begin(self) -> Attempt | None:
-        """A look, None where none is due. Where the sandbox slept over one, another one is due at once."""
+        """Begins a look; None if none is due. After one during which the sandbox slept, another is due at once."""
         with self._lock:
             looking = self._looking
             is_at_it = looking is not None and not looking.ended.is_set()
@@ -128,21 +128,21 @@ class Rules:
         return max(clock() - then for clock, then in zip(self._clocks, self._looked_at, strict=True))
 
     def _look(self, attempt: Attempt) -> None:
-        """Looks at the document. What comes of a look that the sandbox slept over is neither used nor told."""
+        """Reads the document. If the sandbox slept meanwhile, the result is neither used nor logged."""
         try:
             with under_way(attempt):
                 document = self._fetch()
             flags = _flags(document)
         except (ClientError, BotoCoreError, Unavailable) as error:
             with attempt.ending() as counts:
-                if counts and (self._was_there or not _is_not_there(error)):  # none were ever set, which is no fault
+                # Rules that were never set are no fault.
+                if counts and (self._was_there or not _is_not_there(error)):
                     log.error("the rules cannot be read; those read before stay in use", error=type(error).__name__)
         except (ValueError, SchemaValidationError) as error:
             with attempt.ending() as counts:
                 if counts:
                     self._was_there = True
-                    # Of a schema error Powertools' text names the place and the fault; it is our own document, and
-                    # no secret.
+                    # Powertools' text names the place and the fault. The document is our own, and not secret.
                     log.error("the rules are not usable; those read before stay in use", fault=str(error)[:300])
         else:
             with attempt.ending() as counts:
@@ -156,10 +156,10 @@ class Rules:
 
 
 def check(document: str) -> None:
-    """Whether a document has rules that can be used.
+    """Checks that a document has usable rules.
 
     Raises:
-        ValueError: it has not, with the name of the rule that cannot be used.
+        ValueError: it has none, or one is not usable; the message names that one.
     """
     try:
         if _flags(document) is None:
@@ -173,7 +173,12 @@ def _is_not_there(error: Exception) -> bool:
 
 
 def from_parameter(client: Callable[[], SSMClient], name: str) -> Callable[[], str]:
-    """The document in an SSM parameter."""
+    """Makes a function that reads the document from an SSM parameter.
+
+    Args:
+        client: of SSM.
+        name: of the parameter.
+    """
 
     def fetch() -> str:
         return client().get_parameter(Name=name)["Parameter"]["Value"]
@@ -182,11 +187,11 @@ def from_parameter(client: Callable[[], SSMClient], name: str) -> Callable[[], s
 
 
 def _flags(text: str) -> FeatureFlags | None:
-    """The document as flags, each verdict with the name of its rule; None if it has no rules.
+    """Parses a document into flags, each verdict with the name of its rule. None if it is empty.
 
     Raises:
         ValueError: it is not JSON, or a verdict is neither a truth value nor `{"pass": …, "tip": …}`.
-        SchemaValidationError: it is not what Powertools takes.
+        SchemaValidationError: Powertools does not take it.
     """
     document = json.loads(text)
     if not isinstance(document, dict):
@@ -197,24 +202,24 @@ def _flags(text: str) -> FeatureFlags | None:
         raise ValueError(f'there is no "{FLAG}" in the document')
     flag = document[FLAG]
     if isinstance(flag, dict):
-        # A verdict may be more than a truth value; nobody should have to know what Powertools calls that.
+        # A verdict may be more than a truth value. The authors of rules need not know Powertools' word for that.
         flag = {**flag, "boolean_type": False}
-        if flag.get("rules", {}) in ({}, None):  # of which Powertools warns
+        if flag.get("rules", {}) in ({}, None):  # else Powertools warns
             flag.pop("rules", None)
     SchemaValidator({FLAG: flag}).validate()
     rules = {
         name: {**rule, "when_match": _verdict(rule["when_match"], name)} for name, rule in flag.get("rules", {}).items()
     }
     named: dict[str, Any] = {FLAG: {"default": _verdict(flag["default"], None), "boolean_type": False}}
-    if rules:  # with none in it, Powertools warns
+    if rules:  # of an empty one Powertools warns
         named[FLAG]["rules"] = rules
     SchemaValidator(named).validate()
     return FeatureFlags(store=_Held(named))
 
 
-def _verdict(said: object, rule: str | None) -> dict[str, Any]:
+def _verdict(value: object, rule: str | None) -> dict[str, Any]:
     try:
-        verdict = Verdict.model_validate({"pass": said} if isinstance(said, bool) else said)
+        verdict = Verdict.model_validate({"pass": value} if isinstance(value, bool) else value)
     except ValidationError:
         raise ValueError(f'{rule or "default"}: neither a truth value nor {{"pass": …, "tip": …}}') from None
     return {"pass": verdict.allowed, "tip": verdict.tip, "even_if_refused": verdict.even_if_refused, "rule": rule}

@@ -19,7 +19,7 @@ from gatehouse.vocabulary import Arrival
 from gatehouse.wire import text
 
 FETCHED: Final = "gatehouse-arrival"
-"""The header of an upload that we ourselves fetched from the terminal's list; it can make nothing look fresher."""
+"""The header of an upload that we fetched from the terminal's list. A forged one cannot make an event look fresher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Verified:
 
     site: Account
     sn: str | None = None
-    """The terminal's serial number: by the headers, and at the door by the body too."""
+    """The terminal's serial number in the headers; at the door also the one in the body."""
     fetched: bool = False
     """True for a record that was fetched from the terminal's list."""
     decision: Decision | None = None
-    """The answer to a terminal that waits, once `door.Door` has decided."""
+    """The answer to a terminal that waits; `door.Door` adds it."""
 
     @property
     def account(self) -> str:
@@ -41,32 +41,36 @@ class Verified:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Proves that the push has a token of ours.
+    """Proves that the path of the push has a token of ours.
+
+    Args:
+        push: the raw push.
+        accounts: the sites in the secret.
 
     Raises:
-        Rejected: it has none.
+        Rejected: no site in the secret has the token.
     """
-    found = account_for_token(
+    account = account_for_token(
         push.path_parameters.get("token", ""), ((site, site.tokens) for site in accounts.accounts)
     )
-    if found is None:
+    if account is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensepass: no site in the secret has this token")
     fetched = push.headers.get(FETCHED) == Arrival.BACKFILL
-    return Verified(found, _spelled(push.headers.get("sn")), fetched)
+    return Verified(account, _spelled(push.headers.get("sn")), fetched)
 
 
 def unwrap(push: Push, verified: Verified) -> Unwrapped:
-    """Takes apart the body: its pictures, which are decoded here, once, and the rest without PIN and QR code.
+    """Takes apart the body: the pictures, and the rest without PIN and QR code. Nothing is encrypted.
 
     Raises:
-        Rejected: the token may not speak for this terminal.
-        NotReadable: the body is no JSON object, so that nothing can be taken out of it.
+        Rejected: the site's token is not for this terminal.
+        NotReadable: the body is not a JSON object, so that nothing can be taken out of it; or see `withhold`.
     """
     try:
         body = read_json(push.body)
     except ValueError:
         body = None
-    # Where the body cannot be read, the headers may name the terminal; where they do not, the token has to do.
+    # For a body that cannot be read, the headers may name the terminal. If they do not, the token alone decides.
     if isinstance(body, dict) or (verified.sn and push.method != "GET"):
         _check_serial(body, verified)
     if not isinstance(body, dict):
@@ -76,13 +80,13 @@ def unwrap(push: Push, verified: Verified) -> Unwrapped:
 
 
 def _check_serial(body: JsonValue, verified: Verified) -> None:
-    allowed = {_spelled(known) for known in verified.site.serials}
+    allowed = {_spelled(number) for number in verified.site.serials}
     if allowed and serial(body, verified) not in allowed:
         raise Rejected(Reason.UNKNOWN_DEVICE, "sensepass: the site's token is not for this serial number")
 
 
 def serial(payload: JsonValue, verified: Verified) -> str | None:
-    """The terminal's serial number, in one spelling; an alarm has it in the headers only."""
+    """The terminal's serial number, in one spelling. An alarm has it in the headers only."""
     return _spelled(wire.fields(payload).get("deviceSN")) or verified.sn
 
 
@@ -92,16 +96,16 @@ def _spelled(value: object) -> str | None:
 
 
 def known(verified: Verified) -> Known:
-    """Facts about a question at the door that could not be understood: where it was, and the answer."""
+    """Facts about a question at the door that could not be understood: terminal, site and answer."""
     if verified.decision is None:
         return NOTHING
     return Known(device=verified.sn, site=verified.account, decision=verified.decision)
 
 
 def identity(payload: JsonValue, verified: Verified, images: Mapping[str, Image | None]) -> list[str] | None:
-    """The record's uuid where the firmware has one, else the facts that tell two records apart.
+    """A record's uuid if the firmware has one, else the fields that tell two records apart; an alarm's id and state.
 
-    The states of an alarm are several happenings.
+    Each state of an alarm is a happening of its own. None if the push has too little to be told from others.
     """
     message = wire.message(payload)
     if isinstance(message, DeviceAlarm):
@@ -118,7 +122,7 @@ def _record_identity(access: AccessRecord, device: str | None, image: Image | No
     stage = "asked" if access.asked else "recorded"
     moment = read_time(access.timestamp)
     if uuid := _id(access.uuid):
-        # Without a time a record has little to be told by, and must not take the id of one that has.
+        # A record without a time has little to distinguish it, and must not take the id of one that has a time.
         return [stage, uuid, *([] if moment else ["at no time"])]
     if moment is None:
         return None
@@ -128,6 +132,6 @@ def _record_identity(access: AccessRecord, device: str | None, image: Image | No
 
 
 def _id(word: str | None) -> str | None:
-    """An id in one spelling; None for the words and the numbers that stand for none."""
+    """An id in one spelling; None for a placeholder."""
     bare = (word or "").strip("{}() ").casefold()
     return None if is_nothing(word) or is_nothing(bare) else bare

@@ -1,6 +1,6 @@
-"""SensePass's messages of all firmware generations, and what its secret holds.
+"""Models of SensePass's messages, of all firmware generations, and of its secret.
 
-Source: "Event Push Protocol" of the terminal's documentation (V1.0), and the pages of V1.1 to V1.3 for what came later.
+Sources: "Event Push Protocol" of the terminal's documentation (V1.0), and the pages of V1.1 to V1.3 for later fields.
 """
 
 from enum import StrEnum
@@ -24,18 +24,18 @@ from gatehouse.wire import (
 )
 
 
-def readable[T](told: T | Unreadable) -> T | None:
-    """What a field says; None where nobody can read it."""
-    return None if isinstance(told, Unreadable) else told
+def readable[T](value: T | Unreadable) -> T | None:
+    """The value of a field; None if it cannot be read."""
+    return None if isinstance(value, Unreadable) else value
 
 
 class Account(Credentials):
-    """A site or a terminal, with each of its tokens that are live."""
+    """A site or a terminal, with its live tokens."""
 
     site: str = Field(min_length=1)
     tokens: tuple[Token, ...] = Field(min_length=1)
     serials: tuple[str, ...] = ()
-    """The serial numbers that it may speak for; none named, it may speak for any."""
+    """Serial numbers of the terminals that may use its tokens; if there are none, any terminal may."""
 
 
 class Accounts(Credentials):
@@ -45,14 +45,14 @@ class Accounts(Credentials):
 
 
 class Generation(StrEnum):
-    """How a record is to be read; the same field may mean different things."""
+    """Generation of a record. The same field may have another meaning in each."""
 
     V1_0 = "1.0"
     LATER = "1.1 and later"
 
 
 class Shape(StrEnum):
-    """What a body is, by its envelope. There are no others."""
+    """Kind of a body, by its envelope. There are no others."""
 
     QUESTION = "question"
     """A remote authentication: no envelope, the fields at the top."""
@@ -68,28 +68,28 @@ _BY_TYPE: Final = {0: Shape.RECORD, 1: Shape.ALARM}
 class Group(Message):
     """A group that a user belongs to."""
 
-    told_id: DecisiveText = Field(default=None, alias="id")
+    sent_id: DecisiveText = Field(default=None, alias="id")
     name: Text = None
     type: DecisiveCode = None
 
     @property
     def id(self) -> str | None:
-        """The id; None where it cannot be read."""
-        return readable(self.told_id)
+        """The id; None if it cannot be read."""
+        return readable(self.sent_id)
 
 
 _OF_A_GROUP: Final = frozenset({"id", "name", "type"})
 
 
 def _groups(value: object) -> object:
-    """The groups as a list, or the one group; what is there and is neither may bar somebody, and cannot be read."""
+    """Reads the groups from a list, or from a single group. Any other value may bar a person, and cannot be read."""
     if value is None or value == "":
         return ()
     listed = [value] if isinstance(value, dict) else value
     if not isinstance(listed, list):
         return UNREADABLE
-    told = [group for group in listed if group is not None]
-    return told if all(_is_group(group) for group in told) else UNREADABLE
+    groups = [group for group in listed if group is not None]
+    return groups if all(_is_group(group) for group in groups) else UNREADABLE
 
 
 def _is_group(value: object) -> bool:
@@ -97,49 +97,49 @@ def _is_group(value: object) -> bool:
 
 
 class User(Message):
-    """Who the terminal took somebody for. `pin` is a secret and never gets this far."""
+    """The person that the terminal recognised. `pin` is a secret: `withheld` takes it out before."""
 
     name: Text = None
-    told_user_id: DecisiveText = Field(default=None, alias="user_id")
+    sent_user_id: DecisiveText = Field(default=None, alias="user_id")
     type: DecisiveCode = None
-    told_ic_number: DecisiveText = Field(default=None, alias="ic_number")
+    sent_ic_number: DecisiveText = Field(default=None, alias="ic_number")
     job_number: Text = None
-    told_group_id: DecisiveText = Field(default=None, alias="group_id")
-    """Of the one group that there was before V1.2.1."""
+    sent_group_id: DecisiveText = Field(default=None, alias="group_id")
+    """Id of the single group before V1.2.1."""
     group_name: Text = None
-    told_groups: Annotated[tuple[Group, ...] | Unreadable, BeforeValidator(_groups)] = Field(default=(), alias="groups")
+    sent_groups: Annotated[tuple[Group, ...] | Unreadable, BeforeValidator(_groups)] = Field(default=(), alias="groups")
 
     @property
     def user_id(self) -> str | None:
-        """The id; None where it cannot be read."""
-        return readable(self.told_user_id)
+        """The id; None if it cannot be read."""
+        return readable(self.sent_user_id)
 
     @property
     def ic_number(self) -> str | None:
-        """The card; None where it cannot be read."""
-        return readable(self.told_ic_number)
+        """The card; None if it cannot be read."""
+        return readable(self.sent_ic_number)
 
     @property
     def all_groups(self) -> tuple[Group, ...]:
-        """The list, or the one group of older firmware."""
-        listed = readable(self.told_groups) or ()
-        if listed or not (self.told_group_id or self.group_name):
+        """The groups of the list, or the single group of older firmware."""
+        listed = readable(self.sent_groups) or ()
+        if listed or not (self.sent_group_id or self.group_name):
             return listed
-        return (Group(told_id=self.told_group_id, name=self.group_name),)
+        return (Group(sent_id=self.sent_group_id, name=self.group_name),)
 
     @property
     def kinds(self) -> tuple[object, ...]:
-        """What says who it is to the terminal: each may bar somebody."""
-        return (self.type, self.told_groups, *(group.type for group in self.all_groups))
+        """The fields that may bar a person."""
+        return (self.type, self.sent_groups, *(group.type for group in self.all_groups))
 
     @property
     def names(self) -> tuple[object, ...]:
-        """What rules may ask for besides."""
-        return (self.told_user_id, self.told_ic_number, *(group.told_id for group in self.all_groups))
+        """The further fields that rules may have conditions on."""
+        return (self.sent_user_id, self.sent_ic_number, *(group.sent_id for group in self.all_groups))
 
 
 def _user(value: object) -> object:
-    """A stranger may have no user at all; one that is there and is no object cannot be read."""
+    """Reads the user. A stranger may have none; a user that is not an object cannot be read."""
     if value is None or value == "":
         return {}
     return value if isinstance(value, dict) else UNREADABLE
@@ -149,7 +149,7 @@ class AccessRecord(Message):
     """A recognition: `data` of an envelope of type 0, or the whole body of a remote authentication."""
 
     asked: bool = False
-    """Whether it is a remote authentication; put in by us."""
+    """True for a remote authentication; `message` sets it."""
     uuid: Text = None
     timestamp: object = None
     recognize_status: DecisiveCode = Field(default=None, alias="recognizeStatus")
@@ -163,37 +163,37 @@ class AccessRecord(Message):
     body_temperature: DecisiveNumber = Field(default=None, alias="bodyTemperature")
     device: DecisiveText = Field(default=None, alias="deviceSN")
     passed: DecisiveTruth = Field(default=None, alias="pass")
-    told_user: Annotated[User | Unreadable, BeforeValidator(_user)] = Field(default=User(), alias="user")
+    sent_user: Annotated[User | Unreadable, BeforeValidator(_user)] = Field(default=User(), alias="user")
 
     @property
     def user(self) -> User:
-        """Who it was; nobody where that cannot be read."""
-        return readable(self.told_user) or User()
+        """The user; one without fields if it cannot be read."""
+        return readable(self.sent_user) or User()
 
     @property
     def temperature(self) -> float | int | None:
-        """In °C; 0.0 is "not measured"."""
+        """Temperature in °C; None for 0.0, which is "not measured"."""
         return readable(self.body_temperature) or None
 
     @property
     def generation(self) -> Generation:
-        """By its fields: V1.1 put `recognitionType` in the place of `recognizeStatus`."""
+        """The generation, by its fields: V1.1 replaced `recognizeStatus` by `recognitionType`."""
         return Generation.V1_0 if self.recognition_type is None else Generation.LATER
 
     @property
     def waits(self) -> bool:
-        """Whether somebody stands at the door until it is answered."""
+        """True if a person waits at the door for the answer."""
         return self.asked or self.generation is Generation.V1_0
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether a field that decides is there and nobody can read it."""
-        decisive = (self.recognize_status, self.recognition_type, self.abnormal_type, self.passed, self.told_user)
+        """True if a field that decides is present and cannot be read."""
+        decisive = (self.recognize_status, self.recognition_type, self.abnormal_type, self.passed, self.sent_user)
         return UNREADABLE in (*decisive, *self.user.kinds)
 
     @property
     def is_unreadable_to_rules(self) -> bool:
-        """Whether rules may ask for a field that is there and nobody can read: one that forbids would not match."""
+        """True if a field of the rules is present and cannot be read: a rule that forbids would not match it."""
         asked_for = (self.mask, self.mode, self.entry_mode, self.body_temperature, self.device)
         return UNREADABLE in (*asked_for, *self.user.names)
 
@@ -210,7 +210,7 @@ class DeviceAlarm(Message):
 
 
 def shape(payload: Any) -> Shape | None:
-    """What a body is; None for an envelope that nobody documents."""
+    """The kind of a body; None if its envelope is not documented."""
     if not isinstance(payload, dict):
         return None
     if isinstance(payload.get("data"), dict):
@@ -219,7 +219,7 @@ def shape(payload: Any) -> Shape | None:
 
 
 def fields(payload: Any) -> dict[str, Any]:
-    """The fields of a body: those in its envelope, whichever that is, or its own; of what is no object none."""
+    """The fields of a body: those in an envelope of any kind, else its own; none if the body is not an object."""
     if not isinstance(payload, dict):
         return {}
     inner = payload.get("data")
@@ -227,12 +227,12 @@ def fields(payload: Any) -> dict[str, Any]:
 
 
 def message(payload: Any) -> AccessRecord | DeviceAlarm | None:
-    """What a body says; None for what is neither a record of a recognition nor an alarm, in the envelope of either."""
-    found = shape(payload)
-    if found is None:
+    """Reads the message in a body; None if it is neither a recognition nor an alarm in its documented envelope."""
+    kind = shape(payload)
+    if kind is None:
         return None
-    if found is Shape.ALARM:
+    if kind is Shape.ALARM:
         return DeviceAlarm.model_validate(fields(payload))
-    access = AccessRecord.model_validate({**fields(payload), "asked": found is Shape.QUESTION})
-    is_one = access.recognize_status is not None or access.recognition_type is not None
-    return access if is_one else None
+    access = AccessRecord.model_validate({**fields(payload), "asked": kind is Shape.QUESTION})
+    is_recognition = access.recognize_status is not None or access.recognition_type is not None
+    return access if is_recognition else None

@@ -1,4 +1,7 @@
-"""What of a body no event keeps, wherever it stands: what opens doors is dropped, pictures go to the bucket."""
+"""The parts of a body that no event keeps, at any place in it: secrets that open doors, and pictures.
+
+Secrets (PIN, QR code, password and their like) are dropped; pictures go to the media bucket.
+"""
 
 import itertools
 import json
@@ -18,23 +21,23 @@ from gatehouse.reading import PARTS, read_base64, read_json
 
 _MOST_PICTURES: Final = 8
 _PICTURES: Final = {"rgbimage": "rgb_image", "alarmphoto": "alarm_photo"}
-"""The documented ones by their name without its spelling, and their roles."""
+"""Roles of the documented pictures, by their bare name."""
 _HINT: Final = re.compile(r"pin|qr|pass|pwd|code|secret|credential|密|口令|维码|維碼")
-"""One of them is in whatever names what opens doors, in small letters: nothing else needs a closer look."""
+"""Parts of names of secrets, in small letters. Every name of a secret has one; other texts need no closer look."""
 _NOT_PLAIN: Final = re.compile(rf'{_HINT.pattern}|[{{\["%\ufeff]')
-"""What a short text has in it that needs one."""
+"""Parts of a short text that needs a closer look."""
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WORDS: Final = frozenset({"pin", "pins", "qr", "pwd", "secret", "secrets", "credential", "credentials"})
-"""Words of a name: `pin_md5`, `userPinStr`, `qrString`."""
+"""Words in the name of a secret: `pin_md5`, `userPinStr`, `qrString`."""
 _OPENS_DOORS: Final = re.compile(
     r"pins?(code|number|no|value|hash|info|list|str|string|md5|data|text)?\d*$|passw(or)?[dt]|passcode|passphrase|pwd"
     r"|^qr|qrcode|barcode|(door|unlock|access|open|entry)codes?$|密码|密碼|口令|二维码|二維碼"
 )
-"""Names, without their spelling, of what somebody could enter with: `pin`, `qrcode_content`, and their like."""
+"""Bare names of secrets that open doors: `pin`, `qrcode_content`, and their like."""
 _VALUES: Final = frozenset(
     {"value", "values", "val", "v", "data", "content", "text", "str", "string", "raw", "payload"}
 )
-"""Names of what stands beside a name: `{"name": "pin", "value": …}`."""
+"""Bare names of a field with the value for a name: `{"name": "pin", "value": …}`."""
 _NAMED_IN_TEXT: Final = re.compile(
     r"""
     (?: (?<![A-Za-z])(?i:pin) | (?<=[a-z])P(?:in|IN) | (?:user|door|card)pin | (?<![A-Za-z])(?i:qr) | (?<=[a-z])Q[Rr]
@@ -48,54 +51,57 @@ _NAMED_IN_TEXT: Final = re.compile(
     """,
     re.VERBOSE,
 )
-"""A name of what opens doors and a value, in a text that is no JSON; `PIN: see desk` has none."""
+"""The name of a secret and a value, in a text that is not JSON. `PIN: see desk` has no value."""
 _IN_BASE64: Final = r"[0-9A-Za-z+/_-]"
 _HEAD_OF_A_PICTURE: Final = re.compile(
     rf"/9j[/_](?<!{_IN_BASE64}.{{4}})|_9j[/_](?<!{_IN_BASE64}.{{4}})|iVBORw0KGgo(?<!{_IN_BASE64}.{{11}})"
     rf"|R0lGOD(?<!{_IN_BASE64}.{{6}})|UklGR(?<!{_IN_BASE64}.{{5}})|Qk(?<!{_IN_BASE64}.{{2}}){_IN_BASE64}{{40}}",
     re.DOTALL,
 )
-"""How a picture begins in base64: JPEG, PNG, GIF, WebP, BMP; not in the middle of other base64."""
+"""The beginning of a picture in base64, not in the middle of other base64: JPEG, PNG, GIF, WebP, BMP."""
 _RUN_OF_BASE64: Final = re.compile(r"[0-9A-Za-z+/_\s-]*=*")
 _BASE64_OF_TEXT: Final = re.compile(r"[I-Za-f7][0-9A-Za-z+/_\r\n-]*=*")
-"""Base64 whose first byte is a printable one, or a byte order mark's."""
+"""Base64 of a text: its first byte is printable, or a byte order mark's."""
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _PRINTABLE: Final = re.compile(rb"[\t\r\n -~]*|\xef\xbb\xbf.*|.*[\xc0-\xf4].*", re.DOTALL)
 _TOO_LONG_FOR_WORDS: Final = 64
 _SHORTEST: Final = len("pin=1")
-"""Characters of a text that may hold something."""
+"""Fewest characters of a text that may hold a secret."""
 _SHORTEST_BASE64: Final = 8
 _LONGEST_NAME: Final = 48
 _SHORTEST_TOKEN: Final = 6
 _WRAPPINGS: Final = 6
-"""Texts in texts that are looked through; each is read once more."""
+"""Most levels of texts in texts that are searched; each level reads the text once more."""
 _LONGEST_NAMED_BARE: Final = 1_000
-"""Characters of a text without a mark between a name and its value; what is longer, and has none, is base64."""
+"""Most characters of a text of letters only that may have a name and a value. A longer one is base64."""
 _RUN_OF_LETTERS: Final = re.compile(r"[0-9A-Za-z+/_\r\n-]*=*")
 _MOST_ODD: Final = 2_000
-"""Texts that are wrapped, or begin as JSON and are none."""
+"""Most texts that are wrapped in others, or begin as JSON and are not."""
 _MOST_SEARCHED: Final = 200_000
-"""Characters of texts that are no JSON and may name something; a terminal has none."""
+"""Most characters of texts that are not JSON and may name a secret; a terminal sends none."""
 
 
 def withhold(body: dict[str, Any], tokens: Iterable[str] = ()) -> dict[str, Image | None]:
-    """Takes out of a body, in place, what must not be kept; the pictures by their role, None for an undecodable one.
+    """Takes out of a body, in place, the parts that must not be kept.
 
     Args:
         body: the body.
-        tokens: what authenticates the terminal, should the body repeat it.
+        tokens: the site's tokens, which the body may repeat.
+
+    Returns:
+        the pictures by their role; None for one that cannot be decoded.
 
     Raises:
-        NotReadable: what must not be kept cannot be told from the rest.
+        NotReadable: the parts that must not be kept cannot be told from the rest.
     """
     sieve = _Sieve([token for token in tokens if len(token) >= _SHORTEST_TOKEN])
-    # The documented place is looked at first, and so has the plain roles.
+    # The documented place comes first, so that its pictures get the roles without a number.
     sieve.take_out([wire.fields(body), body], 0)
     return sieve.images
 
 
 class _Sieve:
-    """One body's pictures, and what looking for them has cost so far."""
+    """The pictures of one body, and the cost of the search so far."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.images: dict[str, Image | None] = {}
@@ -105,9 +111,14 @@ class _Sieve:
         self._odd = 0
         self._searched = 0
 
-    def take_out(self, found: list[Any], depth: int) -> None:
-        """Takes out of objects and lists, in place, what must not be kept."""
-        places: deque[Any] = deque(found)
+    def take_out(self, values: list[Any], depth: int) -> None:
+        """Takes out of objects and lists, in place, the parts that must not be kept.
+
+        Args:
+            values: the objects and lists.
+            depth: level of texts in texts.
+        """
+        places: deque[Any] = deque(values)
         while places:
             place = places.popleft()
             if isinstance(place, dict):
@@ -118,7 +129,7 @@ class _Sieve:
                 raise NotReadable("more pictures than a terminal sends")
 
     def _of_object(self, place: dict[str, Any], places: deque[Any], depth: int) -> None:
-        names_one = False
+        names_a_secret = False
         values = []
         for key, value in list(place.items()):
             name = _bare(key)
@@ -131,9 +142,9 @@ class _Sieve:
                 continue
             if name in _VALUES:
                 values.append(key)
-            names_one = names_one or (isinstance(value, str) and _opens_doors(value))
+            names_a_secret = names_a_secret or (isinstance(value, str) and _opens_doors(value))
             self._value(place, key, value, places, depth)
-        if names_one:
+        if names_a_secret:
             for key in values:
                 if not (isinstance(place[key], str) and _opens_doors(place[key])):
                     self._drop(place, key)
@@ -165,7 +176,7 @@ class _Sieve:
             self._picture(role, decode(text) if isinstance(text, str) else None)
 
     def _picture(self, role: str, image: Image | None) -> None:
-        """Keeps a picture by its role, numbered where that is taken."""
+        """Keeps a picture by its role, with a number if the role is taken."""
         numbers = itertools.count(2)
         numbered = role
         while numbered in self.images:
@@ -173,9 +184,11 @@ class _Sieve:
         self.images[numbered] = image
         self._taken += 1
 
-    def _text(self, told: str, depth: int) -> str | None:
-        """A text under a name that says nothing, without what must not be kept; itself where there is nothing in it."""
-        text = told
+    def _text(self, text: str, depth: int) -> str | None:
+        """A text under a harmless name, without the parts that must not be kept.
+
+        The very same object if there are none; None if the whole text is a picture.
+        """
         for token in self._tokens:
             if token in text:
                 text = text.replace(token, "…")
@@ -184,9 +197,9 @@ class _Sieve:
         if len(bare) <= _TOO_LONG_FOR_WORDS and not _NOT_PLAIN.search(low) and not _may_be_base64(bare):
             return text
         for look in (self._json, self._pictured, self._percent_encoded, self._base64):
-            is_one, found = look(bare, depth)
-            if is_one:
-                return text if found is bare else found
+            applies, cleared = look(bare, depth)
+            if applies:
+                return text if cleared is bare else cleared
         if _HINT.search(low) and not (len(bare) > _LONGEST_NAMED_BARE and _RUN_OF_LETTERS.fullmatch(bare)):
             self._searched += len(bare)
             if self._searched > _MOST_SEARCHED or _NAMED_IN_TEXT.search(bare):
@@ -194,20 +207,20 @@ class _Sieve:
         return text
 
     def _inner(self, text: str, depth: int) -> str | None:
-        """As `_text`, of a text that was wrapped in another one."""
+        """Does the same as `_text`, for a text that was wrapped in another one."""
         self._count_odd()
         if depth >= _WRAPPINGS:
-            raise NotReadable("a text in a text, oftener than anybody writes")
+            raise NotReadable("texts in texts, more levels than any terminal writes")
         return self._text(text, depth + 1)
 
     def _count_odd(self) -> None:
-        """Counts what takes more than a glance."""
+        """Counts a text that is expensive to search."""
         self._odd += 1
         if self._odd > _MOST_ODD:
             raise NotReadable("more odd texts than a terminal sends")
 
     def _json(self, text: str, depth: int) -> tuple[bool, str | None]:
-        """JSON that was encoded twice, as it was where there is nothing in it to be withheld."""
+        """Clears JSON that was encoded twice. It is returned unchanged if there is nothing to withhold in it."""
         if text[:1] not in {"{", "[", '"', "\ufeff"}:
             return False, text
         try:
@@ -216,16 +229,16 @@ class _Sieve:
             self._count_odd()
             return False, text
         if isinstance(inner, str):
-            found = self._inner(inner, depth)
-            return True, text if found is inner else json.dumps(found, ensure_ascii=False)
+            cleared = self._inner(inner, depth)
+            return True, text if cleared is inner else json.dumps(cleared, ensure_ascii=False)
         if depth >= _WRAPPINGS:
-            raise NotReadable("a text in a text, oftener than anybody writes")
+            raise NotReadable("texts in texts, more levels than any terminal writes")
         before = self._taken, json.dumps(inner)
         self.take_out([[inner]], depth + 1)
         return True, text if before == (self._taken, json.dumps(inner)) else json.dumps(inner, ensure_ascii=False)
 
     def _pictured(self, text: str, _: int) -> tuple[bool, str | None]:
-        """A picture, alone or behind something else, as `data:…;base64,`."""
+        """Takes a picture, alone or behind another text such as `data:…;base64,`."""
         if text.startswith("data:image/"):
             self._picture("picture", decode(text))
             return True, None
@@ -244,13 +257,13 @@ class _Sieve:
             return False, text
         self._percents += text.count("%")
         if self._percents > PARTS:
-            raise NotReadable("more characters are quoted than in anything that means something")
+            raise NotReadable("more quoted characters than any terminal sends")
         inner = unquote(text)
-        found = self._inner(inner, depth)
-        return True, text if found is inner else found
+        cleared = self._inner(inner, depth)
+        return True, text if cleared is inner else cleared
 
     def _base64(self, text: str, depth: int) -> tuple[bool, str | None]:
-        """Base64 of a text. What begins as none is not decoded."""
+        """Clears base64 of a text. A text that does not begin as such is not decoded."""
         begun = read_base64(text[:16]) if _may_be_base64(text) else None
         if not begun or not _PRINTABLE.fullmatch(begun) or not _BASE64_OF_TEXT.fullmatch(text):
             return False, text
@@ -260,24 +273,24 @@ class _Sieve:
             return False, text
         if len(inner) < _SHORTEST:
             return False, text
-        found = self._inner(inner, depth)
-        return (False, text) if found is inner else (True, found)
+        cleared = self._inner(inner, depth)
+        return (False, text) if cleared is inner else (True, cleared)
 
 
 def _may_be_base64(text: str) -> bool:
-    """Whether it begins as base64 of a text does."""
+    """Tells whether a text begins as base64 of a text does."""
     return len(text) >= _SHORTEST_BASE64 and _BASE64_OF_TEXT.fullmatch(text, 0, 16) is not None
 
 
 def _is_picture(image: Image) -> bool:
-    """Whether the bytes are a picture's, and not by chance begin as one's."""
+    """Tells whether the bytes are a picture's, and do not begin as one's by chance."""
     if image.suffix == "bmp":
         return int.from_bytes(image.data[2:6], "little") == len(image.data)
     return image.content_type.startswith("image/")
 
 
 def _opens_doors(name: str) -> bool:
-    """Whether it names what somebody could enter with, in any spelling."""
+    """Tells whether a text is the name of a secret that opens doors, in any spelling."""
     if len(name) > _LONGEST_NAME:
         return False
     return _HINT.search(name.lower()) is not None and _is_named_so(name)
@@ -291,5 +304,5 @@ def _is_named_so(name: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _bare(name: str) -> str:
-    """A name without its spelling: `qrcode_content`, `qrCodeContent` and `QR-Code-Content` are one."""
+    """The bare name, in small letters without marks: `qrcode_content`, `qrCodeContent`, `QR-Code-Content` have one."""
     return re.sub(r"[\W_]", "", name).lower()

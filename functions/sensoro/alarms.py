@@ -1,8 +1,9 @@
-"""The life of an alarm: raised once, released once, whatever is uploaded in between, twice, or out of order.
+"""The life of an alarm: raised once and released once, also if uploads are repeated or come out of order.
 
-A sensor tells how it is with every upload; what changed, only somebody who remembers can tell. So each sensor that has
-leak or smoke has a row a quantity. What a push changes is written into the row first (`changed`), then the events are
-kept, then the row says so (`told`): whoever finds it untold tells it again, under the same ids.
+Every upload states the present condition of a sensor; a change can only be seen with a memory. So each sensor that has
+leak or smoke has a row for each of the two quantities. A change is written into the row first (`Alarms.update`), then
+its events are kept, then the row is marked so (`Alarms.mark_kept`). The next push to find a row without the mark makes
+the events again, under the same ids.
 """
 
 from __future__ import annotations
@@ -28,33 +29,34 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 KEPT: Final = timedelta(days=400)
-"""A row's life after the last upload: longer than a sensor may be silent whose alarm stands."""
+"""A row's life after the last upload: longer than a sensor with a raised alarm may be silent."""
 _ATTEMPTS: Final = 8
 """Pushes of one sensor that may change its row at the same time."""
 _MARKS: Final = 64
-"""Uploads of one sensor that are known again: the vendor's retry comes before the next but few."""
+"""Uploads of one sensor that are recognised again. The vendor's retry comes after a few others at most."""
 _ENDS: Final = 16
-"""Uploads without an alarm whose times are known, for the end of one that comes late."""
+"""Uploads without an alarm whose times are remembered, to find the end of an alarm that comes late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """How a push says that one quantity of a sensor is."""
+    """The condition of one quantity of a sensor, in one push."""
 
     account: str
     device: str | None
     quantity: str
+    """`leak` or `smoke`."""
     on: bool
     at: datetime
-    """When it was made, for the order: by the sensor's clock, if that is believed, but no later than it was signed."""
+    """Time of the upload, for the order: by the sensor's clock if that is believed, but no later than the signature."""
     push: str
     """The identity of the push."""
-    told_at: datetime | None = None
-    """When it was made, for the events, where that is not `at`: a clock may be ahead of the signature."""
+    happened_at: datetime | None = None
+    """Time of the upload, for the events; None if it is `at`. A clock may be ahead of the signature."""
 
     @property
     def mark(self) -> str:
-        """By which the push is known again."""
+        """A digest of the push's identity, by which it is recognised again."""
         return hashlib.sha256(self.push.encode()).hexdigest()[:16]
 
     @property
@@ -64,100 +66,104 @@ class Sighting:
 
     @property
     def episode(self) -> str:
-        """The id of the alarm that this push raises, if it raises one."""
+        """The id of the alarm, if this push raises one."""
         return hashlib.sha256(json.dumps([self.sensor, self.push]).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How a quantity stands, and its last alarm."""
+    """The condition of a quantity, and its last alarm."""
 
     on: bool
     seen_at: datetime
-    """When the newest upload was made that told of it."""
+    """Time of the newest upload with this quantity."""
     seen: tuple[str, ...] = ()
-    """The marks of the last uploads, so that each counts once; of those of one time the last to come is the newest."""
+    """Marks of the last uploads, so that each counts once. Of two with the same time the later arrival is the newer."""
     off: tuple[datetime, ...] = ()
-    """When the last uploads were made that told of no alarm, since there was one: what comes late ended by then."""
+    """Times of the last uploads without alarm since the last alarm. An alarm that comes late ended at the next one."""
     episode: str | None = None
-    """The last alarm; None as long as there was none."""
+    """Id of the last alarm; None if there was none yet."""
     raised_at: datetime | None = None
     released_at: datetime | None = None
-    told: bool = True
-    """Whether the events of the last alarm have been kept."""
+    kept: bool = True
+    """True if the events of the last alarm have been kept."""
     revision: int = 1
-    """Counts the changes, so that of two at a time only one succeeds."""
+    """Number of changes, so that of two simultaneous writes only one succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """A change that is to be told."""
+class Change:
+    """A change of an alarm's state, of which an event is to be made."""
 
     quantity: str
     state: AlarmState
     episode: str
+    """Id of the alarm."""
     at: datetime
-    """When it happened."""
+    """Time of the change."""
 
 
 class Rows(Protocol):
     """The port to the rows."""
 
     def read(self, sensor: str) -> Row | None:
-        """A row, if there is one. Raises `Unavailable`."""
+        """Returns a row, if there is one. Raises `Unavailable`."""
 
     def write(self, sensor: str, row: Row, was: Row | None) -> bool:
-        """Puts a row in place of what was read; False where that has changed meanwhile. Raises `Unavailable`."""
+        """Replaces the row that was read. Returns False if it has changed meanwhile. Raises `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
-    """A row whose news is to be told."""
+class PendingRow:
+    """A row whose changes have not been kept as events yet."""
 
     sensor: str
     row: Row
 
 
 class Alarms:
-    """What is told of the sensors' alarms."""
+    """The alarms of the sensors, in rows."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def changed(self, sightings: list[Sighting]) -> tuple[list[News], list[Untold]]:
-        """What these sightings of a push change, and the rows to be given to `told` once that is kept.
+    def update(self, sightings: list[Sighting]) -> tuple[list[Change], list[PendingRow]]:
+        """Enters the sightings of a push into the rows.
 
-        Where the rows cannot be had, what is on is raised, under an id of the push: better twice than never. What is
-        off is then told by the next upload.
+        If the rows are away, an alarm that is on is raised under an id of the push: better twice than never. The end
+        of an alarm is then left to the next upload.
+
+        Returns:
+            the changes, and the rows for `mark_kept` after the events of the changes are kept.
         """
-        news: list[News] = []
-        untold: list[Untold] = []
-        silent = False
+        changes: list[Change] = []
+        pending: list[PendingRow] = []
+        rows_are_away = False
         for sighting in sightings:
-            if silent or sighting.device is None:
-                news += _raised(sighting) if sighting.on else []
+            if rows_are_away or sighting.device is None:
+                changes += _raised(sighting) if sighting.on else []
                 continue
             try:
-                changes, row = self._changed(sighting)
+                changed, row = self._update(sighting)
             except Unavailable as error:
-                silent = True  # and whoever waits does so only once
+                rows_are_away = True  # so that the push waits for one time-out only
                 log.warning("raised without knowing whether it is new" if sighting.on else "not seen", error=str(error))
-                changes, row = _raised(sighting) if sighting.on else [], None
-            news += changes
-            untold += [Untold(sighting.sensor, row)] if changes and row else []
-        return news, untold
+                changed, row = _raised(sighting) if sighting.on else [], None
+            changes += changed
+            pending += [PendingRow(sighting.sensor, row)] if changed and row else []
+        return changes, pending
 
-    def told(self, untold: list[Untold]) -> None:
-        """Says that the news of these rows is kept. If that fails it is told once more, under the same ids."""
-        for one in untold:
+    def mark_kept(self, pending: list[PendingRow]) -> None:
+        """Marks the changes of these rows as kept. If that fails, their events are made again, under the same ids."""
+        for one in pending:
             try:
-                self._rows.write(one.sensor, _next(one.row, told=True), one.row)
+                self._rows.write(one.sensor, _next(one.row, kept=True), one.row)
             except Unavailable as error:
-                log.warning("told, but not marked so", error=str(error))
+                log.warning("kept, but not marked so", error=str(error))
                 return
 
-    def _changed(self, sighting: Sighting) -> tuple[list[News], Row | None]:
-        changes: list[News] = []
+    def _update(self, sighting: Sighting) -> tuple[list[Change], Row | None]:
+        changes: list[Change] = []
         for _ in range(_ATTEMPTS):
             was = self._rows.read(sighting.sensor)
             row, changes = after(was, sighting)
@@ -167,17 +173,21 @@ class Alarms:
                 if self._rows.write(sighting.sensor, row, was):
                     return changes, row
             except Unavailable as error:
-                # What was read is known: it is told as it is, and once more by whoever comes next.
+                # The row was read, so the changes are right. The next push makes their events again.
                 log.warning("the state of an alarm was not written", error=str(error))
                 break
         return changes, None
 
 
-def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
-    """The row after a sighting, and what is to be told: the rules of an alarm's life.
+def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[Change]]:
+    """Applies the rules of an alarm's life. Returns the row after a sighting, and the changes.
 
-    An upload that is older than the newest changes nothing that is known; but an alarm of which nobody knew, since
-    what raised it came later than what ended it, is told with both its ends.
+    An upload that is older than the newest changes no known alarm. It may begin one that was not known, if its upload
+    came later than the one that ended it: such an alarm is raised and released at once.
+
+    Args:
+        was: the row before; None if there was none.
+        sighting: the condition in one push.
     """
     if was is None:
         was = Row(on=False, seen_at=sighting.at, revision=0)
@@ -186,27 +196,27 @@ def after(was: Row | None, sighting: Sighting) -> tuple[Row, list[News]]:
         return was, pending
     seen = (*was.seen, sighting.mark)[-_MARKS:]
     if sighting.at < was.seen_at:
-        row, told = _late(was, sighting, seen)
-        return row, [*pending, *told]
+        row, changes = _late(was, sighting, seen)
+        return row, [*pending, *changes]
     off = () if sighting.on else (*was.off, sighting.at)[-_ENDS:]
     row = _next(was, seen_at=sighting.at, seen=seen, off=off)
     if sighting.on and not was.on:
-        row = replace(row, on=True, episode=sighting.episode, raised_at=sighting.at, released_at=None, told=False)
+        row = replace(row, on=True, episode=sighting.episode, raised_at=sighting.at, released_at=None, kept=False)
         return row, [*pending, *_raised(sighting)]
     if was.on and not sighting.on:
-        row = replace(row, on=False, released_at=sighting.at, told=False)
-        return row, [*pending, _released(row, sighting.quantity, sighting.told_at or sighting.at)]
+        row = replace(row, on=False, released_at=sighting.at, kept=False)
+        return row, [*pending, _released(row, sighting.quantity, sighting.happened_at or sighting.at)]
     return row, pending
 
 
-def _late(was: Row, sighting: Sighting, seen: tuple[str, ...]) -> tuple[Row, list[News]]:
-    """The same after a sighting that is older than the newest."""
+def _late(was: Row, sighting: Sighting, seen: tuple[str, ...]) -> tuple[Row, list[Change]]:
+    """`after` for a sighting that is older than the newest."""
     if was.on or (was.released_at is not None and sighting.at <= was.released_at):
         return was, []
     if not sighting.on:
         return _next(was, seen=seen, off=tuple(sorted((*was.off, sighting.at)))[-_ENDS:]), []
     ended = next((at for at in was.off if at > sighting.at), was.seen_at)
-    row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, told=False)
+    row = _next(was, seen=seen, episode=sighting.episode, raised_at=sighting.at, released_at=ended, kept=False)
     return row, [*_raised(sighting), _released(row, sighting.quantity, ended)]
 
 
@@ -214,40 +224,40 @@ def _next(row: Row, **changes: Any) -> Row:
     return replace(row, revision=row.revision + 1, **changes)
 
 
-def _pending(row: Row, quantity: str) -> list[News]:
-    """What should have been told before, by a push that may never have come so far."""
-    if row.told or row.episode is None:
+def _pending(row: Row, quantity: str) -> list[Change]:
+    """The changes of an earlier push that may have died before it kept them."""
+    if row.kept or row.episode is None:
         return []
-    raised = News(quantity, AlarmState.RAISED, row.episode, row.raised_at or row.seen_at)
+    raised = Change(quantity, AlarmState.RAISED, row.episode, row.raised_at or row.seen_at)
     return [raised] if row.on else [raised, _released(row, quantity, row.released_at or row.seen_at)]
 
 
-def _raised(sighting: Sighting) -> list[News]:
-    return [News(sighting.quantity, AlarmState.RAISED, sighting.episode, sighting.told_at or sighting.at)]
+def _raised(sighting: Sighting) -> list[Change]:
+    return [Change(sighting.quantity, AlarmState.RAISED, sighting.episode, sighting.happened_at or sighting.at)]
 
 
-def _released(row: Row, quantity: str, at: datetime) -> News:
-    return News(quantity, AlarmState.RELEASED, row.episode or "", at)
+def _released(row: Row, quantity: str, at: datetime) -> Change:
+    return Change(quantity, AlarmState.RELEASED, row.episode or "", at)
 
 
 class AlarmTable:
     """The `Rows` port on DynamoDB.
 
-    An item holds `sensor` (the key: app, device and quantity), what a `Row` has by the same names, and `expires_at`
-    (Unix seconds, for DynamoDB's TTL).
+    An item holds `sensor` (the key: app, device and quantity), the fields of a `Row` by the same names, and
+    `expires_at` (Unix seconds, for DynamoDB's TTL).
     """
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str, now: Callable[[], datetime]) -> None:
-        # A factory: most sensors have neither leak nor smoke, and need no row.
+        # A factory, since most sensors have neither leak nor smoke, and need no row.
         self._client = client
         self._table = table
         self._now = now
 
     def read(self, sensor: str) -> Row | None:
-        """A row, if there is one.
+        """Returns a row, if there is one.
 
         Raises:
-            Unavailable: DynamoDB did not answer.
+            Unavailable: DynamoDB did not answer, or the row is none of ours.
         """
         with aws.calling("GetItem"):
             answer = self._client().get_item(TableName=self._table, Key={"sensor": {"S": sensor}}, ConsistentRead=True)
@@ -257,10 +267,10 @@ class AlarmTable:
             raise Unavailable("a row that is none of ours") from None
 
     def write(self, sensor: str, row: Row, was: Row | None) -> bool:
-        """Puts a row in place of what was read; False where that has changed meanwhile.
+        """Replaces the row that was read. Returns False if it has changed meanwhile.
 
         Raises:
-            Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
+            Unavailable: DynamoDB did not confirm the write. After a time-out it may have written.
         """
         expiry = {"N": str(int((self._now() + KEPT).timestamp()))}
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(sensor)"}
@@ -286,7 +296,7 @@ class AlarmTable:
 def _item(row: Row) -> dict[str, AttributeValueTypeDef]:
     item: dict[str, AttributeValueTypeDef] = {
         "on": {"BOOL": row.on},
-        "told": {"BOOL": row.told},
+        "kept": {"BOOL": row.kept},
         "revision": {"N": str(row.revision)},
         "seen_at": {"S": written(row.seen_at)},
         "seen": {"L": [{"S": mark} for mark in row.seen]},
@@ -308,7 +318,7 @@ def _row(item: dict[str, AttributeValueTypeDef]) -> Row:
         seen=tuple(mark["S"] for mark in item["seen"]["L"]),
         off=tuple(datetime.fromisoformat(moment["S"]) for moment in item["off"]["L"]),
         episode=item["episode"]["S"] if "episode" in item else None,
-        told=item["told"]["BOOL"],
+        kept=item["kept"]["BOOL"],
         revision=int(item["revision"]["N"]),
         **times,
     )

@@ -1,4 +1,4 @@
-"""JSON as JavaScript's `JSON.stringify` writes it: the vendor signs that, whatever goes over the wire.
+"""JSON in the form of JavaScript's `JSON.stringify`: the vendor signs this form, also where it sends another one.
 
 https://tc39.es/ecma262/#sec-json.stringify and https://tc39.es/ecma262/#sec-numeric-types-number-tostring
 """
@@ -14,18 +14,21 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LONE: Final = re.compile(r"[\ud800-\udfff]")
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _LAST_INDEX: Final = 2**32 - 2
-"""The greatest name of a property that an object lists as a number: before the others, in order of size."""
+"""The greatest array index. An object lists the properties with such names first, in order of size."""
 _WHOLE: Final = 21
-"""Digits before the point up to which a number is written out."""
+"""Most digits before the point of a number without exponent."""
 _SMALL: Final = -6
-"""Zeros behind the point up to which a number is written out."""
+"""Most zeros behind the point of a number without exponent, as a negative count."""
 
 
 def stringify(body: bytes) -> bytes | None:
-    """The body's JSON in the one form that `JSON.stringify` has for it; None for what it never writes.
+    """Rewrites the body's JSON as `JSON.stringify` does.
 
-    A byte order mark, zeros at the end and raw control characters are nothing that it says: other languages' encoders
-    put them in between, and they are not signed. UTF-8 is the only encoding.
+    A byte order mark, zero bytes at the end and raw control characters are dropped or escaped: encoders of other
+    languages add them on the way, and the vendor does not sign them. The encoding is UTF-8.
+
+    Returns:
+        the JSON; None if the body is not JSON, or holds a value that `JSON.stringify` never writes, such as NaN.
     """
     try:
         text = body.removeprefix(_BOM).rstrip(b"\0 \t\r\n").decode()
@@ -36,10 +39,10 @@ def stringify(body: bytes) -> bytes | None:
 
 
 def notation(value: float) -> str:
-    """A number as JavaScript writes it: a double, so that digits beyond it are lost.
+    """Formats a number as JavaScript does: as a double, so that further digits are lost.
 
     Raises:
-        ValueError: no double holds it.
+        ValueError: the number is beyond a double.
     """
     double = _double(str(value))
     if double == 0:
@@ -50,7 +53,7 @@ def notation(value: float) -> str:
 
 
 def _shortest(value: float) -> tuple[str, int]:
-    """The fewest digits that mean a positive number, and where the point is among them: 0.05 is ("5", -1)."""
+    """The fewest digits that give a positive number, and the position of the point in them: 0.05 is ("5", -1)."""
     mantissa, _, exponent = repr(value).partition("e")
     before, _, behind = mantissa.partition(".")
     digits = before + behind
@@ -82,7 +85,7 @@ def _written(value: JsonValue) -> str:
 
 
 def _names(value: dict[str, JsonValue]) -> list[str]:
-    """An object's names as JavaScript lists them."""
+    """An object's names in JavaScript's order."""
     numbers = [name for name in value if _INDEX.fullmatch(name) and int(name) <= _LAST_INDEX]
     if not numbers:
         return list(value)
@@ -91,7 +94,7 @@ def _names(value: dict[str, JsonValue]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    # Half a surrogate pair is no UTF-8, and JavaScript escapes it.
+    # JavaScript escapes half a surrogate pair, which UTF-8 cannot carry.
     return _LONE.sub(lambda half: f"\\u{ord(half.group()):04x}", json.dumps(text, ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""SENSORO's words in ours ("Webhook", chapters 2 and 3)."""
+"""SENSORO's pushes as our events ("Webhook", chapters 2 and 3)."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import JsonValue, ValidationError
 
-from functions.sensoro.alarms import News, Sighting
+from functions.sensoro.alarms import Change, Sighting
 from functions.sensoro.verify import CHINA, Verified
-from functions.sensoro.wire import Body, leak, said
+from functions.sensoro.wire import Body, leak, truth_value
 from gatehouse.errors import NotUnderstood
 from gatehouse.events import Alarm, CloudEvent, EventBuilder, Measurement, Notice, Position, Reading, Scalar
 from gatehouse.reading import is_no_number, number, read_time
@@ -22,45 +22,48 @@ _UNIT: Final = {
     "light": "lx",
     "battery": "%EL",
     "interval": "s",
-    # ch4, pm2_5, smoke and the three axes come without a unit in the vendor's page
+    # ch4, pm2_5, smoke and the three axes have no unit on the vendor's page
 }
 _ALARM: Final = {
     "leak": (AlarmKind.LEAK, Severity.HIGH),
     "smoke": (AlarmKind.SMOKE, Severity.CRITICAL),
 }
 _BELIEVED: Final = timedelta(days=1)
-"""How far a sensor's clock may be from the platform's, where it is about an alarm."""
+"""Largest distance of a sensor's clock from the platform's at which the time of an alarm is the sensor's."""
 _RESULT: Final[dict[int | None, Result]] = {0: Result.SUCCESS, 1: Result.FAILURE}
 
 
 def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> list[CloudEvent]:
-    """Makes the events of a push: a measurement, and the changes of leak or smoke; or the result of a task.
+    """Makes the events of a push: a measurement and the changes of its alarms, or the result of a task.
 
     Args:
         payload: the push in the clear.
         builder: of its events.
-        verified: with the news of its alarms.
+        verified: holds the changes of its alarms.
 
     Raises:
-        NotUnderstood: neither sensor data nor a task's result.
-        pydantic.ValidationError: the body is no object.
+        NotUnderstood: the push is neither sensor data nor the result of a task.
+        pydantic.ValidationError: the body is not an object.
     """
     push = Body.model_validate(payload)
     if push.type == "text":
-        return _sensor_data(push, builder, verified.news)
+        return _sensor_data(push, builder, verified.changes)
     if push.type == "event":
         return [_task_finished(push, builder)]
     raise NotUnderstood("type is neither text nor event")
 
 
 def sightings(payload: JsonValue, verified: Verified, identity: str, smoke_threshold: float) -> list[Sighting]:
-    """How a push says that leak and smoke are; what cannot be read says neither that it is on nor that it is off.
+    """Reads the conditions of leak and smoke from a push. A value that cannot be read is neither on nor off.
 
     Args:
-        payload: the push in the clear; of another than of sensor data there are none.
-        verified: whose it is, and when it was signed.
-        identity: the push's.
-        smoke_threshold: what is above is smoke.
+        payload: the push in the clear.
+        verified: holds the app and the time of the signature.
+        identity: of the push.
+        smoke_threshold: levels above it are smoke.
+
+    Returns:
+        a sighting for each quantity that the push has; none if it is not sensor data.
     """
     try:
         push = Body.model_validate(payload)
@@ -68,27 +71,27 @@ def sightings(payload: JsonValue, verified: Verified, identity: str, smoke_thres
         return []
     if push.type != "text" or push.data is None:
         return []
-    found = {"leak": leak(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
+    conditions = {"leak": leak(push.data.get("leak")), "smoke": _is_smoke(push.data.get("smoke"), smoke_threshold)}
     happened_at = _believed(push, verified.signed_at)
-    # Its repetition, which has the same signature, is then no newer; and a clock that is ahead hides nothing to come.
+    # A repetition has the same signature, so it is no newer. A clock that is ahead does not hide later uploads.
     at = min(happened_at, verified.signed_at)
     return [
         Sighting(verified.account, push.sn, quantity, on, at, identity, happened_at)
-        for quantity, on in found.items()
+        for quantity, on in conditions.items()
         if on is not None
     ]
 
 
 def _believed(push: Body, signed_at: datetime) -> datetime:
-    """When an upload was made: by the sensor's clock, unless that is off by more than a day; then when it was signed.
+    """Time of an upload by the sensor's clock; the time of the signature if that clock is off by more than a day.
 
-    A clock that fell back to where it began would make each upload older than what is known.
+    A clock that fell back to its start would make each upload older than the known ones.
     """
     created = _time(push.created_time)
     return signed_at if created is None or abs(created - signed_at) > _BELIEVED else created
 
 
-def _sensor_data(push: Body, builder: EventBuilder, news: Sequence[News]) -> list[CloudEvent]:
+def _sensor_data(push: Body, builder: EventBuilder, changes: Sequence[Change]) -> list[CloudEvent]:
     if push.data is None:
         raise NotUnderstood("data is no object: damaged, or encrypted for an app without app_keys")
     common = builder.common(device=push.sn, occurred_at=_time(push.created_time))
@@ -105,23 +108,23 @@ def _sensor_data(push: Body, builder: EventBuilder, news: Sequence[News]) -> lis
             if value is not None and (name != "battery" or battery is None)
         },
     )
-    return [builder.event(measurement), *(_alarm(push, builder, one, battery) for one in news)]
+    return [builder.event(measurement), *(_alarm(push, builder, change, battery) for change in changes)]
 
 
-def _alarm(push: Body, builder: EventBuilder, news: News, battery: float | None) -> CloudEvent:
-    """An event of an alarm's life, under an id of the alarm's and not of the push's: whoever tells it, it is one."""
-    kind, severity = _ALARM[news.quantity]
+def _alarm(push: Body, builder: EventBuilder, change: Change, battery: float | None) -> CloudEvent:
+    """The event of an alarm's change. Its id is made from the alarm's: several pushes may make the same event."""
+    kind, severity = _ALARM[change.quantity]
     alarm = EventBuilder(
         vendor=builder.vendor,
         account=builder.account,
-        identity=["alarm", news.episode],
+        identity=["alarm", change.episode],
         received_at=builder.received_at,
         payload=None,
     )
-    common = builder.common(device=push.sn, occurred_at=news.at)
+    common = builder.common(device=push.sn, occurred_at=change.at)
     return alarm.event(
-        Alarm(**common, kind=kind, severity=severity, state=news.state, trace_id=news.episode, battery=battery),
-        news.state,
+        Alarm(**common, kind=kind, severity=severity, state=change.state, trace_id=change.episode, battery=battery),
+        change.state,
     )
 
 
@@ -139,11 +142,11 @@ def _task_finished(push: Body, builder: EventBuilder) -> CloudEvent:
 
 
 type _Value = Scalar | dict[str, float | int] | None
-"""A reading's value; None for what is no value of a sensor (it stays in the payload)."""
+"""A reading's value; None for a value that is no reading and stays in the payload only."""
 
 
 def _other(value: Any) -> _Value:
-    """Of a quantity that the vendor's page does not have: as it is."""
+    """Reads a quantity that is not on the vendor's page: as it is."""
     if isinstance(value, dict):
         axes = {axis: length for axis in ("x", "y", "z") if (length := number(value.get(axis))) is not None}
         return axes or None
@@ -153,10 +156,10 @@ def _other(value: Any) -> _Value:
 
 
 def _number(value: Any) -> _Value:
-    """Of a quantity that is a number by the vendor's page; a word in its place is told as well."""
-    found = number(value)
-    if found is not None or not isinstance(value, str):
-        return _other(value) if found is None else found
+    """Reads a quantity that is a number by the vendor's page. A word in its place is a reading as well."""
+    parsed = number(value)
+    if parsed is not None or not isinstance(value, str):
+        return _other(value) if parsed is None else parsed
     return None if not value.strip() or _is_beyond_a_double(value) else _other(value)
 
 
@@ -168,8 +171,8 @@ def _is_beyond_a_double(digits: str) -> bool:
 
 
 def _smoke(value: Any) -> _Value:
-    found = number(value)
-    return said(value) if found is None else found
+    level = number(value)
+    return truth_value(value) if level is None else level
 
 
 _READ: Final[Mapping[str, Callable[[Any], _Value]]] = {
@@ -177,16 +180,16 @@ _READ: Final[Mapping[str, Callable[[Any], _Value]]] = {
     "smoke": _smoke,
     "leak": leak,
     "customer": text,
-    "lonlat": lambda _: None,  # it is the position
+    "lonlat": lambda _: None,  # goes into the position
 }
-"""How each quantity of the vendor's page is read."""
+"""The reader of each quantity on the vendor's page."""
 
 
 def _is_smoke(value: Any, threshold: float) -> bool | None:
-    """Whether a level, or a truth value, is one of smoke; a negative level is none."""
+    """Tells whether a level, or a truth value, means smoke. A negative level tells neither."""
     level = number(value)
     if level is None:
-        return said(value)
+        return truth_value(value)
     return None if level < 0 else level > threshold
 
 
@@ -201,5 +204,5 @@ def _position(lonlat: Any) -> Position | None:
 
 
 def _time(created: Any) -> datetime | None:
-    """`createdTime`: a "Timestamp" on the vendor's page; milliseconds as the nonce, or whatever else tells a time."""
+    """Reads `createdTime`, a "Timestamp" by the vendor's page: in milliseconds like the nonce, or in another form."""
     return read_time(created, CHINA)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from functions.sensoro import javascript, wire
-from functions.sensoro.alarms import News
+from functions.sensoro.alarms import Change
 from functions.sensoro.wire import Account, Accounts
 from gatehouse.accounts import Window
 from gatehouse.errors import NotReadable, Reason, Rejected
@@ -22,35 +22,35 @@ from gatehouse.reading import read_base64, read_json, read_time
 from gatehouse.wire import text
 
 CHINA: Final = timezone(timedelta(hours=8))
-"""The vendor's own time, which text without a zone is in. Nobody says so: it is our choice."""
+"""The vendor's own time zone, for a time without one. That is our choice; no page says so."""
 _BLOCK: Final = 16  # of AES; the padding's block is 32
 _PADDING: Final = 32
 _RANDOM: Final = 16  # bytes before the length
 _NO_ID: Final = frozenset({"", "null", "(null)", "nil", "none", "undefined", "nan", "n/a", "-"})
-"""What other languages' encoders write for nothing."""
+"""Words of other languages' encoders for a missing value."""
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """RFC 8259 §6."""
 _TRUTHS: Final = frozenset({"true", "false"})
 _LONGEST: Final = 400
-"""Digits of a number; text that is longer is none."""
-_TOLD: Final = {"text": ("data", "encryptData"), "event": ("resultCode", "resultData", "encryptData")}
-"""What a push of each type tells."""
+"""Most digits of a number. A longer text is none."""
+_CONTENT: Final = {"text": ("data", "encryptData"), "event": ("resultCode", "resultData", "encryptData")}
+"""The fields with the content of a push, by its type."""
 _VOLATILE: Final = frozenset({"encryptData", "createdTime", "msgId"})
-"""What is told elsewhere in an identity, or differs each time."""
+"""Fields that stand elsewhere in an identity, or differ in each repetition."""
 _COUNT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A push whose signature is right, and the app whose secret made it."""
+    """A push whose signature is right, and the app whose secret signed it."""
 
     app: Account
     signed: bytes
-    """The signed bytes: nonce, method, address and body, the body as it came or as JavaScript writes it."""
+    """The signed bytes: nonce, method, address and body; the body as it came, or as JavaScript writes it."""
     signed_at: datetime
-    """The nonce: the time at which it was sent."""
-    news: Sequence[News] = ()
-    """Changes of its sensor's alarms, once `handler.Sensors` has looked them up."""
+    """The nonce as a time: the vendor sent the push then."""
+    changes: Sequence[Change] = ()
+    """Changes of its sensor's alarms; `handler.Sensors` adds them."""
 
     @property
     def account(self) -> str:
@@ -59,7 +59,7 @@ class Verified:
 
 
 def signature(app_secret: str, nonce: str, method: str, url: str, body: bytes) -> str:
-    """`X-ACCESS-SIGNATURE`: base64 of HMAC-SHA256 over nonce, method, full URL and body."""
+    """The value of `X-ACCESS-SIGNATURE`: base64 of HMAC-SHA256 over nonce, method, full URL and body."""
     return _mac(app_secret, _text(nonce, method, url, body))
 
 
@@ -72,16 +72,16 @@ def _mac(app_secret: str, signed: bytes) -> str:
 
 
 def verify(push: Push, accounts: Accounts, *, window: Window) -> Verified:
-    """Proves that the push is SENSORO's.
+    """Proves that the push is SENSORO's ("API authentication", message signature).
 
     Args:
-        push: the raw push; its URL is the public one, as SENSORO was given it.
-        accounts: the apps that are known.
-        window: the nonce, a time, has to lie in. It may be wide: a repetition makes no second event, since its id is
-            remembered, and a retry that comes late after an outage must not be lost.
+        push: the raw push; its URLs are the public ones, as SENSORO was given them.
+        accounts: the apps in the secret.
+        window: span in which the nonce, a time, has to lie. It may be wide: a repetition makes no second event, since
+            its id is remembered, and a retry that comes late after an outage must not be lost.
 
     Raises:
-        Rejected: it is not.
+        Rejected: a header is missing, no app in the secret signed it so, or the nonce lies outside the window.
     """
     app_id, nonce, sent = (push.headers.get(f"x-access-{name}", "") for name in ("id", "nonce", "signature"))
     if not (app_id and nonce and sent):
@@ -89,12 +89,12 @@ def verify(push: Push, accounts: Accounts, *, window: Window) -> Verified:
             Reason.MISSING_SIGNATURE,
             "sensoro: X-ACCESS-ID, X-ACCESS-NONCE and X-ACCESS-SIGNATURE are needed, one is missing",
         )
-    app = next((known for known in accounts.accounts if known.app_id == app_id), None)
+    app = next((account for account in accounts.accounts if account.app_id == app_id), None)
     if app is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "sensoro: no app with this X-ACCESS-ID is in the secret")
     signed = _signed(push, app, nonce, sent, push.body)
     if signed is None:
-        # They sign JSON.stringify(body), whatever then goes over the wire.
+        # The vendor signs JSON.stringify(body), also where it sends the body in another form.
         compact = javascript.stringify(push.body)
         signed = None if compact is None else _signed(push, app, nonce, sent, compact)
     if signed is None:
@@ -108,11 +108,11 @@ def verify(push: Push, accounts: Accounts, *, window: Window) -> Verified:
 
 
 def unwrap(push: Push, verified: Verified) -> Unwrapped:
-    """Reads the body in the clear: the content of `encryptData` stands where it would stand in plain mode.
+    """Reads and decrypts the body. The content of `encryptData` is put where it stands in plain mode.
 
     Raises:
-        NotReadable: it is no JSON object, or what is encrypted is not JSON.
-        Rejected: it is another app's, it does not decrypt, or it is plain although the app's mode is `safe`.
+        NotReadable: the body is not a JSON object, or the decrypted content is not JSON.
+        Rejected: it names another app, does not decrypt, or is plain although the app's mode is `safe`.
     """
     body = _body(push)
     payload = _in_the_clear(body, verified)
@@ -136,7 +136,7 @@ def _in_the_clear(body: dict[str, JsonValue] | None, verified: Verified) -> Json
 
 
 def is_encrypted(push: Push) -> bool:
-    """Whether a push is in safe mode, whatever the app's mode is."""
+    """Tells whether a push is encrypted, regardless of the app's mode."""
     return _is_filled((_body(push) or {}).get("encryptData"))
 
 
@@ -149,25 +149,30 @@ def _body(push: Push) -> dict[str, JsonValue] | None:
 
 
 def _is_filled(cipher: JsonValue) -> bool:
-    """Whether something is encrypted: in plain mode the field is there and empty."""
+    """Tells whether `encryptData` has content. In plain mode the field is present and empty."""
     return bool(cipher.strip() if isinstance(cipher, str) else cipher)
 
 
 def _is_blank(app_id: JsonValue) -> bool:
-    """Whether no app is named: the header names one, and that is signed as well."""
+    """Tells whether the body names no app. The header names one in any case, and the signature proves it."""
     return app_id is None or (isinstance(app_id, str) and not app_id.strip())
 
 
 def _app_id(value: JsonValue) -> str | None:
-    # As it is written: an app with a blank behind its name is another one.
+    # Taken literally: an app with a blank at the end of its name is another one.
     return value if isinstance(value, str) else text(value)
 
 
 def message(cipher: str, app_keys: Iterable[str], app_id: str) -> bytes:
-    """What a cipher text of safe mode holds.
+    """Decrypts a cipher text of safe mode ("API authentication", message encryption).
 
-    AES-256-CBC; key = base64 of the AppKey with `=` put back; IV = the key's first 16 bytes; PKCS#7 over
+    AES-256-CBC; key = the AppKey with `=` put back, decoded from base64; IV = the key's first 16 bytes; PKCS#7 over
     32-byte blocks; the text is 16 random bytes, the message's length as big-endian uint32, the message and the AppID.
+
+    Args:
+        cipher: base64.
+        app_keys: the app's live keys, each of 43 characters.
+        app_id: the AppID.
 
     Raises:
         Rejected: it does not decrypt with any of the keys: padding, length or trailing AppID are wrong.
@@ -175,9 +180,9 @@ def message(cipher: str, app_keys: Iterable[str], app_id: str) -> bytes:
     sealed = read_base64(cipher)
     if sealed and len(sealed) % _BLOCK == 0:
         for app_key in app_keys:
-            found = _unsealed(sealed, app_key, app_id.encode())
-            if found is not None:
-                return found
+            clear = _unsealed(sealed, app_key, app_id.encode())
+            if clear is not None:
+                return clear
     raise Rejected(Reason.UNDECRYPTABLE, "sensoro: encryptData does not decrypt with the app's keys")
 
 
@@ -198,12 +203,11 @@ def _unsealed(sealed: bytes, app_key: str, app_id: bytes) -> bytes | None:
 
 
 def identity(payload: JsonValue) -> list[str] | None:
-    """Sensor or task, message id, time, and a digest of what is told; None for a push that has neither of the two.
+    """Sensor or task, message id, time, and a digest of the content; None for a push with neither message id nor time.
 
-    A push that is sent again repeats all of them, however it is spelled, and may have another nonce, signature and
-    other random bytes of encryption. A message id alone tells too little: it may be 0, missing or a word, or start
-    again. Whatever decides about a push is in here, so that no two happenings have one identity and the vendor needs
-    no `deciding` fields.
+    A repetition has the same values, perhaps in another spelling, while its nonce, signature and random bytes of
+    encryption may differ. A message id alone is not enough: it may be 0, a word or missing, or start again. All fields
+    that decide are part of the identity, so that the vendor needs no `deciding` fields.
     """
     body: dict[str, Any] = payload if isinstance(payload, dict) else {}
     msg_id = _message_id(body.get("msgId"))
@@ -214,21 +218,21 @@ def identity(payload: JsonValue) -> list[str] | None:
         *(text(body.get(name)) or "" for name in ("type", "sn", "taskId")),
         msg_id or "",
         created.isoformat() if created else _spelled(body.get("createdTime")),
-        hashlib.sha256(_spelled(_told(body, msg_id)).encode()).hexdigest(),
+        hashlib.sha256(_spelled(_content(body, msg_id)).encode()).hexdigest(),
     ]
 
 
 def evidence(_push: Push, verified: Verified) -> bytes:
-    """What tells a push without identity from another: what was signed, its nonce included.
+    """The signed bytes, nonce included.
 
-    The same bytes an hour later under another nonce are another reading; however a signed push is re-spaced, or cut
-    into address and body, it is one.
+    The same body an hour later under another nonce is another reading. A signed push that is re-spaced, or separated
+    into another address and body, is the same one.
     """
     return verified.signed
 
 
 def _message_id(value: object) -> str | None:
-    """A `msgId` that tells a message from another; None for what stands for none."""
+    """The `msgId` in one spelling; None if it is a placeholder, which tells no two messages apart."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     word = _spelled(value)
@@ -237,21 +241,21 @@ def _message_id(value: object) -> str | None:
     return None if _NUMBER.fullmatch(word) and float(word) <= 0 else word
 
 
-def _told(body: dict[str, Any], msg_id: str | None) -> JsonValue:
-    """What a push tells, in the clear: of another type than the documented ones, all that is in it."""
-    names = _TOLD.get(text(body.get("type")) or "")
+def _content(body: dict[str, Any], msg_id: str | None) -> JsonValue:
+    """The content of a push; of a type that is not documented, the whole body."""
+    names = _CONTENT.get(text(body.get("type")) or "")
     if names is None:
         return {name: value for name, value in body.items() if name not in _VOLATILE}
-    # Without keys the cipher text is all there is; a message id then tells it from another, its random bytes do not.
-    told = {name: body.get(name) for name in names if name not in _VOLATILE or msg_id is None}
-    data = told.get("data")
+    # Without keys there is only the cipher text, with random bytes in it. It counts only where there is no message id.
+    content = {name: body.get(name) for name in names if name not in _VOLATILE or msg_id is None}
+    data = content.get("data")
     if isinstance(data, dict) and (leak := wire.leak(data.get("leak"))) is not None:
-        told["data"] = {**data, "leak": leak}
-    return told
+        content["data"] = {**data, "leak": leak}
+    return content
 
 
 def _spelled(value: Any) -> str:
-    """A value in one spelling: numbers as JavaScript writes them, whether they come as numbers or as text."""
+    """A value in one spelling. Numbers are written as JavaScript does, also those that come as text."""
     return json.dumps(_alike(value), sort_keys=True) if isinstance(value, dict | list) else str(_alike(value))
 
 
@@ -272,7 +276,7 @@ def _alike(value: JsonValue) -> JsonValue:
 
 
 def _signed(push: Push, app: Account, nonce: str, sent: str, body: bytes) -> bytes | None:
-    """What was signed, if it was signed so with one of the app's secrets for one of our addresses."""
+    """The signed bytes, if one of the app's secrets gives this signature for one of our addresses; else None."""
     texts = [_text(nonce, push.method, url, body) for url in push.urls]
     matches = [
         signed
@@ -295,7 +299,7 @@ def _in_place(body: dict[str, JsonValue], clear: bytes) -> JsonValue:
     try:
         inner = read_json(clear)
     except ValueError:
-        # Not as `data`: what is damaged is no reading.
+        # The notice gets the clear bytes, not `data`: damaged content is no reading.
         raise NotReadable("what is decrypted is not JSON", clear) from None
     if body.get("type") == "event":
         if isinstance(inner, dict) and "resultCode" in inner:

@@ -1,4 +1,4 @@
-"""SENSORO's messages, and what its secret holds.
+"""Models of SENSORO's messages and of its secret.
 
 Source: "Webhook", chapters 2, 3 and 6, of SENSORO's developer documentation.
 """
@@ -13,7 +13,7 @@ from gatehouse.reading import number
 from gatehouse.wire import Code, Mapping, Message, Text, truth
 
 _LETTERS: Final = {"t": True, "y": True, "f": False, "n": False}
-"""What some write for a truth value, besides what everybody does."""
+"""Single letters that some firmware sends for a truth value."""
 
 
 def _is_app_key(text: str) -> bool:
@@ -24,13 +24,13 @@ def _is_app_key(text: str) -> bool:
 
 
 class Account(Credentials):
-    """An app on SENSORO's platform, with each of its secrets and keys that are live."""
+    """An app on SENSORO's platform, with its live secrets and keys."""
 
     app_id: str = Field(min_length=1)
     app_secrets: tuple[Key, ...] = Field(min_length=1)
     app_keys: tuple[Key, ...] = ()
     mode: Literal["plain", "safe"] = "plain"
-    """`safe`: a push that is not encrypted is refused."""
+    """With `safe`, a push that is not encrypted is refused."""
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
@@ -48,27 +48,27 @@ class Accounts(Credentials):
 
 
 class Body(Message):
-    """The body, chapters 2 and 3, with what was encrypted in its place."""
+    """The body, chapters 2 and 3, with decrypted content in its place."""
 
     type: Text = None
     sn: Text = None
     device_type: Text = Field(default=None, alias="deviceType")
     created_time: Any = Field(default=None, alias="createdTime")
-    """A "Timestamp" by the page: milliseconds as the nonce, or whatever `read_time` reads."""
+    """A "Timestamp" by the vendor's page: in milliseconds like the nonce, or in another form that `read_time` reads."""
     data: Mapping = None
     task_id: Text = Field(default=None, alias="taskId")
     result_code: Code = Field(default=None, alias="resultCode")
 
 
 def leak(value: object) -> bool | None:
-    """Whether there is a leak: a truth value in any spelling, or a number but 0; a negative one tells neither."""
+    """Reads whether there is a leak, from a truth value in any spelling or a number; None for a negative number."""
     level = number(value)
     if level is not None:
         return None if level < 0 else level > 0
-    return said(value)
+    return truth_value(value)
 
 
-def said(value: object) -> bool | None:
-    """A truth value in whatever spelling, that of one letter included; None for anything else."""
+def truth_value(value: object) -> bool | None:
+    """Reads a truth value in any spelling, that of one letter included; None for anything else."""
     letter = _LETTERS.get(value.strip().lower()) if isinstance(value, str) else None
     return truth(value) if letter is None else letter

@@ -1,4 +1,4 @@
-"""The calls we make to SUNMI: what it pushes, and where to ("Notification Center", chapters 8.3.1 and 8.3.2)."""
+"""Our calls to SUNMI: which events it pushes, and where to ("Notification Center", chapters 8.3.1 and 8.3.2)."""
 
 import json
 import secrets
@@ -30,7 +30,7 @@ _MEANING: Final = {
 
 
 class Client:
-    """SUNMI's API, for one app."""
+    """SUNMI's API, for one app. Each call is signed as a push is, and has 10 s."""
 
     def __init__(
         self,
@@ -47,7 +47,12 @@ class Client:
         self._random = random
 
     def add_hook(self, shop_id: str, callback: str, events: Iterable[int]) -> None:
-        """Has a shop's events pushed to an address.
+        """Has a shop's events pushed to an address (`/hook/add`).
+
+        Args:
+            shop_id: the shop.
+            callback: the address.
+            events: SUNMI's codes of the events.
 
         Raises:
             CallFailed: SUNMI refused, or did not answer.
@@ -55,7 +60,11 @@ class Client:
         self._call("/hook/add", shop_id=shop_id, http_callback=callback, event_list=json.dumps(sorted(events)))
 
     def delete_hook(self, shop_id: str, events: Iterable[int]) -> None:
-        """Has a shop's events pushed no longer.
+        """Ends the pushes of a shop's events (`/hook/delete`).
+
+        Args:
+            shop_id: the shop.
+            events: SUNMI's codes of the events.
 
         Raises:
             CallFailed: SUNMI refused, or did not answer.
@@ -82,7 +91,7 @@ class Client:
             code = _code(answer)
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise CallFailed(f"SUNMI's {path} gave no usable answer: {type(error).__name__}") from error
-        # Every error but a wrong signature (401) comes with status 200: only the code tells.
+        # Every error but a wrong signature (401) comes with status 200: the code decides.
         if answer.status != 200 or code != 0:
             meaning = _MEANING.get(code, "not in SUNMI's table")
             raise CallFailed(f"SUNMI's {path} answered status {answer.status}, code {code}: {meaning}")

@@ -12,12 +12,12 @@ from gatehouse.settings import VendorSettings
 
 
 class SunmiSettings(VendorSettings):
-    """Settings of this function besides every vendor's."""
+    """Settings of SUNMI's function."""
 
     timestamp_window: int = Field(default=86_400, ge=1, le=86_400)
-    """Seconds that a push may be old: a day at most, since that long its repetition is known by its id."""
+    """Seconds that a push may be old. A day at most: for that long its repetition is known by its id."""
     timestamp_ahead: int = Field(default=600, ge=1, le=86_400)
-    """Seconds that it may come from the future."""
+    """Seconds that a push may be signed in the future."""
 
 
 def vendor(settings: SunmiSettings) -> Vendor[wire.Accounts, verify.Verified]:

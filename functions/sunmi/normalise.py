@@ -1,4 +1,4 @@
-"""SUNMI's words in ours ("Notification Center", chapter 8.3.1, and the events of its receipt printers)."""
+"""SUNMI's events as ours ("Notification Center", chapter 8.3.1, and the events of its receipt printers)."""
 
 from collections.abc import Callable
 from typing import Final
@@ -15,7 +15,7 @@ from gatehouse.vocabulary import AlarmKind, Gender, Method, NoticeKind, Outcome,
 
 _MOTION: Final[dict[int | None, AlarmKind]] = {
     1: AlarmKind.MOTION,
-    2: AlarmKind.SOUND,  # the table calls it a voice; the sample's 0 is in no table
+    2: AlarmKind.SOUND,  # "voice" in the table; the 0 of the page's sample is in no table
 }
 _FACE_ADDED: Final[dict[int | None, tuple[Result, str | None]]] = {
     None: (Result.UNKNOWN, None),
@@ -45,8 +45,12 @@ _GROUP: Final[dict[int | None, tuple[PersonKind, Outcome]]] = {
 def normalise(payload: JsonValue, builder: EventBuilder, _verified: Verified) -> list[CloudEvent]:
     """Makes the event of a form.
 
+    Args:
+        payload: the form's fields, as `verify.unwrap` returns them.
+        builder: of the event.
+
     Raises:
-        NotUnderstood: the event is in no table of SUNMI's.
+        NotUnderstood: the form's `event` is in no table of SUNMI's.
     """
     form = Form.model_validate(payload)
     to_event = _EVENTS.get(form.event)
@@ -74,7 +78,7 @@ def _common(
 def _motion(form: Form, builder: EventBuilder) -> CloudEvent:
     motion = Motion.model_validate(form.payload)
     kind = _MOTION.get(motion.motion_type, AlarmKind.UNKNOWN)
-    # A camera is its ipc_id, which is in its other events too; better its serial number than an alarm of no device.
+    # A camera's id is its ipc_id, which its other events have too. The serial number is better than no device.
     device = motion.ipc_id or motion.sn
     common = _common(form, builder, device, device_name=motion.name, serial=motion.sn)
     video = public_link("video", motion.video_url)
@@ -84,7 +88,7 @@ def _motion(form: Form, builder: EventBuilder) -> CloudEvent:
 def _face_added(form: Form, builder: EventBuilder) -> CloudEvent:
     added = FaceAdded.model_validate(form.payload)
     result, reason = _FACE_ADDED.get(added.code, (Result.FAILURE, None))
-    # Where no face was added, 0 is the id of none.
+    # 0 is no id if no face was added.
     face_id = None if added.face_id == "0" and result is not Result.SUCCESS else added.face_id
     return builder.event(
         Notice(
@@ -117,7 +121,7 @@ def _face_recognised(form: Form, builder: EventBuilder) -> CloudEvent:
 
 
 def _price_changed(form: Form, builder: EventBuilder) -> CloudEvent:
-    # "currently unavailable": the payload is documented nowhere and travels as it is.
+    # "currently unavailable" (the vendor's page): the payload is documented nowhere and is passed on as it is.
     pictures = builder.pictures(Topic.NOTICE)
     return builder.event(Notice(**_common(form, builder), kind=NoticeKind.PRICE_CHANGED, pictures=pictures))
 

@@ -1,4 +1,4 @@
-"""SUNMI's messages, and what its secret holds.
+"""Models of SUNMI's messages and of its secret.
 
 Sources: "Notification Center", chapters 2.3 and 8.3.1, of the SUNMI store open platform; for a printer's receipts
 docs.sunmi.com/store/hook/cp-api and chapters 4.3 and 4.4 of docs.sunmi.com/zh-CN/cdixeghjk491/xfxieghjk579.
@@ -15,7 +15,7 @@ PRICE_CHANGED: Final = 4100
 
 
 class Account(Credentials):
-    """An app on SUNMI's platform, with each of its keys that are live."""
+    """An app on SUNMI's platform, with its live keys."""
 
     app_id: str = Field(min_length=1)
     app_keys: tuple[Key, ...] = Field(min_length=1)
@@ -28,7 +28,7 @@ class Accounts(Credentials):
 
 
 class Fields(Message):
-    """The form's fields but `payload`, chapters 2.3 and 8.3.1."""
+    """The form's fields without `payload`, chapters 2.3 and 8.3.1."""
 
     event: Code = None
     shop_id: Text = None
@@ -37,15 +37,15 @@ class Fields(Message):
 
     @property
     def site(self) -> str | None:
-        """The shop, by the id that the operator's software has for it, else by SUNMI's own number.
+        """The shop: the id in the operator's own software, else SUNMI's number.
 
-        Either may be empty; from version 2.0 on SUNMI prefers the number.
+        Either may be empty. From version 2.0 on SUNMI prefers the number.
         """
         return self.shop_id or self.sunmi_shop_no
 
 
 class Form(Fields):
-    """The whole form; `payload` is JSON in a string on the wire."""
+    """The whole form. On the wire `payload` is JSON in a string."""
 
     payload: SkipValidation[JsonValue] = None
 
@@ -81,11 +81,11 @@ class FaceRecognised(Message):
 
 
 class PrintedReceipt(Message):
-    """Payload of events 6001 to 6004: what tells the receipt. Its words and figures stay in the payload."""
+    """Payload of events 6001 to 6004: the ids of the receipt. Its words and figures stay in the payload."""
 
     id: Text = None
-    """SUNMI's, of the receipt."""
+    """SUNMI's id of the receipt."""
     sn: Text = None
-    """The printer's."""
+    """The printer's serial number."""
     seq: Text = None
-    """The printer's own, of the upload; older platforms have none."""
+    """The printer's number of the upload; older platforms have none."""

@@ -1,1 +1,1 @@
-"""What every vendor shares: the events, the gate, and the three ports behind it. Names no vendor."""
+"""The part that all vendors share: the events, the gate, and the ports behind it. It names no vendor."""

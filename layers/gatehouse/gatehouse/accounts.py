@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE: Final = 300.0
-"""Seconds after which the secret is read again: a withdrawn credential is refused from then on."""
+"""Seconds after which the secret is read again. A withdrawn credential is refused from then on."""
 MIN_AGE: Final = 10.0
-"""Seconds for which even a failed verification does not read it again: hostile pushes must not drive the bill."""
+"""Least seconds between two reads, also after failed verifications: hostile pushes must not drive the bill."""
 GRACE: Final = 86_400.0
-"""Seconds for which what was read last is used on while nothing newer can be read, where no setting says otherwise."""
-_TELLS: Final = 60.0
-"""Seconds for which the same fault is not logged again; it is counted each time."""
+"""Default of `Secret.grace`: seconds for which the last accounts stay in use while no newer ones can be read."""
+_LOG_PAUSE: Final = 60.0
+"""Seconds for which the same fault is not logged again. It is counted each time."""
 
 
 class Credentials(BaseModel):
@@ -43,13 +43,13 @@ class Credentials(BaseModel):
 def _filled(key: SecretStr) -> SecretStr:
     bare = key.get_secret_value().strip()
     if not bare:
-        # An empty key signs as well as any: whoever knows that nobody filled it in could push.
+        # An empty key signs as well as any other. Anyone who knows that it is empty could push.
         raise ValueError("is empty")
     return SecretStr(bare)
 
 
 type Key = Annotated[SecretStr, AfterValidator(_filled)]
-"""A credential that the vendor gave: without the blanks and line ends that came with it when it was copied."""
+"""A credential from the vendor, without the blanks and line ends that came with it when it was copied."""
 
 _SHORTEST: Final = 20
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -66,22 +66,29 @@ def _unguessable(token: SecretStr) -> SecretStr:
 
 
 type Token = Annotated[Key, AfterValidator(_unguessable)]
-"""A credential that we made ourselves, `secrets.token_urlsafe(24)`, for the path that a vendor is given."""
+"""A credential of our own making, `secrets.token_urlsafe(24)`, for the path that a vendor is given.
+
+At least 20 characters; letters, digits, `-` and `_`.
+"""
 
 
-def account_for_token[A](sent: str, known: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:
+def account_for_token[A](sent: str, accounts: Iterable[tuple[A, Iterable[SecretStr]]]) -> A | None:
     """Finds the account of a token, for vendors that sign nothing and send one.
 
-    Every one is compared, by hashes of one length: the time it takes tells neither whether one is known nor which.
+    Every token is compared, by SHA-256 and in constant time. The time taken tells neither whether the token is known
+    nor whose it is.
 
     Args:
         sent: the token.
-        known: the accounts, each with its live tokens.
+        accounts: the accounts, each with its live tokens.
+
+    Returns:
+        the account; None if the token is no account's.
     """
     digest = hashlib.sha256(sent.encode(errors="replace")).digest()
     matching = [
         account
-        for account, tokens in known
+        for account, tokens in accounts
         for token in tokens
         if hmac.compare_digest(hashlib.sha256(token.get_secret_value().encode()).digest(), digest)
     ]
@@ -93,12 +100,13 @@ class Window:
     """The span around its arrival in which a push may have been signed."""
 
     past: int
-    """Seconds."""
+    """Seconds before the arrival."""
     ahead: int
-    """Seconds."""
+    """Seconds after the arrival: the vendor's clock may be ahead."""
     past_setting: str
     """The template's parameter for `past`."""
     ahead_setting: str
+    """The template's parameter for `ahead`."""
 
     def check(self, signed_at: datetime, received_at: datetime, what: str) -> None:
         """Refuses a push that was signed too long ago, or too far in the future.
@@ -106,10 +114,10 @@ class Window:
         Args:
             signed_at: the signed time.
             received_at: the arrival.
-            what: holds the time, for the message: `acme: timestamp`.
+            what: name of the field that holds the time, for the message: `acme: timestamp`.
 
         Raises:
-            Rejected: it lies outside.
+            Rejected: the time lies outside, with reason `stale` or `future`.
         """
         age = int((received_at - signed_at).total_seconds())
         if age > self.past:
@@ -121,39 +129,42 @@ class Window:
 
 
 def usable[A: BaseModel](document: str, model: type[A]) -> tuple[A, list[str]]:
-    """The accounts in a secret's document, without those that cannot be used, and what is wrong with these.
+    """Reads a secret's document, and leaves out the accounts that cannot be used.
 
-    One bad account does not spoil the document. An account is bad that does not fit its model, or that has the name
-    or a credential of one before it.
+    One bad account does not spoil the document. An account is bad if it does not fit its model, or repeats the name or
+    a credential of an earlier one.
 
     Args:
-        document: the secret's text.
-        model: with a field `accounts`.
+        document: the secret's text, JSON.
+        model: has a field `accounts`.
+
+    Returns:
+        the document with its usable accounts, and the faults of the others; a fault holds no value of the secret.
 
     Raises:
-        ValidationError: the document itself is not what it should be, or no account in it can be used.
+        ValidationError: the document itself does not fit the model, or no account in it can be used.
     """
     content: Any = None
     try:
         content = json.loads(document)
-        found = model.model_validate(content)
+        parsed = model.model_validate(content)
     except ValueError as error:
         bad = _bad_accounts(error)
         listed = content.get("accounts") if isinstance(content, dict) else None
         if not bad or not isinstance(listed, list) or len(bad) == len(listed):
             return model.model_validate_json(document), []  # which raises
         faults = _faults(error)
-        found = model.model_validate(
+        parsed = model.model_validate(
             {**content, "accounts": [account for place, account in enumerate(listed) if place not in bad]}
         )
     else:
         faults = []
-    repeated = dict(_repeated(found))
+    repeated = dict(_repeated(parsed))
     if repeated:
         faults += [f"accounts.{place}: {why}" for place, why in repeated.items()]
-        kept = tuple(account for place, account in enumerate(_accounts(found)) if place not in repeated)
-        found = found.model_copy(update={"accounts": kept})
-    return found, faults
+        kept = tuple(account for place, account in enumerate(_accounts(parsed)) if place not in repeated)
+        parsed = parsed.model_copy(update={"accounts": kept})
+    return parsed, faults
 
 
 def _accounts(document: BaseModel) -> tuple[BaseModel, ...]:
@@ -162,7 +173,7 @@ def _accounts(document: BaseModel) -> tuple[BaseModel, ...]:
 
 
 def _bad_accounts(error: ValueError) -> set[int]:
-    """The places of the accounts that an error is about; none if it is about anything else besides."""
+    """Places in the list of the accounts that an error is about; empty if it is about anything else as well."""
     places = [fault["loc"] for fault in error.errors(include_input=False)] if isinstance(error, ValidationError) else []
     if not all(len(place) > 1 and place[0] == "accounts" and isinstance(place[1], int) for place in places):
         return set()
@@ -170,7 +181,7 @@ def _bad_accounts(error: ValueError) -> set[int]:
 
 
 def _repeated(document: BaseModel) -> Iterator[tuple[int, str]]:
-    """The accounts that have a name or a credential of another, by their place, and which field that is in."""
+    """Yields the accounts that repeat a name or a credential of an earlier one: place in the list, and the fault."""
     seen: dict[tuple[str, str], int] = {}
     for place, account in enumerate(_accounts(document)):
         for field, values in account:
@@ -200,12 +211,12 @@ def _faults(error: ValueError) -> list[str]:
 class Secret[A: BaseModel]:
     """A vendor's secret in Secrets Manager.
 
-    What was read last is used on while Secrets Manager does not answer or holds something unusable, for a time: a
-    secret that somebody is just editing must not shut the gate, and one that was withdrawn must not stay open.
+    The last accounts stay in use for a time while Secrets Manager does not answer or holds an unusable document. A
+    secret that is being edited must not shut the gate, and a withdrawn one must not stay open.
 
-    Where somebody waits at a door it is read beside the push, and the sandbox may freeze with the read. What comes of
-    such a read is neither used nor told, and the next push waits for another one: what was withdrawn is refused after
-    `MAX_AGE`, and one more push.
+    With a `patience` the secret is read in a thread beside the push, and the sandbox may freeze with that read. The
+    result of such a read is neither used nor logged, and the next push waits for a new one. A withdrawn credential is
+    then refused after `MAX_AGE` and one more push.
     """
 
     def __init__(
@@ -226,12 +237,12 @@ class Secret[A: BaseModel]:
             client: of Secrets Manager.
             arn: of the secret.
             model: of the document in it.
-            monotonic: a clock.
-            vendor: whose it is, for the metric.
-            patience: seconds that a push waits for it at most, where somebody waits at a door; the first one that finds
-                it too old does not wait at all. None where a push waits as long as it takes.
-            grace: seconds for which the one at hand is used on.
-            wall: another clock: the first one may stand still with a sandbox that is frozen.
+            monotonic: a clock that is never set.
+            vendor: the vendor, for the metric.
+            patience: seconds that a push waits for a read at most, where a terminal waits for the answer. The first
+                push that finds the accounts too old does not wait at all. None: a push waits as long as a read takes.
+            grace: seconds for which the last accounts stay in use while no newer ones can be read.
+            wall: a clock that runs on while the sandbox is frozen; the first one may stand still with it.
         """
         self._client = client
         self._arn = arn
@@ -245,21 +256,21 @@ class Secret[A: BaseModel]:
         self._read_at: tuple[float, ...] | None = None
         self._tried_at: tuple[float, ...] | None = None
         self._tries = 0
-        """Reads since the last one that brought something."""
+        """Reads since the last successful one."""
         self._reading: Attempt | None = None
-        self._told: tuple[object, tuple[float, ...] | None] = None, None
+        self._last_logged: tuple[object, tuple[float, ...] | None] = None, None
         self._lock = threading.Lock()
 
     def accounts(self) -> A:
-        """The accounts, not older than `MAX_AGE` while Secrets Manager answers.
+        """Returns the accounts, not older than `MAX_AGE` while Secrets Manager answers.
 
         Raises:
-            Unavailable: Secrets Manager does not answer, and nothing was read before, or too long ago.
-            WrongSetting: the secret does not hold what the vendor's README says, and nothing was read before.
+            Unavailable: Secrets Manager does not answer, and the last read is older than `grace`, or there was none.
+            WrongSetting: the secret does not hold what the vendor's README says, and there was no read before.
         """
         age = self._since(self._read_at)
         if age >= MAX_AGE and (self._accounts is None or self._since(self._tried()) >= MIN_AGE):
-            # Twice as old, or after a read that brought nothing: what was withdrawn meanwhile opens no door.
+            # Twice as old, or after a failed read, the push waits: a credential withdrawn meanwhile opens no door.
             self._refresh(waits=self._patience is None or age >= 2 * MAX_AGE or self._tries > 0)
         if self._accounts is None:
             raise self._failure or Unavailable("GetSecretValue: not in time")
@@ -268,7 +279,10 @@ class Secret[A: BaseModel]:
         return self._accounts
 
     def newer(self) -> A | None:
-        """The accounts as they are now, if they differ from those in use; asked after a failed verification."""
+        """Reads the secret again after a failed verification. Returns the accounts if they differ from those in use.
+
+        None too if the last read is less than `MIN_AGE` ago.
+        """
         if self._since(self._tried()) < MIN_AGE:
             return None
         before = self._accounts
@@ -276,12 +290,12 @@ class Secret[A: BaseModel]:
         return self._accounts if self._accounts != before else None
 
     def freshen(self) -> None:
-        """Reads it again if it is old, in a call that nobody at a door waits for."""
+        """Reads the secret again if it is old, in a call that no terminal waits for."""
         if self._since(self._read_at) >= MAX_AGE and self._since(self._tried()) >= MIN_AGE:
             self._refresh(waits=True)
 
     def begin(self) -> None:
-        """Begins to read it, beside whatever else a start has to do."""
+        """Begins to read the secret, in parallel to the rest of the start."""
         self._refresh(waits=False)
 
     def _since(self, moment: tuple[float, ...] | None) -> float:
@@ -291,18 +305,22 @@ class Secret[A: BaseModel]:
 
     @property
     def _slept(self) -> bool:
-        """Tells whether the sandbox slept over the last read beside a push."""
+        """Tells whether the sandbox slept during the last read in a thread."""
         return self._reading is not None and self._reading.slept
 
     def _tried(self) -> tuple[float, ...] | None:
-        """The moment of the last read or try; one that slept does not count."""
+        """Moment of the last read, successful or not; one during which the sandbox slept does not count."""
         return None if self._slept else self._tried_at
 
     def _now(self) -> tuple[float, ...]:
         return tuple(clock() for clock in self._clocks)
 
     def _refresh(self, *, waits: bool) -> None:
-        """Reads it again: in line, or beside the push, which then waits for its patience or not at all."""
+        """Reads the secret again: in line, or in a thread, for which the push waits up to its patience or not at all.
+
+        Args:
+            waits: True if the push waits.
+        """
         if self._patience is None and waits:
             self._tried_at = self._now()
             self._tries += 1
@@ -316,10 +334,10 @@ class Secret[A: BaseModel]:
                 self._tries += 1
                 threading.Thread(target=self._read, args=(reading,), name="secret", daemon=True).start()
         if waits and not reading.ended.wait(self._patience):
-            self._tell("the secret cannot be read", ["not in time"])
+            self._log_fault("the secret cannot be read", ["not in time"])
 
     def _read(self, attempt: Attempt) -> None:
-        """Reads it. What comes of a read that the sandbox slept over is as if it had not been."""
+        """Reads the secret. The result is dropped if the sandbox slept meanwhile."""
         begun_at = self._now()
         try:
             with under_way(attempt):
@@ -329,9 +347,9 @@ class Secret[A: BaseModel]:
             why = aws.fault(error) if isinstance(error, ClientError | BotoCoreError) else type(error).__name__
             self._end(attempt, Unavailable(f"GetSecretValue: {why}"), "the secret cannot be read", [why])
         except ValidationError as error:
-            found = _faults(error)
-            failure = WrongSetting(f"secret {self._arn}: {'; '.join(found)}")
-            self._end(attempt, failure, "the secret is not usable", found)
+            faults = _faults(error)
+            failure = WrongSetting(f"secret {self._arn}: {'; '.join(faults)}")
+            self._end(attempt, failure, "the secret is not usable", faults)
         except BaseException:
             attempt.end()
             raise
@@ -343,19 +361,19 @@ class Secret[A: BaseModel]:
                     # The age counts from the question: the secret is as it was then.
                     self._read_at = begun_at
                     if faults:
-                        self._tell("accounts in the secret are not usable", faults)
+                        self._log_fault("accounts in the secret are not usable", faults)
 
     def _end(self, attempt: Attempt, failure: Exception, what: str, faults: list[str]) -> None:
         with attempt.ending() as counts:
             if counts:
                 self._failure = failure
-                self._tell(what, faults)
+                self._log_fault(what, faults)
 
-    def _tell(self, what: str, faults: list[str]) -> None:
-        """Says what is wrong with the secret; never what is in it."""
+    def _log_fault(self, what: str, faults: list[str]) -> None:
+        """Counts and logs a fault of the secret, without any value of it."""
         count(Count.SECRET_UNUSABLE, self._vendor)
         fault = what, *faults
-        told, told_at = self._told
-        if told != fault or self._since(told_at) >= _TELLS:
-            self._told = fault, self._now()
+        logged, logged_at = self._last_logged
+        if logged != fault or self._since(logged_at) >= _LOG_PAUSE:
+            self._last_logged = fault, self._now()
             log.error(what, secret=self._arn, faults="; ".join(faults), in_use=self._accounts is not None)

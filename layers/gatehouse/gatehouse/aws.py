@@ -1,4 +1,4 @@
-"""The AWS clients: one session, one client a service, a bound for each call, and one way to name what went wrong."""
+"""The AWS clients: one session, one client a service, a time limit for each call, and one translation of errors."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
-"""The code of DynamoDB's answer where the condition of a write did not hold."""
+"""DynamoDB's error code for a write whose condition did not hold."""
 # Two attempts of 1 + 2 s bound a call at 6 s. At worst a push takes four of them, the secret and then record,
-# publish and mark (or record and spill), the events of one push side by side: below the function's 29 s.
+# publish and mark (or record and spill), with the events of one push in parallel: below the function's 29 s.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
-    max_pool_connections=64,  # opened as they are needed: a listener's workers all call at once
+    max_pool_connections=64,  # opened on demand: a listener's workers all call at once
 )
 
 
 @cache
 def session() -> botocore.session.Session:
-    """The process's session, for a client with bounds of its own."""
+    """The process's session, for a client with time limits of its own."""
     return botocore.session.get_session()
 
 
@@ -58,9 +58,9 @@ def client(service: Literal["ssm"]) -> SSMClient: ...
 def client(service: Literal["stepfunctions"]) -> SFNClient: ...
 @cache
 def client(service: str) -> Any:
-    """The process's client of a service, by botocore directly: boto3 on top costs 40 ms of every cold start."""
+    """The process's client of a service. It is botocore's: boto3 on top costs 40 ms of every cold start."""
     made = session().create_client(service, config=_CONFIG)
-    # Before each attempt, the SDK's own second ones among them.
+    # Called before each attempt, the SDK's own retries among them.
     made.meta.events.register("before-send.*.*", _check)
     return made
 
@@ -73,14 +73,14 @@ def _check(**_: object) -> None:
 def calling(operation: str, failure: type[GatehouseError] = Unavailable) -> Iterator[None]:
     """Turns the SDK's errors of one call into ours: `PutItem: ThrottlingException`.
 
-    An answer that means something, such as a condition that did not hold, is caught inside of the block.
+    An error that is an answer, such as `CONDITION_FAILED`, is to be caught inside the block.
 
     Args:
         operation: AWS's name of the call, for the message.
         failure: the error to raise.
 
     Raises:
-        GatehouseError: of the type `failure`. AWS did not take the call, or did not answer.
+        GatehouseError: of type `failure`; AWS refused the call, or did not answer.
     """
     try:
         yield
@@ -89,5 +89,5 @@ def calling(operation: str, failure: type[GatehouseError] = Unavailable) -> Iter
 
 
 def fault(error: ClientError | BotoCoreError) -> str:
-    """AWS's code of an error, or the SDK's name of it where there was no answer."""
+    """The error code of AWS's answer; the name of the SDK's exception where there was no answer."""
     return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

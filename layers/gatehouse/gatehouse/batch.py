@@ -1,4 +1,4 @@
-"""One way for every function behind an SQS queue: message by message, and the failed ones named."""
+"""Batches of SQS messages, for every function behind a queue: each message by itself, the failed ones named."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gatehouse.telemetry import log
 
 
 def each_message(event: Mapping[str, Any], handle: Callable[[SQSRecord], None], failed: str) -> dict[str, Any]:
-    """Handles the messages of a batch, and names those that the queue has to keep.
+    """Handles the messages of a batch one by one, and names those that the queue has to keep.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 
     Args:
         event: as SQS sends it to a Lambda.
         handle: handles one message. Any exception keeps it in the queue, and in the end in its dead-letter queue.
-        failed: the log line of a message that failed.
+        failed: the log line for a message that failed.
 
     Returns:
-        the partial batch response.
+        the partial batch response: `{"batchItemFailures": [{"itemIdentifier": "<message id>"}]}`.
     """
 
-    # Powertools calls it with the message under this very name.
+    # Powertools passes the message by keyword, under this name.
     def one(record: SQSRecord) -> None:
         try:
             handle(record)

@@ -1,4 +1,4 @@
-"""Devices whose clock is wrong: seen by the times of happening and arrival, and noticed once a day."""
+"""Devices whose clock is wrong: detected from the lag of their pushes, one notice a day."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gatehouse.events import CloudEvent, EventBuilder, Notice
 from gatehouse.vocabulary import Arrival, NoticeKind
 
 _SEEN: Final = 3
-"""Pushes that it takes: one may have been on its way for long."""
+"""Pushes that it takes to be sure: a single one may have been delayed on its way."""
 _ALIKE: Final = timedelta(seconds=30)
-"""Largest distance between the offsets of one clock. Records from a cache lie apart as they happened."""
+"""Largest spread of the lags of one wrong clock. The lags of records from a cache differ as their times do."""
 _BEHIND: Final = timedelta(minutes=5)
 _AHEAD: Final = timedelta(minutes=1)
-"""From here on a clock is wrong. Nothing comes before it happened, so that ahead tells more than behind."""
+"""Offsets from which on a clock is wrong. A push can be late but never early, so the limit ahead is narrower."""
 _DEVICES: Final = 4096
-"""Devices that are remembered in one process; the longest unheard of is forgotten first."""
+"""Devices that one process remembers. The one unheard of for longest is dropped first."""
 _ZONE: Final = timedelta(minutes=15)
-"""Time zones lie whole quarters of an hour apart."""
+"""Step between time zones."""
 _NEAR_ZONE: Final = timedelta(minutes=2)
 
 
@@ -31,23 +31,28 @@ class _Device:
     """Observations of a device."""
 
     lags: deque[int] = field(default_factory=lambda: deque(maxlen=_SEEN))
-    """Of its newest pushes, in milliseconds."""
+    """Lags of its newest pushes, in milliseconds."""
     noticed: tuple[date, int] | None = None
-    """The day of the last notice, and its offset, roughly."""
+    """The day of the last notice, and its rounded offset."""
 
 
 class Clocks:
-    """Observations of this process about the devices' clocks. A notice has one id a day, in every process."""
+    """Observations of this process about the devices' clocks. A notice has the same id all day, in every process."""
 
     def __init__(self) -> None:
         self._devices: OrderedDict[tuple[str, str, str], _Device] = OrderedDict()
         self._lock = Lock()
 
     def wrong(self, events: Sequence[CloudEvent], received_at: datetime) -> CloudEvent | None:
-        """Returns the notice that a device's clock is wrong, if these events of a push show it."""
+        """Returns a notice that a device's clock is wrong, if these events of a push show it.
+
+        Args:
+            events: of one push.
+            received_at: the push's arrival.
+        """
         data = next((event.data for event in events if event.data.device and event.data.lag_ms), None)
-        # Rows of a list come late for another reason than a clock. Records that waited in a device did so for as many
-        # times as there are records: only a clock gives them one.
+        # Rows of a list are late for another reason. Records from a device's cache have a lag each; only a wrong clock
+        # gives all of them the same.
         if data is None or data.arrival is Arrival.BACKFILL:
             return None
         device, day = data.device or "", data.received_at.date()
@@ -57,7 +62,7 @@ class Clocks:
         reference = {"offset_seconds": str(round(offset.total_seconds()))}
         if zone := _zone(offset):
             reference["zone"] = zone
-        # One each day and offset: whichever process sees it, and however often.
+        # The id is by day and offset: every process makes the same notice, however often.
         builder = EventBuilder(
             vendor=data.vendor,
             account=data.account,
@@ -75,7 +80,7 @@ class Clocks:
         )
 
     def _offset(self, device: tuple[str, str, str], lag_ms: int, day: date) -> timedelta | None:
-        """Offset of the clock, negative if behind; None as long as it is not sure, or was noticed already."""
+        """Offset of the clock, negative if behind; None while it is not certain, or if it was noticed today."""
         with self._lock:
             seen = self._devices.setdefault(device, _Device())
             self._devices.move_to_end(device)
@@ -84,7 +89,7 @@ class Clocks:
             seen.lags.append(lag_ms)
             if len(seen.lags) < _SEEN or max(seen.lags) - min(seen.lags) > _ALIKE / timedelta(milliseconds=1):
                 return None
-            # The least of them has the least in it of what is no clock's fault: the way here.
+            # The least lag holds the least of the delay on the way, which is no fault of the clock.
             offset = timedelta(milliseconds=-min(seen.lags))
             if -_BEHIND < offset < _AHEAD or seen.noticed == (day, _roughly(offset)):
                 return None
@@ -97,7 +102,7 @@ def _roughly(offset: timedelta) -> int:
 
 
 def _zone(offset: timedelta) -> str | None:
-    """The time zone that an offset looks like: `+08:00`."""
+    """The time zone that an offset looks like: `+08:00`; None if it looks like none."""
     zones = round(offset / _ZONE)
     if zones == 0 or abs(zones) > 56 or abs(offset - zones * _ZONE) > _NEAR_ZONE:
         return None

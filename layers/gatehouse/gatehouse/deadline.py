@@ -1,4 +1,4 @@
-"""A point in time by which an answer has to be out, and the ports bounded by it: none is waited for any longer."""
+"""A point in time by which an answer has to be out, and the ports bounded by it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """The time that is left.
+    """The time that is left for an answer.
 
-    A Lambda stops when it answers, so an event has to be kept before the answer, within the time. Hence two marks:
-    until the first the table and the bucket are waited for; from the first to the second there is time to spill.
+    A Lambda stops when it answers, so the event has to be kept before. The time has two parts: the first for the table
+    and the bucket, the second to spill what they did not take.
     """
 
     def __init__(self, seconds: float, monotonic: Callable[[], float], share_for_spill: float = 0.4) -> None:
+        """A deadline from now on.
+
+        Args:
+            seconds: from now to the answer.
+            monotonic: a clock that is never set.
+            share_for_spill: part of them that is left to spill, from 0 to 1.
+        """
         self._monotonic = monotonic
         now = monotonic()
         self._end = now + max(seconds, 0.0)
@@ -36,32 +43,34 @@ class Deadline:
         return max(self._end - self._monotonic(), 0.0)
 
     def left_before_spilling(self) -> float:
-        """Seconds until the table and the bucket are given up."""
+        """Seconds for which the table and the bucket are still waited for."""
         return max(self._first - self._monotonic(), 0.0)
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    # A call that hangs keeps its thread until the client's own time-out (6 s), long after the answer. So there are
-    # threads for all that can hang meanwhile, at the shortest deadline too: else the spill would wait behind them.
-    # They are made as they are needed; a Lambda may have 1,024.
+    # A call that hangs keeps its thread until the client's own time-out (6 s), long after the answer. The pool has room
+    # for all calls that can hang meanwhile, also at the shortest deadline; else the spill would wait behind them.
+    # Threads are made on demand; a Lambda may have 1,024.
     return ThreadPoolExecutor(max_workers=256, thread_name_prefix="deadline")
 
 
 def bounded[T](call: Callable[[], T], seconds: float) -> T:
-    """Returns the result of a call that is in time. One that is not is left to itself, in its thread.
+    """Runs a call in a thread and returns its result. A call that is not done in time is left running there.
+
+    A time-out of the call itself does not bound it: a socket's time-out starts anew with each piece that arrives.
 
     Args:
-        call: may block, for longer than any time-out of its own: a socket's is for each piece that comes.
+        call: may block.
         seconds: to wait for it.
 
     Raises:
-        TimeoutError: it is not in time.
+        TimeoutError: the call is not done in time.
     """
     attempt = Attempt()
 
     def run() -> T:
-        # A call that is not in time freezes with the sandbox. A request of it that was not sent by then is not sent.
+        # A late call may freeze with the sandbox. Its requests that were not sent by then are not sent any more.
         try:
             with under_way(attempt):
                 return call()
@@ -92,7 +101,7 @@ class BoundedStore:
         self._deadline = deadline
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
-        """Records an event. A call that was not in time may still write it: the relay then announces it."""
+        """Records an event. A late call may still write it: the relay then announces it."""
         seconds = self._deadline.left_before_spilling()
         return _within(seconds, lambda: self._store.record(record, announce), "record")
 

@@ -1,4 +1,4 @@
-"""From API Gateway to the gate and back: the Lambda's edge of every vendor."""
+"""The edge of every vendor's Lambda: from an event of API Gateway to the gate, and back to a response."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def gate(settings: GateSettings, announced_as: Arrival | None = None) -> Gate:
 
     Args:
         settings: of the function.
-        announced_as: the freshness that every message is given, where this announces what waited.
+        announced_as: freshness of every message, for a function that announces events which have waited.
     """
     return Gate(
         store=events_table(settings),
@@ -72,9 +72,9 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
 
     Args:
         settings: the model of the function's settings.
-        vendor: makes the vendor from it.
+        vendor: makes the vendor from the settings.
         patience: seconds that a push waits for the secret at most, where a terminal waits for the answer.
-        heartbeat: the method of the calls that no terminal waits for. The secret is read again in these.
+        heartbeat: HTTP method of the calls that no terminal waits for. The secret is read again during these.
     """
 
     def make() -> LambdaHandler:
@@ -92,21 +92,25 @@ def http[S: VendorSettings, A: BaseModel, V: Verified](
             secret.begin()
         handle = handler(supplied, gate(read), secret, read.public_base_url)
 
-        def taken(event: dict[str, Any], context: object) -> dict[str, Any]:
+        def freshening(event: dict[str, Any], context: object) -> dict[str, Any]:
             if event["requestContext"]["http"]["method"] == heartbeat:
                 secret.freshen()
             return handle(event, context)
 
-        return taken
+        return freshening
 
     return triggered(make, lambda event, made: made(event, None))
 
 
 def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], dict[str, Any]]) -> LambdaHandler:
-    """A Lambda handler on something that is made once.
+    """A Lambda handler on an object that is made once.
 
-    On Lambda it is made at once, while the start has the whole processor and a wrong setting stops the function
-    before its first event; elsewhere with the first call, so that importing a handler does nothing.
+    On Lambda the object is made at import: the start has the whole processor, and a wrong setting stops the function
+    before its first event. Elsewhere it is made by the first call, so that importing a handler does nothing.
+
+    Args:
+        make: makes the object.
+        handle: handles one event with it.
     """
     make_once = cache(make)
 
@@ -127,14 +131,24 @@ def triggered[T](make: Callable[[], T], handle: Callable[[dict[str, Any], T], di
 def handler[A: BaseModel, V: Verified](
     vendor: Vendor[A, V], gate: Gate, accounts: AccountSource[A], public_base_url: str
 ) -> LambdaHandler:
-    """The handler of a vendor, on a given gate."""
+    """The handler of a vendor, on a given gate.
+
+    It never raises. A rejected push is answered 4xx, a push that was not taken 503, and a fault of ours 500: after the
+    last two the vendor sends it again.
+
+    Args:
+        vendor: the vendor.
+        gate: takes its pushes.
+        accounts: the accounts whose pushes it may verify.
+        public_base_url: as for `push`.
+    """
 
     def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         log.set_correlation_id(event["requestContext"]["requestId"])
         try:
             return _response(gate.receive(push(event, public_base_url, vendor.body_limit), vendor, accounts))
         except Rejected as error:
-            # The reason and our own sentence, which holds numbers at most; nothing of the push.
+            # The reason and our own sentence, which holds nothing of the push but numbers.
             log.warning("rejected", vendor=vendor.name, reason=error.reason, detail=str(error))
             count(Count.REJECTED, vendor.name, reason=error.reason)
             return _rejection(error)
@@ -143,7 +157,7 @@ def handler[A: BaseModel, V: Verified](
             log.error("not taken", vendor=vendor.name, error=type(error).__name__, detail=str(error))
             count(Count.FAILED, vendor.name)
             return _refusal(503, "unavailable", "not taken: please send it again")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the vendor has to hear that it may retry
+        except Exception as error:  # noqa: BLE001 - after any fault, the vendor has to learn that it may retry
             frames = _frames(error)
             log.error("failed", vendor=vendor.name, error=type(error).__name__, where=frames)
             count(Count.FAILED, vendor.name)
@@ -160,10 +174,10 @@ def push(event: Mapping[str, Any], public_base_url: str = "", limit: int = BODY_
     Args:
         event: the event; its body is base64 unless the content type is one of text.
         public_base_url: the address that the vendor was given, where it is not the gateway's own.
-        limit: bytes that a compressed body may have when it is not compressed any more.
+        limit: bytes that a compressed body may have after decompression.
 
     Raises:
-        Rejected: the body is not the base64 that it is said to be, or is too large.
+        Rejected: the body is marked as base64 and is not, or is too large.
     """
     request = event["requestContext"]
     headers = {name.lower(): _encodable(value) for name, value in event.get("headers", {}).items()}
@@ -189,20 +203,20 @@ def push(event: Mapping[str, Any], public_base_url: str = "", limit: int = BODY_
 def _urls(event: Mapping[str, Any], public_base_url: str) -> list[str]:
     """The addresses that the vendor may have been given.
 
-    A path may have the key of a custom domain's API mapping in it: the two places where a gateway tells it differ, and
-    so do reports. Both are taken, and each behind the path of `public_base_url` only once.
+    A path may contain the key of a custom domain's API mapping. The event's two fields for the path may differ in it,
+    and reports disagree on which has it. Both are taken. The path of `public_base_url` is put before each only once.
     """
     request = event["requestContext"]
     base = public_base_url.rstrip("/") or f"https://{request['domainName']}"
     prefix = urlsplit(base).path
     query = event.get("rawQueryString") or ""
     paths = dict.fromkeys((event["rawPath"], request["http"].get("path", event["rawPath"])))
-    found: dict[str, None] = {}
+    addresses: dict[str, None] = {}
     for path in paths:
         bare = path.removeprefix(prefix) if prefix and path.startswith(f"{prefix}/") else path
         for variant in (bare, path):
-            found[_encodable(f"{base}{variant}{'?' if query else ''}{query}")] = None
-    return list(found)
+            addresses[_encodable(f"{base}{variant}{'?' if query else ''}{query}")] = None
+    return list(addresses)
 
 
 def _encodable(text: str) -> str:
@@ -219,7 +233,7 @@ def _response(answer: Answer) -> dict[str, Any]:
 
 
 _NOT_AUTHENTIC = "the push is not authentic; the receiver's log says why"
-"""The same answer, letter by letter, for each such reason: it tells neither who is known nor what was wrong."""
+"""The answer for each such reason, the same letter by letter: it tells neither which accounts exist nor the fault."""
 
 
 def _rejection(error: Rejected) -> dict[str, Any]:
@@ -233,7 +247,7 @@ def _refusal(status: int, reason: str, message: str) -> dict[str, Any]:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """File and line of each frame: enough to find a fault, and free of what it was working on."""
+    """File, line and function of each frame: enough to find a fault, and without any data of the push."""
     frames = []
     trace = error.__traceback__
     while trace is not None:

@@ -1,14 +1,14 @@
-"""The errors of the gate, and whose fault each one is.
+"""The errors of the gate, and the side that each one is a fault of.
 
 GatehouseError
 ├── Rejected        theirs: the push is not authentic or not readable; answered 4xx, nothing stored
 ├── NotUnderstood   no fault: verified, but not in our tables; becomes an `unmapped` notice, answered 2xx
-│   └── NotReadable authentic, and not in a form that can be read: its body is kept where no subscriber may read
-├── Unavailable     AWS did not take a call; the step that follows decides what that means
-├── CallFailed      a vendor's API did not answer, or not as it should; each client says what it then does
-├── TooOld          an event that waited longer than its id is remembered: it may be a repetition or not
+│   └── NotReadable authentic, but in no readable form: its body goes where no subscriber may read
+├── Unavailable     AWS did not take a call; the caller decides what that means
+├── CallFailed      a vendor's API did not answer, or not as it should; the caller decides what that means
+├── TooOld          an event that waited longer than its id is remembered: it may be a repetition
 ├── NotKept         ours: neither the table nor the spill queue took the event; answered 503
-└── WrongSetting    ours: a setting that cannot work; raised at start and names itself
+└── WrongSetting    ours: a setting that cannot work; raised at start, names the setting
 """
 
 from enum import StrEnum
@@ -20,7 +20,7 @@ class GatehouseError(Exception):
 
 
 NOT_AUTHENTIC: Final = "not_authentic"
-"""The `reason` of an answer to whoever has not shown a credential, whatever was wrong."""
+"""The `reason` in the answer to a sender that has shown no credential, the same for every fault."""
 
 
 class Reason(StrEnum):
@@ -44,12 +44,12 @@ class Reason(StrEnum):
 
     @property
     def may_be_told(self) -> bool:
-        """False for a sender that has shown no credential: it would learn which ones exist."""
+        """False where the sender has shown no credential: it would learn which accounts exist."""
         return self not in _UNPROVEN
 
     @property
     def may_be_an_old_secret(self) -> bool:
-        """True if credentials that were rotated a moment ago would explain it."""
+        """True if a credential that was rotated a moment ago would explain the rejection."""
         return self in _CREDENTIALS
 
 
@@ -73,8 +73,8 @@ _CREDENTIALS = {
 class Rejected(GatehouseError):
     """The push was turned away.
 
-    The message goes into the log, and to a sender who may be told the reason, so it says what to do and holds nothing
-    of the push but numbers.
+    The message goes into the log, and to the sender if `Reason.may_be_told`. It says what to do, and holds nothing of
+    the push but numbers.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -83,18 +83,18 @@ class Rejected(GatehouseError):
 
 
 class NotUnderstood(GatehouseError):
-    """The push is authentic, but our tables do not know it. The message is logged: nothing of the payload."""
+    """The push is authentic, but our tables do not know it. The message is logged: it holds nothing of the payload."""
 
 
 class NotReadable(NotUnderstood):
-    """The push is authentic, and not in a form that can be read."""
+    """The push is authentic, but in no readable form."""
 
     def __init__(self, message: str, content: bytes | None = None) -> None:
         """An error.
 
         Args:
             message: goes into the notice.
-            content: the bytes that could not be read, where they are not the push's body as it came.
+            content: the bytes that could not be read; None if they are the body of the push.
         """
         super().__init__(message)
         self.content = content
@@ -109,12 +109,12 @@ class CallFailed(GatehouseError):
 
 
 class TooOld(GatehouseError):
-    """An event that waited for longer than ids are remembered: its record may have been there, and have expired."""
+    """The event waited for longer than ids are remembered: its record may have existed and expired."""
 
 
 class NotKept(GatehouseError):
-    """Neither the events table nor the spill queue took the event: the vendor's retry is what is left."""
+    """Neither the events table nor the spill queue took the event: only the vendor's retry can save it."""
 
 
 class WrongSetting(GatehouseError):
-    """A setting that cannot work. The message names the environment variable and what it needs."""
+    """A setting cannot work. The message names the environment variable and what it needs."""

@@ -1,4 +1,4 @@
-"""The events that a push means: CloudEvents 1.0 of five types, and the builder that makes them.
+"""The events of a push: CloudEvents 1.0 of five types, and the builder that makes them.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 """
@@ -38,11 +38,12 @@ from gatehouse.vocabulary import (
 )
 
 ID_RULE = 1
-"""The rule by which ids are made. Each item of the events table carries it, so that another rule can be told from this
-one (docs/decisions/0010-event-ids.md)."""
+"""Version of the rule by which ids are made. Each item of the events table carries it, so that ids of another rule can
+be told apart (docs/decisions/0010-event-ids.md)."""
 UNREADABLE = "unreadable/"
-"""The prefix in the media bucket of bodies that could not be read: one folder a vendor, kept for seven days."""
+"""Prefix in the media bucket for bodies that could not be read: one folder a vendor, kept for seven days."""
 _AHEAD = timedelta(minutes=10)
+"""Lead of a vendor's clock from which on its time is not believed."""
 
 
 class _Model(BaseModel):
@@ -50,7 +51,7 @@ class _Model(BaseModel):
 
 
 def written(moment: datetime) -> str:
-    """A time as it stands in events and indexes: in UTC, always of 27 characters, so that text sorts as time does."""
+    """Formats a time for events and indexes: UTC, always 27 characters, so that text sorts as time does."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -59,7 +60,7 @@ type Moment = Annotated[AwareDatetime, PlainSerializer(written, return_type=str,
 
 
 class Picture(_Model):
-    """A picture, or another file, by claim check: where it is, not what it shows."""
+    """A picture, or another file, by claim check: a reference to it, not its content."""
 
     role: str
     bucket: str | None = None
@@ -70,9 +71,9 @@ class Picture(_Model):
     sha256: str | None = None
     """Lower-case hex."""
     reference: str | None = None
-    """The vendor's own id of the picture, where we do not have a copy."""
+    """The vendor's own id of the picture, where we have no copy."""
     error: Literal["undecodable"] | None = None
-    """Set where the push had a picture that could not be decoded."""
+    """Set if the push had a picture that could not be decoded."""
 
 
 class Common(TypedDict):
@@ -109,7 +110,7 @@ class Data(_Model):
     site: str | None = None
     """The vendor's id of the shop, office or building."""
     occurred_at: Moment
-    """Time of the happening by the vendor's clock; the time of arrival where the vendor does not tell."""
+    """Time of the happening by the vendor's clock; the time of arrival if the vendor does not tell."""
     received_at: Moment
     """Time of the push's arrival here, by API Gateway's clock."""
     arrival: Arrival = Arrival.LIVE
@@ -117,10 +118,10 @@ class Data(_Model):
     lag_ms: int = 0
     """From `occurred_at` to `received_at`; negative where the vendor's clock is ahead."""
     conflicts_with: str | None = None
-    """The `id` of another event with the same identity that differs in what decides: which of the two is right, or
-    whether both are, the vendor's pages do not tell."""
+    """The `id` of another event with the same identity and other deciding fields. The vendor's pages do not tell
+    whether one of the two is wrong."""
     payload: SkipValidation[JsonValue] = None
-    """The vendor's own words: verified, decrypted, without signature and pictures; absent where `body` is there."""
+    """The vendor's own message: verified, decrypted, without signature and pictures; absent if `body` is set."""
     body: Picture | None = None
     """Reference to a push that could not be read, or to a payload that is too large for an event. It is kept for
     seven days, for the operator: no subscriber may read it."""
@@ -135,7 +136,7 @@ class Link(_Model):
 
 
 class Group(_Model):
-    """A group that somebody belongs to."""
+    """A group that a person belongs to."""
 
     id: str | None = None
     name: str | None = None
@@ -150,21 +151,21 @@ class Host(_Model):
 
 
 class Person(_Model):
-    """Person that was seen."""
+    """The person that was seen."""
 
     kind: PersonKind = PersonKind.UNKNOWN
     id: str | None = None
     name: str | None = None
     job_number: str | None = None
-    """Number by which a company knows its people."""
+    """The company's number of an employee."""
     card: str | None = None
     """Number of the IC card."""
     group_id: str | None = None
-    """Of the first group."""
+    """Id of the first group."""
     group_name: str | None = None
-    """Of the first group."""
+    """Name of the first group."""
     groups: tuple[Group, ...] = ()
-    """All of them. One that bars wins: `kind` is then `blocklisted`."""
+    """All groups. If one of them bars the person, `kind` is `blocklisted`."""
     host: Host | None = None
     gender: Gender = Gender.UNKNOWN
     age_from: int | None = None
@@ -174,18 +175,18 @@ class Person(_Model):
 
 
 class Decision(_Model):
-    """Answer to a terminal that asked whether to open a door."""
+    """The answer to a terminal that asked whether to open a door."""
 
     allowed: bool
     by: Decider
     rule: str | None = None
-    """The name of the rule that matched; absent where none did."""
+    """The name of the rule that matched; absent if none did."""
     milliseconds: int | None = None
     """From the arrival at the gateway to the decision."""
 
 
 class Recognition(Data):
-    """Somebody showed a face, a card or a code."""
+    """A person showed a face, a card or a code."""
 
     topic = Topic.RECOGNITION
 
@@ -193,26 +194,26 @@ class Recognition(Data):
     person: Person
     method: Method = Method.UNKNOWN
     direction: Direction | None = None
-    """Absent where the device is set up for neither."""
+    """Absent if the device is set up for neither."""
     outcome: Outcome = Outcome.UNKNOWN
     device_outcome: Outcome | None = None
-    """Conclusion of the device itself, where we decided otherwise."""
+    """Conclusion of the device itself; set where a decision of ours was asked for."""
     recognition_score: float | None = None
     """0 to 1."""
     liveness_score: float | None = None
     """0 to 1."""
     mask: Mask = Mask.UNKNOWN
     temperature: float | None = None
-    """Of the body, °C."""
+    """Temperature of the body, °C."""
     anomaly: Anomaly | None = None
     stage: Literal["recorded", "asked"] = "recorded"
-    """`asked` where a terminal wanted a decision and will send the record of the passage besides."""
+    """`asked` if a terminal asked for a decision; it will send the record of the passage as well."""
     decision: Decision | None = None
     pictures: tuple[Picture, ...] = ()
 
 
 class Alarm(Data):
-    """Something is wrong, or moved."""
+    """A danger, a fault or a movement."""
 
     topic = Topic.ALARM
 
@@ -222,21 +223,21 @@ class Alarm(Data):
     trace_id: str | None = None
     """The vendor's id of the alarm, the same through its states."""
     code: int | None = None
-    """The vendor's own, for what has one `kind` of several."""
+    """The vendor's own code: several codes may share one `kind`."""
     person: Person | None = None
-    """Person that the device names with it."""
+    """The person that the device names with it."""
     description: str | None = None
-    """In the vendor's words."""
+    """Description in the vendor's words."""
     release: Release | None = None
-    """Ways to release it; absent where the vendor does not tell."""
+    """Ways to release it; absent if the vendor does not tell."""
     raised_at: Moment | None = None
-    """Begin of the alarm, in each of its states; absent where the vendor does not tell."""
+    """Begin of the alarm, in each of its states; absent if the vendor does not tell."""
     released_at: Moment | None = None
-    """Time of its release; absent before, and where the vendor does not tell."""
+    """Time of its release; absent before, and if the vendor does not tell."""
     battery: float | int | None = None
     """Percent."""
     media: Literal["pending"] | None = None
-    """`pending` where a `media` event will follow."""
+    """`pending` if a `media` event will follow."""
     recording_id: str | None = None
     """The vendor's id of the recording; the `media` event has the same."""
     links: tuple[Link, ...] = ()
@@ -251,8 +252,8 @@ class Reading(_Model):
 
     value: Scalar | dict[str, float | int]
     unit: str | None = None
-    """SenML's name of the unit (RFC 8428 §12.1, RFC 8798): `Cel`, `%RH`, `lx`, `%EL`, `s`; absent where
-    the vendor does not tell."""
+    """SenML's name of the unit (RFC 8428 §12.1, RFC 8798): `Cel`, `%RH`, `lx`, `%EL`, `s`; absent if the vendor does
+    not tell."""
 
 
 class Position(_Model):
@@ -276,37 +277,37 @@ class Measurement(Data):
 
 
 class File(_Model):
-    """One file of a recording: our copy, and where the vendor has it."""
+    """One file of a recording: our copy, and the link to the vendor's."""
 
     role: str
     status: MediaStatus
     reason: MediaFault | None = None
-    """Reason why there is no copy; absent where there is one."""
+    """Reason why there is no copy; absent if there is one."""
     copy_: Picture | None = Field(default=None, alias="copy")
     link: Link | None = None
 
 
 class Media(Data):
-    """The recording of an alarm is available, or it is said that it is not."""
+    """The recording of an alarm, available or not."""
 
     topic = Topic.MEDIA
 
     kind: MediaStatus
-    """`partial` where there are copies of some of the files."""
+    """`partial` if there are copies of some of the files."""
     reason: MediaFault | None = None
-    """Reason why there is no file at all. Where there are files, each has its own."""
+    """Reason why there is no file at all. If there are files, each has its own."""
     alarm_id: str | None = None
-    """The `id` of the alarm's event; of the first, where several alarms have one recording."""
+    """The `id` of the alarm's event; of the first, if several alarms share the recording."""
     recording_id: str | None = None
     """The vendor's id of the recording, the same as in its alarm."""
     files: tuple[File, ...] = ()
-    """In the vendor's order."""
+    """Files in the vendor's order."""
     corrects: str | None = None
-    """The `id` of the `media` event that this one replaces: what it told of has changed since."""
+    """The `id` of the `media` event that this one replaces: the files have changed since."""
 
 
 class Notice(Data):
-    """A result, or whatever our tables do not know."""
+    """A result, or a message that our tables do not know."""
 
     topic = Topic.NOTICE
 
@@ -319,7 +320,7 @@ class Notice(Data):
     reference: dict[str, str] = Field(default_factory=dict)
     """Subject of the notice: `{"task_id": "123"}`."""
     decision: Decision | None = None
-    """Answer to a terminal whose question could not be understood."""
+    """The answer to a terminal whose question could not be understood."""
     pictures: tuple[Picture, ...] = ()
 
 
@@ -344,14 +345,15 @@ class Known:
     site: str | None = None
     occurred_at: datetime | None = None
     decision: Decision | None = None
-    """Answer that was given, where a terminal waited."""
+    """The answer that was given, if a terminal waited."""
 
 
 NOTHING: Final = Known()
+"""No facts."""
 
 
 class EventBuilder:
-    """Builder of a push's events: ids, common fields and pictures, the same way for every vendor."""
+    """Builder of a push's events: ids, common fields and pictures, in the same way for every vendor."""
 
     def __init__(
         self,
@@ -369,22 +371,22 @@ class EventBuilder:
         """A builder for one push.
 
         Args:
-            vendor: whose it is.
-            account: whose credential verified it.
+            vendor: name of the vendor.
+            account: the account whose credential verified the push.
             identity: the vendor's identity of the happening.
-            received_at: when it arrived.
+            received_at: arrival of the push.
             payload: the vendor's own message.
-            images: its pictures, by their role.
-            bucket: where they go.
-            arrival: set where it did not come its usual way.
-            live: age up to which a happening counts as one of now.
+            images: the pictures of the push by their role; None for one that cannot be decoded.
+            bucket: name of the bucket that the pictures go to.
+            arrival: freshness of the events; None to determine it from their age.
+            live: age up to which an event counts as `live`.
         """
         self.vendor = vendor
         self.account = account
         self.received_at = received_at
         self.payload = payload
         self.uploads: dict[str, Upload] = {}
-        """The pictures that the events refer to, by their key in the media bucket."""
+        """The files that the events refer to, by their key in the media bucket."""
         self._identity = [vendor, account, *identity]
         self._images = images or {}
         self._bucket = bucket
@@ -404,12 +406,12 @@ class EventBuilder:
         """Returns the fields that every event carries. An unknown time of occurrence is the time of arrival.
 
         Args:
-            device: the vendor's id of it.
-            occurred_at: when it happened, if the vendor tells.
+            device: the vendor's id of the device.
+            occurred_at: time of the happening, if the vendor tells.
             site: the vendor's id of the place.
-            device_name: what people call the device.
-            serial: its serial number, where `device` is another id.
-            late: arrival of what is not of now: `cached` where only a device's own store explains it.
+            device_name: name that people gave the device.
+            serial: serial number of the device, if `device` is another id.
+            late: freshness of an event that is not live: `cached` if only a device's own store explains it.
         """
         lag = timedelta() if occurred_at is None else self.received_at - occurred_at
         return Common(
@@ -429,15 +431,15 @@ class EventBuilder:
 
     @cached_property
     def written_payload(self) -> str:
-        """The JSON of the payload, which is written once for all events of the push."""
+        """The JSON of the payload, encoded once for all events of the push."""
         return encoded(self.payload)
 
     def event(self, data: Recognition | Alarm | Measurement | Media | Notice, *also: str) -> CloudEvent:
         """An event of this push, with an id that a repetition of the push gives again.
 
         Args:
-            data: of the event.
-            also: parts that tell it from further events of the same type in the same push.
+            data: the event's data.
+            also: parts of the id that tell the event from others of the same type in the same push.
         """
         return CloudEvent(
             id=self._id(data.topic, *also),
@@ -449,7 +451,7 @@ class EventBuilder:
         )
 
     def pictures(self, topic: Topic, *also: str) -> tuple[Picture, ...]:
-        """References to the push's pictures for its event of this type, which are uploaded under the event's id.
+        """References to the push's pictures, for its event of this type. They are uploaded under the event's id.
 
         Args:
             topic: the event's type.
@@ -471,8 +473,8 @@ class EventBuilder:
         """The notice that keeps a push which was verified and could not be understood.
 
         Args:
-            why: goes into the notice.
-            body: bytes that could not be read, or are too large for an event. No subscriber may read them.
+            why: the notice's `reason`.
+            body: bytes that could not be read. They go into the bucket, where no subscriber may read them.
             known: facts that do not depend on the payload.
         """
         common = self.common(device=known.device, occurred_at=known.occurred_at, site=known.site)
@@ -515,8 +517,8 @@ class EventBuilder:
     def _picture(self, role: str, image: Image | None, topic: Topic, *also: str) -> Picture:
         if image is None:
             return Picture(role=role, error="undecodable")
-        # No time in the key: a repetition of the push, on the next day too, is the same picture.
-        # The digest is in it, so that no other bytes are written over this picture.
+        # The key holds no time: a repetition of the push, even on the next day, is the same picture.
+        # It holds the digest, so that no other bytes are written over this picture.
         key = self.key(topic, f"{role}-{image.digest.hex()}.{image.suffix}", *also)
         self.uploads[key] = Upload(key, image.data, image.digest, image.content_type)
         return Picture(
@@ -530,5 +532,5 @@ class EventBuilder:
 
 
 def encoded(value: Any) -> str:
-    """The JSON of a value that was JSON."""
+    """The compact JSON of a value that came from JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

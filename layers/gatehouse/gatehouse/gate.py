@@ -37,8 +37,8 @@ class Push:
 
     method: str
     urls: tuple[str, ...]
-    """The full address as the vendor may know it, query string included; several where the gateway does not tell
-    which: the likeliest first."""
+    """The full addresses that the vendor may know, query string included. There are several where the gateway's event
+    is ambiguous; the likeliest comes first."""
     headers: Mapping[str, str]
     """Names in lower case, as HTTP APIs hand them over."""
     body: bytes
@@ -73,7 +73,7 @@ class Unwrapped:
     """The vendor's own message, without pictures and without anything that must not be kept."""
     identity: Sequence[str] | None = None
     """The vendor's identity of the happening: the same for a repetition of the push, and for no other happening.
-    None where the push has none: `Vendor.evidence` then tells it from another."""
+    None if the push has none: `Vendor.evidence` then tells it from others."""
     images: Mapping[str, Image | None] = field(default_factory=dict)
     """The pictures by their role; None for one that cannot be decoded."""
 
@@ -84,7 +84,7 @@ class Vendor[A: BaseModel, V: Verified]:
 
     name: str
     accounts: type[A]
-    """The model of its secret."""
+    """The model of the vendor's secret."""
     verify: Callable[[Push, A], V]
     """Proves the authenticity of the raw push. Raises `Rejected`."""
     unwrap: Callable[[Push, V], Unwrapped]
@@ -95,19 +95,19 @@ class Vendor[A: BaseModel, V: Verified]:
     acknowledgement: JsonValue
     """The body of the 200 answer."""
     deciding: Sequence[str] = ()
-    """Places in an event's data that tell two happenings with one identity apart: `person.id`. Only those that every
-    channel of the vendor carries alike; `occurred_at` counts to the second."""
+    """Places in an event's data that tell two happenings with one identity apart: `person.id`. Every channel of the
+    vendor has to carry them alike. `occurred_at` counts to the second."""
     evidence: Callable[[Push, V], bytes] = lambda push, _: push.body
-    """The bytes that tell a push without identity from another: those that were signed, else its body."""
+    """The bytes that tell a push without identity from others: the signed ones, else its body."""
     known: Callable[[V], Known] = lambda _: NOTHING
     """Facts about a push that cannot be understood or read: where and when. It raises nothing."""
     respond: Callable[[Gate, Opened[V]], Answer] | None = None
-    """Answers a push, where there is more to do than to keep it, or more to say than an acknowledgement. It calls
-    `Gate.keep` for every push that is an event."""
+    """Answers a push, for a vendor that needs more than `Gate.keep` and the acknowledgement. It has to call `Gate.keep`
+    for every push that is an event."""
     body_limit: int = BODY_LIMIT
-    """Bytes."""
+    """Bytes of the largest body that is taken."""
     arrival: Arrival | None = None
-    """Set where its pushes do not come their usual way."""
+    """Freshness of its events; None to determine it from their age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,38 +119,38 @@ class Opened[V: Verified]:
     verified: V
     unwrapped: Unwrapped
     unreadable: NotReadable | None = None
-    """Set where the body could not be read: the payload is then None."""
+    """Set if the body could not be read. The payload is then None."""
 
     @property
     def payload(self) -> JsonValue:
-        """The vendor's own message; None where it could not be read."""
+        """The vendor's own message; None if it could not be read."""
         return self.unwrapped.payload
 
     @property
     def identity(self) -> Sequence[str]:
-        """The identity of the happening, by the push's evidence where the vendor gives none."""
+        """The identity of the happening; a digest of the push's evidence if the vendor gives none."""
         if self.unwrapped.identity is not None:
             return self.unwrapped.identity
         return ["push", hashlib.sha256(self.vendor.evidence(self.push, self.verified)).hexdigest()]
 
     def knowing(self, verified: V) -> Opened[V]:
-        """The same push with more that is known of it, for the vendor's own `normalise`."""
+        """The same push with further facts in `verified`, for the vendor's own `normalise`."""
         return replace(self, verified=verified)
 
 
 class Admission(StrEnum):
-    """Fate of an event."""
+    """The result of admitting an event."""
 
     ANNOUNCED = "announced"
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
-    """Its id was another happening's: it is announced, or left to the relay, beside that one."""
+    """Another happening had its id: it is stored under a second one, and announced or left to the relay."""
     SPILLED = "spilled"
 
 
 class Gate:
-    """The steps around a vendor's own: open, record, publish, and what to do when AWS does not take one of them."""
+    """The steps around a vendor's own: open, record, publish, and the way out if AWS does not take one of them."""
 
     def __init__(
         self,
@@ -168,10 +168,10 @@ class Gate:
         Args:
             store: the events table.
             topics: the subscribers.
-            spill: the queue for what AWS does not take at once.
-            announce: who publishes.
+            spill: the queue for events and pictures that AWS does not take at once.
+            announce: `inline` if the gate publishes, `stream` if the relay does.
             media: the media bucket.
-            live: age up to which a happening counts as one of now.
+            live: age up to which an event counts as `live`.
             clocks: observations of the devices' clocks.
         """
         self._store = store
@@ -188,8 +188,9 @@ class Gate:
         """Takes a push all the way, and returns the answer to the vendor.
 
         Raises:
-            Rejected: it is not authentic, or not readable before that is known.
+            Rejected: the push is too large, not authentic, or not readable as far as that has to be decided.
             Unavailable: the vendor's secret cannot be read.
+            WrongSetting: the vendor's secret is not usable.
             NotKept: an event was taken neither by the table nor by the spill queue.
         """
         opened = _open(push, vendor, accounts)
@@ -199,16 +200,19 @@ class Gate:
         return Answer(200, json.dumps(vendor.acknowledgement))
 
     def keep[V: Verified](self, opened: Opened[V]) -> Sequence[Admission]:
-        """Records and publishes the events of a push, and returns what became of each.
+        """Records and publishes the events of a push.
+
+        Returns:
+            an admission for each event.
 
         Raises:
-            NotKept: one was taken neither by the table nor by the spill queue.
+            NotKept: an event was taken neither by the table nor by the spill queue.
         """
-        meant = self._meaning(opened)
-        became = self._admit_all(meant.records, meant.uploads)
-        if set(became) - {Admission.DUPLICATE}:
-            self._look_at_the_clock(meant)
-        return became
+        built = self._build(opened)
+        admissions = self._admit_all(built.records, built.uploads)
+        if set(admissions) - {Admission.DUPLICATE}:
+            self._check_clock(built)
+        return admissions
 
     def within(self, deadline: Deadline) -> Gate:
         """The same gate, bounded by a deadline: it waits no longer for any of its ports."""
@@ -234,9 +238,9 @@ class Gate:
 
         with ThreadPoolExecutor(max_workers=8) as pool:
             running = [pool.submit(step) for step in steps[1:]]
-            first = steps[0]()  # a thread less
-        became = [first, *(step.result() for step in running)]
-        return [admission for admission in became if admission is not None]
+            first = steps[0]()  # saves a thread
+        admissions = [first, *(step.result() for step in running)]
+        return [admission for admission in admissions if admission is not None]
 
     def store_picture(self, upload: Upload) -> None:
         """Stores a picture, or spills it.
@@ -249,7 +253,7 @@ class Gate:
             self._media.put(upload)
         except Unavailable as error:
             if not upload.may_spill:
-                # It may wait nowhere. Its event says where it would lie, and the vendor is answered for that event.
+                # The file is lost. Its event keeps the reference, and the vendor's answer is about the event.
                 log.error("a body that could not be read, or was too large, is lost", key=upload.key, error=str(error))
                 count(Count.NOT_KEPT, vendor)
                 return
@@ -310,12 +314,12 @@ class Gate:
         try:
             return bool(self._store.pending([record.id]))
         except Unavailable as error:
-            # Twice is permitted, and late is not wanted.
+            # An event may be announced twice, but should not be announced late.
             log.warning("announced without a look", event_id=record.id, error=str(error))
             return True
 
     def _recorded(self, record: Record) -> tuple[Admission, Record]:
-        """Writes an event once, or a second one beside another happening with its id. Returns the one that was written.
+        """Writes an event once; under a second id if another happening has its id. Returns the written record.
 
         Raises:
             Unavailable: the table does not take it.
@@ -332,44 +336,44 @@ class Gate:
         count(Count.CONFLICT, record.vendor)
         return Admission.CONFLICT, second
 
-    def _look_at_the_clock(self, meant: _Meaning) -> None:
-        """Admits a notice of a device whose clock is wrong. Only new events show it: a repetition is late by nature."""
-        wrong = self._clocks.wrong(meant.events, meant.builder.received_at)
-        if wrong is None:
+    def _check_clock(self, built: _Built) -> None:
+        """Admits a notice if the device's clock is wrong. Only new events show it: a repetition is late by nature."""
+        notice = self._clocks.wrong(built.events, built.builder.received_at)
+        if notice is None:
             return
         try:
-            self.admit(Record.of(wrong))
+            self.admit(Record.of(notice))
         except NotKept as error:
-            log.warning("not told that a clock is wrong", error=str(error))
+            log.warning("the notice of a wrong clock is lost", error=str(error))
 
-    def _meaning[V: Verified](self, opened: Opened[V]) -> _Meaning:
-        """The records of a push. A push that cannot be understood is one `unmapped` notice.
+    def _build[V: Verified](self, opened: Opened[V]) -> _Built:
+        """Builds the events and records of a push. A push that cannot be understood becomes one `unmapped` notice.
 
-        From here on nothing is refused: whatever goes wrong in the vendor's tables or ours, the push is kept.
+        Nothing is refused from here on: after any fault in the vendor's tables or ours, the push is kept.
         """
         vendor = opened.vendor
         builder = self._builder(opened)
         try:
             if opened.unreadable is not None:
                 raise opened.unreadable  # noqa: TRY301 - one place decides what is kept how
-            meant = _Meaning(builder, vendor.normalise(opened.payload, builder, opened.verified))
-            for event in meant.events:
-                meant.records += [record] if (record := _fitting(event, builder, vendor.deciding)) else []
+            built = _Built(builder, vendor.normalise(opened.payload, builder, opened.verified))
+            for event in built.events:
+                built.records += [record] if (record := _fitting(event, builder, vendor.deciding)) else []
         except Exception as error:  # noqa: BLE001 - see above
             why = str(error) if isinstance(error, NotUnderstood) else type(error).__name__
         else:
-            if len(meant.records) < len(meant.events):
-                # The others are kept all the same: a leak is told, however much its sensor measured.
-                meant.records.append(self._unmapped(opened, builder, "larger than SNS takes", None))
-            return meant
-        builder = self._builder(opened)  # without the pictures of events that there are none of
+            if len(built.records) < len(built.events):
+                # The other events are kept all the same: a leak is announced, however much its sensor measured.
+                built.records.append(self._unmapped(opened, builder, "larger than SNS takes", None))
+            return built
+        builder = self._builder(opened)  # a new one, without the pictures of events that were not kept
         body = None
         if opened.unreadable is not None:
             body = opened.push.body if opened.unreadable.content is None else opened.unreadable.content
-        return _Meaning(builder, records=[self._unmapped(opened, builder, why, body)])
+        return _Built(builder, records=[self._unmapped(opened, builder, why, body)])
 
     def _unmapped[V: Verified](self, opened: Opened[V], builder: EventBuilder, why: str, body: bytes | None) -> Record:
-        """The notice of a push, or of a part of it, that cannot be understood."""
+        """The record of the notice for a push, or a part of it, that cannot be understood."""
         vendor = opened.vendor
         log.warning("unmapped", vendor=vendor.name, why=why)
         count(Count.UNMAPPED, vendor.name)
@@ -402,7 +406,7 @@ class Gate:
         try:
             self._topics.publish(record)
         except Unavailable as error:
-            # The record is pending, and the relay behind the table publishes what is pending.
+            # The record is pending, and the relay behind the table publishes pending records.
             log.warning("left to the relay: not published", event_id=record.id, error=str(error))
             count(Count.LEFT_TO_RELAY, record.vendor)
             return admission
@@ -419,8 +423,8 @@ class Gate:
 
 
 @dataclass(slots=True)
-class _Meaning:
-    """The events of a push, and the records and pictures that are to be kept of it."""
+class _Built:
+    """The events of a push, and their records and files that are to be kept."""
 
     builder: EventBuilder
     events: list[CloudEvent] = field(default_factory=list)
@@ -433,7 +437,7 @@ class _Meaning:
 
 
 def unwrapped[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], verified: V) -> Opened[V]:
-    """Unwraps a push that was verified.
+    """Unwraps a push that was verified. A push that is not readable is returned as such.
 
     Raises:
         Rejected: the vendor's `unwrap` refuses it.
@@ -466,14 +470,14 @@ def _opened[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], account
         return unwrapped(push, vendor, verified)
     except GatehouseError:
         raise
-    except Exception as error:  # noqa: BLE001 - it is authentic: a fault of ours must not lose it
+    except Exception as error:  # noqa: BLE001 - the push is authentic: a fault of ours must not lose it
         return Opened(push, vendor, verified, Unwrapped(None), NotReadable(type(error).__name__))
 
 
 def _fitting(event: CloudEvent, builder: EventBuilder, deciding: Sequence[str] = ()) -> Record | None:
-    """The record of an event. One that is larger than SNS takes goes without its payload, which the bucket then has.
+    """The record of an event. If the event is larger than SNS takes, its payload goes into the bucket.
 
-    None where it is too large without its payload too.
+    None if the event is too large even without its payload.
     """
     payload = builder.written_payload
     if len(payload) <= MAX_EVENT_BYTES:

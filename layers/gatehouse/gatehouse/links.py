@@ -1,4 +1,4 @@
-"""Links that may stand in an event: addresses of the web, and none that leads a reader or its machine elsewhere."""
+"""Links that may stand in an event: public web addresses, and none that could harm a reader or its network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from gatehouse.events import Link
 
 _NAME: Final = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,62}", re.IGNORECASE)
-# https://www.iana.org/assignments/special-use-domain-names, and what networks call their own
+# https://www.iana.org/assignments/special-use-domain-names, and further names that networks use for themselves
 _OWN: Final = (
     "localhost",
     "localdomain",
@@ -28,7 +28,7 @@ _OWN: Final = (
     "onion",
 )
 _TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "2002::/16", "2001::/32")))
-"""Addresses of IPv6 in which one of IPv4 is hidden, which may be anybody's own."""
+"""IPv6 addresses that embed an IPv4 address, which may be a private one."""
 _LONGEST: Final = 4_096
 _PLAIN: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -37,17 +37,20 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 def public_link(role: str, url: str | None, expires_at: datetime | None = None, *, own: str = "") -> Link | None:
-    """A link, if it is one to a public host by http or https; None for anything else, which is in the payload only.
+    """Makes a link to a public host by http or https. Any other address stays in the payload only.
 
-    Whoever shows events makes links of these, and whoever follows them may sit in a network of its own: a script's
-    address or one inside that network, pushed by anybody with a token, must not get there by us.
+    A program that shows events turns these into links for its users. A holder of a token could push the address of a
+    script, or of a host in the users' own network; such an address must not become a link.
 
     Args:
-        role: of what it links.
+        role: of the file that it leads to.
         url: the address.
-        expires_at: until when it holds.
-        own: the address of an API that the operator set: what lies on its very scheme, host and port may be linked
-            wherever that is, since whoever set it knows.
+        expires_at: end of its validity.
+        own: base address of an API that the operator set. Addresses with its very scheme, host and port may be linked,
+            also in a private network: the operator chose it.
+
+    Returns:
+        the link; None if there is no address, or one that may not be linked.
     """
     if not url or not (is_public(url) or (own and _origin(url) == _origin(own) is not None)):
         return None
@@ -55,7 +58,7 @@ def public_link(role: str, url: str | None, expires_at: datetime | None = None, 
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an address of the web, whatever its host is; None of anything else."""
+    """Scheme, host and port of a web address on any host; None for any other address."""
     if len(url) > _LONGEST or not _PLAIN.fullmatch(url) or "\\" in url:
         return None
     try:
@@ -69,7 +72,7 @@ def _origin(url: str) -> tuple[str, str, int] | None:
 
 
 def is_public(url: str) -> bool:
-    """Whether an address is one of the web, by its look: its name is not resolved."""
+    """Tells whether an address is a public one of the web. Its host name is judged as text and not resolved."""
     origin = _origin(url)
     if origin is None:
         return False

@@ -1,4 +1,4 @@
-"""Pictures by claim check: out of the event and into the media bucket, under a key that leads back to the event."""
+"""Pictures by claim check: taken out of the event, and stored in the media bucket under a key with the event's id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from gatehouse.reading import read_base64
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# The first bytes of a file, https://en.wikipedia.org/wiki/List_of_file_signatures. The device's word is not asked.
+# First bytes of a file (https://en.wikipedia.org/wiki/List_of_file_signatures). The type that the device states is not
+# used.
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg", "jpg"),
     (b"\x89PNG\r\n\x1a\n", "image/png", "png"),
@@ -23,12 +24,12 @@ _MAGIC = (
 )
 _UNKNOWN = ("application/octet-stream", "bin")
 CONTENT_TYPES = frozenset({_UNKNOWN[0], "image/webp", *(content_type for _, content_type, _ in _MAGIC)})
-"""The types that a picture can have here: none that a browser runs."""
+"""Content types that a picture can get: none that a browser executes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture as it was decoded, once."""
+    """A decoded picture."""
 
     data: bytes
     digest: bytes
@@ -39,7 +40,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture on its way to the media bucket."""
+    """A picture, or another file, on its way to the media bucket."""
 
     key: str
     data: bytes
@@ -47,11 +48,15 @@ class Upload:
     """SHA-256."""
     content_type: str
     may_spill: bool = True
-    """True if it may wait in the spill queue. A body that could not be read may hold anything, and may not."""
+    """True if it may wait in the spill queue. A body that could not be read may hold secrets, and may not."""
 
 
 def decode(text: str) -> Image | None:
-    """A picture from base64 of any kind, with or without a data URL's head; None if it is not base64 or nothing."""
+    """Decodes a picture from base64 of any kind, with or without the head of a data URL.
+
+    Returns:
+        the picture; None if the text is empty or not base64.
+    """
     if text.startswith("data:"):
         text = text.partition(",")[2]
     data = read_base64(text)
@@ -59,7 +64,7 @@ def decode(text: str) -> Image | None:
 
 
 def image(data: bytes) -> Image:
-    """A picture from its bytes."""
+    """Makes a picture of its bytes, with digest and content type."""
     return Image(data, hashlib.sha256(data).digest(), *_kind(data))
 
 
@@ -73,12 +78,12 @@ class MediaBucket:
     """The `MediaStore` port on S3."""
 
     def __init__(self, client: Callable[[], S3Client], bucket: str) -> None:
-        # A factory: most functions have no picture, and most pushes neither.
+        # A factory, since most pushes have no picture and need no client.
         self._client = client
         self.bucket = bucket
 
     def put(self, upload: Upload) -> None:
-        """Stores a picture; storing it again changes nothing.
+        """Stores a picture. Storing it again changes nothing.
 
         Raises:
             Unavailable: S3 did not take it.
@@ -89,6 +94,6 @@ class MediaBucket:
                 Key=upload.key,
                 Body=upload.data,
                 ContentType=upload.content_type,
-                # Known already: botocore need not compute another checksum, and S3 refuses what was damaged.
+                # Saves botocore another checksum; S3 refuses a body that was damaged on its way.
                 ChecksumSHA256=base64.b64encode(upload.digest).decode(),
             )

@@ -1,4 +1,4 @@
-"""The ports: what the gate needs from outside, each as small as that. The classes behind them name their port."""
+"""The ports of the gate: one small protocol for each service that it needs. The class behind a port names it."""
 
 from __future__ import annotations
 

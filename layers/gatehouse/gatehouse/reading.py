@@ -1,7 +1,7 @@
-"""The one tolerant reader for what comes from outside: JSON, forms, base64, content encodings, times.
+"""The tolerant readers for data from outside: JSON, forms, base64, content encodings, numbers, times.
 
-A push that is authentic counts even where it is not written as its standard says: devices, older servers and other
-languages' encoders write what is here read. What decides authenticity is never read here, but over raw bytes.
+An authentic push counts even if it deviates from the standard of its format. Devices, older servers and encoders of
+other languages write the forms that are read here. Signatures are checked over the raw bytes, not over these readings.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import pydantic_core
 from pydantic import JsonValue
 
 PARTS: Final = 50_000
-"""Values of a document; a list of a thousand records has half as many, a push some fifty."""
+"""Most values of a document. A list of a thousand records has half as many, a push some fifty."""
 _DEPTH: Final = 200
-"""Levels of nesting; a document of a device has five."""
-# Strings first, so that nothing inside of one is taken for a word; then what C, Python and JavaScript write for it.
+"""Most levels of nesting. A document of a device has five."""
+# Strings come first, so that no part of one is taken for a word; then the words of C, Python and JavaScript for NaN and
+# the infinities.
 _NO_NUMBER: Final = re.compile(
     r'"(?:[^"\\]++|\\.)*+"|([+-]?(?:nan(?:\(\w{0,20}\))?|inf(?:inity)?|1\.#\w{1,9}))(?![\w.])',
     re.IGNORECASE | re.DOTALL,
@@ -36,20 +37,20 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
-    """JSON as devices write it.
+    """Reads JSON as devices write it.
 
-    Taken besides what RFC 8259 allows: a byte order mark before it and zeros behind it (C's strings end in one), raw
-    control characters in strings, half a surrogate pair and half a UTF-8 sequence at the end of a string (a name that
-    was cut), which become U+FFFD, and NaN, infinities (as C, Python or JavaScript write them) and numbers beyond a
-    double. These become their own words, as text: no number, but not nothing either.
+    Beyond RFC 8259 it takes:
+    - a byte order mark before the document, and zero bytes behind it (C's strings end in one);
+    - raw control characters in strings;
+    - half a surrogate pair, and half a UTF-8 sequence at the end of a string (a name that was cut): as U+FFFD;
+    - NaN and infinities as C, Python or JavaScript write them, and numbers beyond a double: as text of the same words.
 
     Args:
-        content: the text.
-        parts: that it may have, by its commas and brackets: what somebody looks at value by value costs as many steps.
+        content: the text, in UTF-8 if it is bytes.
+        parts: most values that it may have, counted by commas and brackets. They bound the work of all later steps.
 
     Raises:
-        ValueError: it is not JSON, or not in UTF-8, or has more parts than anything that means something, or is nested
-            deeper.
+        ValueError: it is not JSON, not UTF-8, has more parts, or is nested deeper than 200 levels.
     """
     body = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     if len(body) > parts and sum(map(body.count, (b",", b"[", b"{"))) > parts:
@@ -67,14 +68,13 @@ def read_json(content: bytes | str, parts: int = PARTS) -> JsonValue:
         body = body[len(_BOM) :]
     text = _NO_NUMBER.sub(_quoted, body.rstrip(b"\0 \t\r\n").decode("utf-8", _CUT))
     try:
-        found = json.loads(text, strict=False, parse_float=_finite)
-        return _scrubbed(found, 0)
+        return _scrubbed(json.loads(text, strict=False, parse_float=_finite), 0)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
 def _is_finite(value: JsonValue) -> bool:
-    """Tells whether each number is a double: what is beyond was read as infinite, which is not what was sent."""
+    """Tells whether each number is a double. A number beyond was read as infinite, which is not what was sent."""
     left = [value]
     while left:
         part = left.pop()
@@ -97,7 +97,7 @@ def _finite(digits: str) -> float | str:
 
 
 def _scrubbed(value: Any, depth: int) -> JsonValue:
-    """The same without lone surrogates, which no UTF-8 carries."""
+    """Replaces lone surrogates, which UTF-8 cannot carry, by U+FFFD."""
     if depth > _DEPTH:
         raise ValueError("nested too deep")
     if isinstance(value, str):
@@ -117,8 +117,8 @@ _SURROGATES: Final = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x8
 
 
 def _cut(error: UnicodeError) -> tuple[str, int]:
-    """Takes the beginning of a character that a string's end cuts off, and UTF-16 that was written as if it were
-    UTF-8, as Java does; what else is no UTF-8 is not taken.
+    """Error handler of the decoder. It takes the beginning of a character that the end of a string cuts off, and
+    surrogates that were encoded one by one, as Java does. Any other fault of the UTF-8 is an error.
     """
     if isinstance(error, UnicodeDecodeError):
         if error.object[error.end : error.end + 1] == b'"':
@@ -135,18 +135,18 @@ codecs.register_error(_CUT, _cut)
 
 
 def read_form(content: bytes, most: int, errors: str = "strict") -> list[tuple[str, str]]:
-    """The fields of a form in their order, as browsers read it.
+    """Reads the fields of a form in their order, as browsers do.
 
-    Empty pieces are nothing, a name without `=` has an empty value, a percent sign that quotes nothing is one.
-    https://url.spec.whatwg.org/#urlencoded-parsing
+    Empty pieces are skipped. A name without `=` has an empty value. A percent sign without two hex digits stands for
+    itself. https://url.spec.whatwg.org/#urlencoded-parsing
 
     Args:
         content: the body.
-        most: fields that are read.
-        errors: as for `bytes.decode`; `surrogateescape` where a signature is over the very bytes.
+        most: number of fields that it may have.
+        errors: as for `bytes.decode`; `surrogateescape` where a signature is over the exact bytes.
 
     Raises:
-        ValueError: it is not in UTF-8, or has more fields.
+        ValueError: it is not UTF-8, or has more fields.
     """
     pieces = [piece for piece in content.removeprefix(_BOM).rstrip(b"\0\r\n").split(b"&") if piece]
     if len(pieces) > most:
@@ -156,10 +156,11 @@ def read_form(content: bytes, most: int, errors: str = "strict") -> list[tuple[s
 
 
 def _unquoted(text: bytes, errors: str) -> str:
-    told = text.replace(b"+", b" ")
-    # Sign by sign, as urllib's, a megabyte of Chinese takes a fifth of a second; run by run, what has short runs does.
-    runs = told.count(b"%") * 10 > len(told) * 3
-    return (_QUOTED.sub(_bytes, told) if runs else unquote_to_bytes(told)).decode(errors=errors)
+    spaced = text.replace(b"+", b" ")
+    # Sign by sign, as urllib decodes, a megabyte of Chinese takes a fifth of a second. Run by run, a text with short
+    # runs takes as long.
+    runs = spaced.count(b"%") * 10 > len(spaced) * 3
+    return (_QUOTED.sub(_bytes, spaced) if runs else unquote_to_bytes(spaced)).decode(errors=errors)
 
 
 _QUOTED: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})++")
@@ -174,13 +175,13 @@ _STANDARD: Final = str.maketrans("-_", "+/")
 
 
 def read_base64(text: str) -> bytes | None:
-    """What base64 stands for: with or without padding and line breaks, of either alphabet; None if it is none."""
+    """Decodes base64 of either alphabet, with or without padding and line breaks. None if the text is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
     text = text.lstrip("\ufeff").rstrip("\0")
-    # A form may have made blanks of its plus signs; it is then as long as before.
+    # A form may have turned plus signs into blanks; the length is then still a multiple of four.
     plus = text.replace(" ", "+")
     blanks = plus if len(plus) % 4 == 0 and not _BROKEN.search(text) else text
     bare = "".join(blanks.split()).rstrip("=").translate(_STANDARD)
@@ -193,16 +194,16 @@ def read_base64(text: str) -> bytes | None:
 
 
 class TooLarge(ValueError):
-    """What was compressed is larger than the limit."""
+    """The decompressed content is larger than the limit."""
 
 
 def inflate(content: bytes, encoding: str, limit: int) -> bytes:
-    """A body without its content encodings (RFC 9110 §8.4); as it is, where it is not encoded as it says.
+    """Removes the content encodings of a body (RFC 9110 §8.4). A body that is not encoded so is returned as it is.
 
     Args:
         content: the body as it was sent.
-        encoding: of the header `content-encoding`: gzip and deflate, several joined by commas.
-        limit: bytes that it may have then.
+        encoding: value of the header `content-encoding`: gzip and deflate, several joined by commas.
+        limit: bytes that the decompressed body may have.
 
     Raises:
         TooLarge: it has more.
@@ -211,43 +212,43 @@ def inflate(content: bytes, encoding: str, limit: int) -> bytes:
         if coding in {"gzip", "x-gzip"}:
             content = _inflated(content, limit, zlib.MAX_WBITS | 16)
         elif coding == "deflate":
-            # With zlib's header as the standard has it, or without, as some send it.
-            found = _inflated(content, limit, zlib.MAX_WBITS)
-            content = found if found is not content else _inflated(content, limit, -zlib.MAX_WBITS)
+            # With zlib's header as the standard demands, or without, as some send it.
+            inflated = _inflated(content, limit, zlib.MAX_WBITS)
+            content = inflated if inflated is not content else _inflated(content, limit, -zlib.MAX_WBITS)
     return content
 
 
 def _inflated(content: bytes, limit: int, bits: int) -> bytes:
-    found, rest = b"", content
+    inflated, rest = b"", content
     while rest:
-        # A file of gzip may have several members, one behind the other (RFC 1952 §2.2).
+        # A gzip file may have several members, one behind the other (RFC 1952 §2.2).
         engine = zlib.decompressobj(bits)
         try:
-            found += engine.decompress(rest, limit + 1 - len(found))
+            inflated += engine.decompress(rest, limit + 1 - len(inflated))
         except zlib.error:
-            # Zeros behind it are padding; anything else says that it is not what it is said to be.
-            return found if found and not rest.strip(b"\0") else content
-        if len(found) > limit:
+            # Zeros at the end are padding. Anything else shows that the content is not encoded so.
+            return inflated if inflated and not rest.strip(b"\0") else content
+        if len(inflated) > limit:
             raise TooLarge
         if not engine.eof:
             return content
         rest = engine.unused_data
-    return found
+    return inflated
 
 
 # ─── Numbers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def whole(value: object) -> int | None:
-    """A whole number, also when it comes as text or as 3.0; None for anything else."""
-    found = number(value)
-    if isinstance(found, float):
-        return int(found) if found.is_integer() else None
-    return found
+    """Reads a whole number, also from text or 3.0; None for anything else."""
+    count = number(value)
+    if isinstance(count, float):
+        return int(count) if count.is_integer() else None
+    return count
 
 
 def number(value: object) -> float | int | None:
-    """A number that a double holds, also when it comes as text, or None. Zero is a number; a truth value is not."""
+    """Reads a number that a double holds, also from text; None for anything else. A truth value is no number."""
     if isinstance(value, str):
         return _number_in(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -259,7 +260,7 @@ def number(value: object) -> float | int | None:
 
 
 def _number_in(text: str) -> float | int | None:
-    if not text or len(text) > 40 or "_" in text:  # longer than any number of a device
+    if not text or len(text) > 40 or "_" in text:  # no number of a device is longer
         return None
     try:
         return number(int(text))
@@ -285,14 +286,18 @@ _ODD: Final = re.compile(
 
 
 def read_time(value: object, zone: tzinfo | None = None) -> datetime | None:
-    """A time as an aware UTC datetime, however a vendor writes it; None for what no device of today can mean.
+    """Reads a time in any of the forms that vendors write.
 
-    Unix time in seconds, milliseconds, microseconds or nanoseconds, told apart by the year that it makes; text as
-    ISO 8601 has it, or nearly; a compact date, 20260701200000.
+    - Unix time in seconds, milliseconds, microseconds or nanoseconds: the unit that gives a year from 2000 to 2099;
+    - text in ISO 8601, or nearly; in the forms of mail, HTTP and Java;
+    - a compact date: 20260701200000.
 
     Args:
         value: the time.
-        zone: of text without one; with None, such text tells no time.
+        zone: zone of a text without one. With None, such a text is no time.
+
+    Returns:
+        the time, aware and in UTC; None if it cannot be read, or lies outside of the years 2000 to 2099.
     """
     count = number(value)
     if count is not None:
@@ -317,7 +322,7 @@ def _dated(match: re.Match[str] | None, zone: tzinfo | None) -> datetime | None:
         return None
     year, month, day, hour, minute, second, *rest = (part or "" for part in match.groups())
     fraction, offset = rest if len(rest) == 2 else ("", rest[0])
-    # A leap second, and what some clocks say for midnight.
+    # Second 60 is a leap second, or the midnight of some clocks.
     leap = second == "60"
     text = f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{minute:0>2}:{'59' if leap else second or '00'}"
     if fraction:
@@ -326,7 +331,7 @@ def _dated(match: re.Match[str] | None, zone: tzinfo | None) -> datetime | None:
 
 
 def _offset(text: str) -> str:
-    """`GMT+9` as ISO 8601 has it."""
+    """Rewrites an offset as ISO 8601 has it: `GMT+9` as `+09:00`."""
     text = text.removeprefix("UTC").removeprefix("GMT") or ("Z" if text else "")
     if text[:1] not in {"+", "-"} or len(text) > 3:
         return text
@@ -353,11 +358,11 @@ def _iso(text: str, zone: tzinfo | None) -> datetime | None:
 
 
 def _mailed(text: str) -> datetime | None:
-    """As mail and HTTP write it, `Wed, 01 Jul 2026 12:00:00 GMT`, or Java: `Jul 1, 2026 8:59:58 PM`."""
+    """Reads the form of mail and HTTP, `Wed, 01 Jul 2026 12:00:00 GMT`, or of Java: `Jul 1, 2026 8:59:58 PM`."""
     if len(text) > 40 or "," not in text:
         return None
     if text[-2:].upper() in {"AM", "PM"}:
-        # Its own blank before them is a narrow one that does not break.
+        # Java puts a narrow no-break space before AM and PM.
         plain = " ".join(text.replace("\u202f", " ").split())
         for form in ("%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%d %b %Y, %I:%M:%S %p"):
             try:
@@ -365,7 +370,7 @@ def _mailed(text: str) -> datetime | None:
             except ValueError:
                 continue
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - hardly anybody writes it so
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - a rare form
 
     try:
         return parsedate_to_datetime(text)
@@ -374,9 +379,9 @@ def _mailed(text: str) -> datetime | None:
 
 
 def is_no_number(value: object) -> bool:
-    """Whether it is the word for what is no number, as `read_json` leaves NaN and infinities."""
-    found = _NO_NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
-    return found is not None and found[1] is not None
+    """Tells whether a value is a word for NaN or an infinity, as `read_json` leaves them."""
+    match = _NO_NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    return match is not None and match[1] is not None
 
 
 _NOTHING: Final = frozenset(
@@ -407,9 +412,10 @@ _LETTERS: Final = re.compile(r"[^0-9a-z]+")
 
 
 def is_nothing(value: object) -> bool:
-    """Whether it is what some language writes for nothing, where an id should be: it tells no two things apart.
+    """Tells whether a value in the place of an id is a placeholder, which tells no two things apart.
 
-    None, empty, zeros (a nil UUID), a negative number, `(null)`, `<nil>`, `N/A`, `undefined` and the like.
+    Placeholders are None, the empty text, zeros (a nil UUID), a negative number, and words of programming languages
+    such as `(null)`, `<nil>`, `N/A`, `undefined`.
     """
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return True
@@ -417,7 +423,7 @@ def is_nothing(value: object) -> bool:
         return count <= 0
     text = str(value).strip()
     word = _LETTERS.sub("", text.lower())
-    if not text.isascii():  # letters of another alphabet
+    if not text.isascii():  # a name in another alphabet
         return False
     half = word[: len(word) // 2]
     return word in _NOTHING or (half * 2 == word and half in _NOTHING) or set(word) == {"0"}

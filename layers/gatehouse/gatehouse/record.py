@@ -1,4 +1,4 @@
-"""An event as it is stored and announced: its JSON, and the few words that the table and the subscribers ask for."""
+"""An event as it is stored and announced: its JSON, and the few fields that the table and the topics need."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ MAX_EVENT_BYTES: Final = 250_000
 https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
 _CONFLICT: Final = "conflict"
 _SECONDS: Final = len("2026-07-01T12:00:00")
-# Allowed in JSON and refused by SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+# JSON allows them, SQS refuses them: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _NOT_IN_SQS: Final = ("\ufffe", "\uffff")
 _NOT_IN_ATTRIBUTE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOUR_SHARDS: Final = 4
@@ -53,10 +53,10 @@ class Record:
         Args:
             event: the event.
             deciding: places of the deciding words in its data: `person.id`.
-            payload: the JSON of its payload, where it is at hand.
+            payload: the JSON of its payload, if it is at hand.
         """
         data = event.data
-        # The payload may be anything, of any size: it is written once, by an encoder that does not ask for types.
+        # The payload may have any content and size: it is encoded once, by an encoder that does not look at types.
         body = event.model_dump_json(exclude_none=True, by_alias=True, exclude={"data": {"payload"}})
         if data.payload is not None:
             text = encoded(data.payload) if payload is None else payload
@@ -85,7 +85,7 @@ class Record:
             deciding: its deciding words.
 
         Raises:
-            ValueError: it is none of ours.
+            ValueError: the body is not the JSON of an event of ours.
         """
         try:
             event = json.loads(body)
@@ -108,15 +108,18 @@ class Record:
             raise ValueError(f"not an event of ours: {type(error).__name__}") from None
 
     def differs_from(self, deciding: Mapping[str, str]) -> bool:
-        """Tells whether another event with this id is another happening. A word that one of them lacks decides nothing.
+        """Tells whether another event with this id is another happening. Words that one of the two lacks do not count.
 
         Args:
-            deciding: words of the other one.
+            deciding: deciding words of the other event.
         """
         return any(deciding.get(path, word) != word for path, word in self.deciding.items())
 
     def beside(self) -> Self:
-        """The same event under a second id, beside the one that has its id. Its repetition gets the same second id."""
+        """The same event under a second id, for the case that another happening has its id.
+
+        A repetition gets the same second id.
+        """
         digest = hashlib.sha256(json.dumps([self.id, _CONFLICT, self.deciding], sort_keys=True).encode())
         event = json.loads(self.body)
         event["id"] = f"{self.vendor}-{digest.hexdigest()[:32]}"
@@ -130,10 +133,10 @@ class Record:
 
     @cached_property
     def attributes(self) -> dict[str, str]:
-        """The message attributes for filter policies, without `arrival`, which is known when it is published.
+        """The message attributes for filter policies, without `arrival`, which is determined at publishing.
 
-        With `arrival` there are nine at most, since SNS drops a message with more than ten on its raw way to SQS
-        (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html). An empty one is left out.
+        With `arrival` there are nine at most: SNS drops a message with more than ten if its delivery to SQS is raw
+        (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html). Empty attributes are left out.
         """
         words = {"vendor": self.vendor, "type": self.type, **self.filters}
         clean = {name: _NOT_IN_ATTRIBUTE.sub("", str(word))[:256] for name, word in words.items() if word}
@@ -144,7 +147,7 @@ class Record:
 
         Args:
             now: the moment.
-            live: age up to which an event is `live`, by when it happened and by when it arrived.
+            live: age up to which an event is `live`, since it happened and since it arrived.
         """
         if self.arrival is not Arrival.LIVE:
             return self.arrival
@@ -176,13 +179,13 @@ def _deciding_word(data: BaseModel, path: str) -> str | None:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
     if isinstance(value, datetime):
-        # To the second, since one channel may have no more. The time of arrival stands for an unknown time.
+        # Cut to the second, since a channel may have no more. The time of arrival stands for an unknown time.
         return None if value == getattr(data, "received_at", None) else written(value)[:_SECONDS]
     if value is None or value == "unknown":
         return None
     if isinstance(value, str):
         return str(value)
-    # 87 and 87.0 are one number, and True is none.
+    # 87 and 87.0 are the same number; True is none.
     return (
         str(float(value)) if type(value) is int else json.dumps(pydantic_core.to_jsonable_python(value), sort_keys=True)
     )

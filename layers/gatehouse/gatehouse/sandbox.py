@@ -1,7 +1,7 @@
-"""The sandbox that a function runs in: frozen when it has answered, with whatever a thread of it has under way.
+"""The sandbox that a function runs in. Lambda freezes it after the answer, together with all threads.
 
-Lambda stops the process as soon as the answer is given, and goes on with it at the next call, seconds or hours later. A
-request that was under way is then late, cut off or answered long ago; what it brings or misses says nothing about now.
+The process goes on at the next call, seconds or hours later. A request that was under way is then late, cut off or was
+answered long ago: its result says nothing about the present.
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
@@ -17,18 +17,19 @@ from typing import Final
 from gatehouse.errors import Unavailable
 
 _ASLEEP: Final = 1.0
-"""Seconds between two calls from which on what was under way counts as frozen. What is shorter no request notices: each
-has a second to connect and two to be answered (aws.py)."""
+"""Seconds between two calls from which on the sandbox counts as frozen meanwhile. A request does not notice a shorter
+pause: it has one second to connect and two to be answered (aws.py)."""
 
 
 class Sandbox:
-    """Counts how often it slept, by when it was called and when it had answered."""
+    """Counts the sleeps of the sandbox, by the times of calls and answers."""
 
     def __init__(self, clocks: Sequence[Callable[[], float]] = (time.monotonic, time.time)) -> None:
-        """A sandbox that has neither been called nor rested: elsewhere than on Lambda it stays one, and never sleeps.
+        """A sandbox before its first call. Elsewhere than on Lambda it is never called, and never sleeps.
 
         Args:
-            clocks: the first may stand still while it is frozen, and the other one be set.
+            clocks: in seconds. The first may stand still during a sleep, and the second may be set: the greater
+                difference counts.
         """
         self._clocks = clocks
         self._lock = threading.Lock()
@@ -37,25 +38,25 @@ class Sandbox:
         self._sleeps = 0
 
     def called(self) -> None:
-        """A call begins."""
+        """Notes that a call begins."""
         with self._lock:
             self._look()
             self._calls += 1
 
     def answered(self) -> None:
-        """A call ends."""
+        """Notes that a call ends."""
         with self._lock:
             self._calls -= 1
             self._rest()
 
     def rests(self) -> None:
-        """The start is done: it may be long before the first call."""
+        """Notes that the start has ended. The first call may come much later."""
         with self._lock:
             self._rest()
 
     @property
     def sleeps(self) -> int:
-        """The number of sleeps; asked by a thread that wakes before the call that woke it, this sleep is among them."""
+        """The number of sleeps. It includes the last one also for a thread that runs before `called` does."""
         with self._lock:
             self._look()
             return self._sleeps
@@ -76,11 +77,11 @@ class Sandbox:
 
 
 SANDBOX: Final = Sandbox()
-"""This process's."""
+"""The sandbox of this process."""
 
 
 class Attempt:
-    """Something that a thread has under way, beside a call."""
+    """A piece of work that a thread has under way, beside a call."""
 
     def __init__(self, sandbox: Sandbox = SANDBOX) -> None:
         self._sandbox = sandbox
@@ -91,21 +92,21 @@ class Attempt:
 
     @contextmanager
     def ending(self) -> Iterator[bool]:
-        """It ends with the block, which uses what came of it if that counts: if the sandbox did not sleep meanwhile."""
+        """Ends the attempt with the block. Yields True if its result counts: the sandbox did not sleep meanwhile."""
         try:
             yield not self.slept
         finally:
             self.end()
 
     def end(self) -> None:
-        """It has ended."""
+        """Ends the attempt."""
         with self._lock:
             self._slept = self._slept or self._sandbox.sleeps != self._begun
             self.ended.set()
 
     @property
     def slept(self) -> bool:
-        """Tells whether the sandbox slept while it was under way: nothing comes of it any more."""
+        """Tells whether the sandbox slept while the attempt was under way. Its result is then not used."""
         with self._lock:
             if not self.ended.is_set():
                 self._slept = self._slept or self._sandbox.sleeps != self._begun
@@ -117,7 +118,7 @@ _under_way: ContextVar[Attempt | None] = ContextVar("under_way", default=None)
 
 @contextmanager
 def under_way(attempt: Attempt) -> Iterator[None]:
-    """The requests of this thread belong to an attempt, while the block runs."""
+    """Assigns the requests of this thread to an attempt, while the block runs."""
     token = _under_way.set(attempt)
     try:
         yield
@@ -126,13 +127,12 @@ def under_way(attempt: Attempt) -> Iterator[None]:
 
 
 def check() -> None:
-    """Looks whether a request may be sent, before each attempt of the SDK's own.
+    """Checks that a request may be sent. The SDK's clients call it before each of their own attempts.
 
-    A request that slept is not sent again. What it says was true before: a message that was `live` then would open a
-    gate now.
+    A request from before a sleep is not sent: a message that was `live` then would open a gate now.
 
     Raises:
-        Unavailable: the sandbox slept since it was made.
+        Unavailable: the sandbox slept since the thread's attempt began.
     """
     attempt = _under_way.get()
     if attempt is not None and attempt.slept:

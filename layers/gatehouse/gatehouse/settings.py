@@ -19,7 +19,7 @@ class Announce(StrEnum):
 
 
 def _pairs(value: object) -> object:
-    """`alarm=arn…,notice=arn…` → a dict; template.yaml writes the topics so, once, in its Globals."""
+    """Parses `alarm=arn…,notice=arn…` into a dict. The template writes the topics in this form, in its Globals."""
     if not isinstance(value, str):
         return value
     return {name: arn for name, _, arn in (pair.partition("=") for pair in value.split(",") if pair)}
@@ -33,6 +33,7 @@ def _complete(arns: dict[Topic, str]) -> dict[Topic, str]:
 
 
 type TopicArns = Annotated[dict[Topic, str], BeforeValidator(_pairs), AfterValidator(_complete)]
+"""The ARN of each topic."""
 
 
 class Settings(BaseModel):
@@ -42,14 +43,14 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """The settings from an environment.
+        """Reads the settings from an environment.
 
         Raises:
             WrongSetting: a variable is missing or has no usable value; the message names every such one.
         """
-        found = {name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ}
+        values = {name: environ[name.upper()] for name in cls.model_fields if name.upper() in environ}
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(values)
         except ValidationError as error:
             faults = "; ".join(
                 f"{str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}: {fault['msg']}"
@@ -60,7 +61,7 @@ class Settings(BaseModel):
 
 
 class GateSettings(Settings):
-    """Settings of every function with a gate in it, whichever vendor stands in front."""
+    """Settings of every function that has a gate, of any vendor."""
 
     events_table: str = Field(min_length=1)
     topic_arns: TopicArns
@@ -68,20 +69,21 @@ class GateSettings(Settings):
     media_bucket: str = Field(min_length=1)
     announce_mode: Announce = Announce.INLINE
     retention_days: int = Field(default=90, ge=3, le=3650)
-    """Three at least: as long as a push may be repeated, its id has to be remembered."""
+    """Three at least: an id has to be remembered for as long as its push may be repeated."""
     live_seconds: float = Field(default=LIVE.total_seconds(), ge=1, le=86_400)
-    """Age up to which a happening counts as one of now."""
+    """Age up to which an event counts as `live`."""
 
     @property
     def live(self) -> timedelta:
-        """The same as a span."""
+        """`live_seconds` as a time span."""
         return timedelta(seconds=self.live_seconds)
 
 
 class VendorSettings(GateSettings):
-    """Settings of a vendor's function besides: its secret, and the address that the vendor was given."""
+    """Settings of every vendor's function: those of the gate, the secret, and the address that the vendor was given."""
 
     secret_arn: str = Field(min_length=1)
     secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)
-    """Seconds for which the accounts that were read last are used on while the secret cannot be read or used."""
+    """Seconds for which the last accounts stay in use while the secret cannot be read or used."""
     public_base_url: str = Field(default="", pattern=r"^(https?://[^/?#]+[^?#]*)?$")
+    """The address that the vendor was given; empty if it is the gateway's own."""

@@ -1,4 +1,4 @@
-"""The spill queue: it keeps what the table or a topic does not take, and the redrive sends that the same way again."""
+"""The spill queue: it keeps events and pictures that AWS does not take at once, until the redrive tries again."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[a-z0-9]+-[0-9a-f]{32}")
 _KEY = re.compile(r"(?P<vendor>[a-z0-9]+)/(?P=vendor)-[0-9a-f]{32}/[a-z0-9_-]+-(?P<digest>[0-9a-f]{64})\.[a-z0-9]{1,4}")
 MESSAGE_LIMIT = 1_048_576
-"""Bytes of a message that the queue takes, which the template says: its attributes are among them."""
+"""Bytes of a message that the queue takes, attributes included; the template sets the same limit."""
 _MAX_BYTES = MESSAGE_LIMIT - 4_096
 
 
 class Step(StrEnum):
-    """The step from which on a spilled event has to go the way again."""
+    """The step at which a spilled event has to continue."""
 
     RECORD = "record"
     PUBLISH = "publish"
@@ -35,10 +35,10 @@ class Step(StrEnum):
 
 
 class SpillQueue:
-    """The `Spill` port on SQS. A message's body is the event; its attribute `step` says where to go on."""
+    """The `Spill` port on SQS. A message's body is the event; its attribute `step` is the step to continue at."""
 
     def __init__(self, client: Callable[[], SQSClient], url: str) -> None:
-        # A factory: hardly any invocation needs this client, and making one is a tenth of a cold start.
+        # A factory, since hardly any invocation needs this client, and making one is a tenth of a cold start.
         self._client = client
         self._url = url
 
@@ -54,7 +54,7 @@ class SpillQueue:
         """Keeps a picture for later, as base64.
 
         Raises:
-            NotKept: it may not wait there, or SQS did not take it; it takes 1 MiB
+            NotKept: the picture may not wait in a queue, or SQS did not take it; SQS takes 1 MiB
                 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
         """
         if not upload.may_spill:
@@ -76,10 +76,14 @@ class SpillQueue:
 
 
 def spilled_event(body: str, deciding: str) -> Record:
-    """The event in a message of `send`. A sender that may write into the queue must not get anything else in by it.
+    """Reads the event from a message of `send`. A sender with write access to the queue can store nothing else by it.
+
+    Args:
+        body: the message's body.
+        deciding: the message's attribute `deciding`, a JSON object.
 
     Raises:
-        ValueError: it is none of ours: its id is not its vendor's, or it is in no form that the gate writes.
+        ValueError: it is not an event of ours: the id is not its vendor's, or the gate does not write this form.
     """
     words = json.loads(deciding)
     if not isinstance(words, dict):
@@ -91,15 +95,20 @@ def spilled_event(body: str, deciding: str) -> Record:
 
 
 def spilled_picture(body: str, key: str, content_type: str) -> Upload:
-    """The picture in a message of `send_picture`.
+    """Reads the picture from a message of `send_picture`.
+
+    Args:
+        body: the message's body, base64.
+        key: the message's attribute `key`.
+        content_type: the message's attribute `content_type`.
 
     Raises:
-        ValueError: it is none of ours: not under its event's id and its own digest, so that it could be written over
-            another, or of a type that is no picture's.
+        ValueError: it is not a picture of ours. The key has to be an event's id and the picture's own digest, so that
+            no other object can be overwritten; the type has to be one of `CONTENT_TYPES`.
     """
     data = base64.b64decode(body, validate=True)
     digest = hashlib.sha256(data)
-    found = _KEY.fullmatch(key)
-    if found is None or found["digest"] != digest.hexdigest() or content_type not in CONTENT_TYPES:
+    match = _KEY.fullmatch(key)
+    if match is None or match["digest"] != digest.hexdigest() or content_type not in CONTENT_TYPES:
         raise ValueError("none of our pictures: its key or its type is not one that the gate makes")
     return Upload(key, data, digest.digest(), content_type)

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 type Keys = list[dict[str, AttributeValueTypeDef]]
 
 FORGOTTEN = timedelta(minutes=15)
-"""Age from which on no invocation is at a record any more: above the relay's longest window, grace and patience
-together."""
+"""Age from which on no invocation works on a record any more: above the sum of the relay's longest window, grace and
+patience."""
 RESTORED = "restored"
-"""The `announce` of a record that was copied in from a backup: the relay leaves it alone, and the sweep announces it as
-redriven if it never was announced."""
+"""The `announce` of a record that was copied in from a backup. The relay ignores it; the sweep announces it as
+`redriven` if it was never announced."""
 PENDING = "Pending"
-"""The index of what is not announced yet: sparse, since the mark takes an item out of it."""
+"""The index of records that are not announced yet. It is sparse: marking a record as announced removes it."""
 SHARDS = "0123456789abcdef"
-"""The index's partitions, by the last digit of an id: one alone would slow down every write of a burst."""
+"""The index's partition keys, the last digit of an id. A single partition would slow down every write of a burst."""
 _BATCH = 100  # keys a BatchGetItem takes: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 
 
@@ -44,11 +44,17 @@ class Delivery(StrEnum):
 class EventsTable:
     """The `Store` port on DynamoDB.
 
-    An item holds `id` (the key), `event` (the JSON that is announced), `delivery`, `announce` (the mode it was
-    written in, so that a change of the setting in mid-flight loses and doubles nothing), `deciding` (words that tell
-    it from another happening with the same id), `id_rule` (by which rule the id was made), `attempt` (which call wrote
-    it), `by_device`, `by_hour` and `occurred_at` (two indexes), `pending` (as long as it is not announced: with
-    `recorded_at` the third index) and `expires_at` (Unix seconds, for DynamoDB's TTL).
+    An item holds:
+    - `id`, the key;
+    - `event`, the JSON that is announced;
+    - `delivery`, a `Delivery`;
+    - `announce`, the mode in which it was written: a change of the setting in mid-flight loses and doubles nothing;
+    - `deciding`, the words that tell it from another happening with the same id;
+    - `id_rule`, the version of the rule that made the id;
+    - `attempt`, a random id of the call that wrote it;
+    - `by_device`, `by_hour` and `occurred_at`, the keys of two indexes;
+    - `pending` until it is announced, and `recorded_at`, the keys of the third index;
+    - `expires_at` in Unix seconds, for DynamoDB's TTL.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, retention_days: int, now: Callable[[], datetime]) -> None:
@@ -64,13 +70,13 @@ class EventsTable:
             None if it was new, else the deciding words of the one that was there.
 
         Raises:
-            Unavailable: DynamoDB did not take it. It may have: a time-out does not tell.
-            TooOld: it arrived longer ago than records are kept.
+            Unavailable: DynamoDB did not confirm the write. After a time-out it may have written.
+            TooOld: the push arrived longer ago than records are kept.
         """
         now = self._now()
         if (now - record.received_at).total_seconds() > self._retention:
             raise TooOld(f"it arrived more than {self._retention // 86_400} days ago")
-        # botocore tries again by itself, and a first try that timed out may have had its effect.
+        # botocore retries by itself, and a first try that timed out may have written: the item is then our own.
         attempt = os.urandom(8).hex()
         item: dict[str, AttributeValueTypeDef] = {
             "id": {"S": record.id},
@@ -99,7 +105,7 @@ class EventsTable:
             except ClientError as error:
                 if aws.fault(error) != aws.CONDITION_FAILED:
                     raise
-                # It costs nothing: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
+                # ALL_OLD costs nothing: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html
                 there: dict[str, Any] = dict(error.response).get("Item", {})  # type: ignore[assignment]
                 if there.get("attempt", {}).get("S") == attempt:
                     return None
@@ -110,7 +116,7 @@ class EventsTable:
         """Marks a record as announced.
 
         Raises:
-            Unavailable: DynamoDB did not take it; the record is then announced once more.
+            Unavailable: DynamoDB did not confirm the write; the record is then announced once more.
         """
         with aws.calling("UpdateItem"):
             try:
@@ -136,25 +142,25 @@ class EventsTable:
             Unavailable: DynamoDB did not answer for all of them.
         """
         unique = list(dict.fromkeys(ids))
-        found: set[str] = set()
+        pending: set[str] = set()
         for start in range(0, len(unique), _BATCH):
             keys: Keys = [{"id": {"S": record_id}} for record_id in unique[start : start + _BATCH]]
             while keys:
                 answer, left = self._look(keys)
-                found |= answer
+                pending |= answer
                 if len(left) == len(keys):
                     raise Unavailable("BatchGetItem: no key was processed")
                 keys = left
-        return found
+        return pending
 
     def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
-        """Yields the records that were written before a moment and have not been announced, some at a time.
+        """Yields the records that were written before a moment and have not been announced, up to 100 at a time.
 
-        It takes as long as there are such records, however many others there are.
+        The time it takes depends on their number, not on that of all records.
 
         Args:
             before: the moment.
-            first: the shard to begin with, so that not always the same ones come last.
+            first: number of the shard to begin with; a caller varies it, so that no shard always comes last.
 
         Raises:
             Unavailable: DynamoDB did not answer.
@@ -166,7 +172,7 @@ class EventsTable:
                     yield records
 
     def _waiting(self, shard: str, before: datetime) -> Iterator[list[str]]:
-        """The ids that the index has; it is a moment behind the table, so they have to be looked at there."""
+        """Yields the ids in the index. It is a moment behind the table, so the caller has to check them there."""
         start: dict[str, AttributeValueTypeDef] = {}
         while True:
             more: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
@@ -179,37 +185,37 @@ class EventsTable:
                     Limit=_BATCH,
                     **more,
                 )
-            if found := [item["id"]["S"] for item in answer["Items"]]:
-                yield found
+            if ids := [item["id"]["S"] for item in answer["Items"]]:
+                yield ids
             start = answer.get("LastEvaluatedKey", {})
             if not start:
                 return
 
     def _unannounced(self, ids: list[str]) -> list[Record]:
         keys: Keys = [{"id": {"S": record_id}} for record_id in ids]
-        found: list[Record] = []
+        records: list[Record] = []
         while keys:
             items, left = self._items(keys, "id, delivery, event, deciding")
-            found += [_record(item) for item in items if item["delivery"]["S"] == Delivery.PENDING]
+            records += [_record(item) for item in items if item["delivery"]["S"] == Delivery.PENDING]
             if len(left) == len(keys):
                 raise Unavailable("BatchGetItem: no key was processed")
             keys = left
-        return found
+        return records
 
     def _look(self, keys: Keys) -> tuple[set[str], Keys]:
-        """The pending among some records, and those that DynamoDB left out: it answers in parts of 16 MB."""
+        """Returns the pending among some records, and the keys that DynamoDB left out: an answer has 16 MB at most."""
         items, left = self._items(keys, "id, delivery")
         return {item["id"]["S"] for item in items if item["delivery"]["S"] == Delivery.PENDING}, left
 
     def _items(self, keys: Keys, attributes: str) -> tuple[Keys, Keys]:
         with aws.calling("BatchGetItem"):
             answer = self._client.batch_get_item(
-                # Consistent: a record that is not there yet, by a read that is behind, would never be announced.
+                # Consistent: a record that a stale read does not see yet would never be announced.
                 RequestItems={self._table: {"Keys": keys, "ConsistentRead": True, "ProjectionExpression": attributes}}
             )
         left = answer["UnprocessedKeys"].get(self._table)
-        found: Keys = answer["Responses"].get(self._table, [])
-        return found, [{"id": key["id"]} for key in left["Keys"]] if left else []
+        items: Keys = answer["Responses"].get(self._table, [])
+        return items, [{"id": key["id"]} for key in left["Keys"]] if left else []
 
 
 def _record(item: dict[str, Any]) -> Record:

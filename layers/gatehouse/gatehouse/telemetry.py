@@ -1,4 +1,4 @@
-"""What an operator sees: a JSON line a happening, a metric a count. Nothing of a push ever goes in here."""
+"""Logs and metrics for the operator: JSON lines, and metrics as JSON lines. Nothing of a push goes into either."""
 
 import logging
 from collections import Counter, defaultdict
@@ -15,19 +15,19 @@ NAMESPACE = "Gatehouse"
 
 
 class Count(StrEnum):
-    """The metrics, each by `vendor`; some also by what their line says."""
+    """The metrics that count, each by `vendor`; some have further dimensions."""
 
     RECORDED = "Recorded"
     DUPLICATE = "Duplicate"
     CONFLICT = "Conflict"
-    """Two events of one identity that are not one happening: both are kept."""
+    """Two happenings with the same identity: both are kept."""
     PUBLISHED = "Published"
     REJECTED = "Rejected"
-    """Also by `reason`; and by the vendor alone, since an alarm can add up ten metrics at most."""
+    """Also by `reason`, besides by the vendor alone: an alarm can add up ten metrics at most."""
     FAILED = "Failed"
-    """Answered with 500 or 503, so that the vendor sends it again; to Lambda no error of the function."""
+    """Answered with 500 or 503, so that the vendor sends it again. Lambda does not count it as an error."""
     SECRET_UNUSABLE = "SecretUnusable"  # noqa: S105 - a metric
-    """The secret, or an account in it, could not be read as it should be."""
+    """The secret, or an account in it, could not be read or used."""
     UNMAPPED = "Unmapped"
     SPILLED = "Spilled"
     NOT_KEPT = "NotKept"
@@ -35,23 +35,23 @@ class Count(StrEnum):
     REDONE = "Redone"
     """Redone from the spill queue; also by `sender`."""
     SWEPT = "Swept"
-    """Announced by the sweep: whoever should have is dead, or off."""
+    """Announced by the sweep, after the gate or the relay did not."""
     DECISION = "Decision"
-    """At a door; also `by` whom it was decided."""
+    """A decision at a door; also `by` the decider."""
     DECISION_LATE = "DecisionLate"
-    """At a door, and answered when its deadline was over."""
+    """A decision at a door that was answered after its deadline."""
 
 
 class Span(StrEnum):
-    """The measures in milliseconds, each time by itself, by `vendor`: percentiles can be asked for."""
+    """The metrics that measure, in milliseconds, by `vendor`. Each value is written, so that percentiles can be had."""
 
     DECISION = "DecisionTime"
     """From the arrival of a door's question to our answer."""
 
 
-# Only what is named by hand goes into a line: no event, no exception text of a library.
+# Values go into a line by name only: no event, and no exception text of a library.
 log = Logger(service="gatehouse")
-# Lambda prints whatever libraries warn of. They quote addresses, which are keys: to a recording, to an app's lists.
+# Lambda prints the warnings of libraries. They quote addresses that hold keys, to a recording or to an app's lists.
 for _library in ("botocore", "s3transfer", "urllib3", "websocket"):
     logging.getLogger(_library).setLevel(logging.ERROR)
 
@@ -60,30 +60,30 @@ _counts: Counter[tuple[_Dimensions, Count]] = Counter()
 _spans: defaultdict[tuple[_Dimensions, Span], list[float]] = defaultdict(list)
 _lock = Lock()
 _VALUES = 99
-"""Values of a metric in a line. CloudWatch takes 100; with the hundredth Powertools writes the line by itself."""
+"""Most values of a metric in a line. CloudWatch takes 100; at the hundredth Powertools writes the line by itself."""
 
 
 def count(what: Count, vendor: str, **dimensions: str) -> None:
-    """Adds one to a metric; `flush` writes it."""
+    """Adds one to a metric. `flush` writes it."""
     with _lock:
         _counts[(("vendor", vendor), *dimensions.items()), what] += 1
 
 
 def measure(what: Span, vendor: str, milliseconds: float) -> None:
-    """Notes how long something took; `flush` writes it."""
+    """Adds a duration to a metric. `flush` writes it."""
     with _lock:
         _spans[(("vendor", vendor),), what].append(milliseconds)
 
 
 class Gauge(NamedTuple):
-    """How something stands."""
+    """A value at this moment, for a metric that does not count."""
 
     unit: Literal["Count", "Seconds"]
     value: float
 
 
 def gauges(values: Mapping[str, Gauge], **dimensions: str) -> None:
-    """Writes how things stand, one line, as `flush` does."""
+    """Writes gauges at once, in one line of the format of `flush`."""
     line = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, default_dimensions=dimensions)
     for name, gauge in values.items():
         line.add_metric(name=name, unit=gauge.unit, value=gauge.value)
@@ -91,7 +91,9 @@ def gauges(values: Mapping[str, Gauge], **dimensions: str) -> None:
 
 
 def flush() -> None:
-    """Writes what was counted and measured, a line for each set of dimensions, in CloudWatch's embedded metric format.
+    """Writes the counts and durations since the last flush, a line for each set of dimensions.
+
+    The lines are in CloudWatch's embedded metric format.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """

@@ -40,8 +40,8 @@ class SnsTopics:
         Args:
             client: of SNS.
             arns: of the topics.
-            live: age up to which a happening counts as one of now.
-            always: freshness that every message is given, whatever its age, where this announces what waited.
+            live: age up to which an event counts as `live`.
+            always: freshness of every message whatever its age, for a function that announces events which have waited.
             now: a clock.
         """
         self._client = client
@@ -54,7 +54,7 @@ class SnsTopics:
         """Announces a record on the topic of its type.
 
         Raises:
-            Unavailable: SNS did not take it. It may have: a time-out does not tell.
+            Unavailable: SNS did not confirm the message. After a time-out it may have sent it.
         """
         with aws.calling("Publish"):
             self._client.publish(
@@ -93,7 +93,7 @@ class SnsTopics:
 
 
 def _attribute_bytes(record: Record) -> int:
-    """Names, types and values count (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html)."""
+    """Bytes of the attributes: names, types and values (https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html)."""
     words = {**record.attributes, _ARRIVAL: _LONGEST}
     return sum(len(name) + len("String") + len(word.encode()) for name, word in words.items())
 

@@ -1,10 +1,10 @@
-"""The words of an event: its type, how fresh it is, and the values of its fields. One list for all vendors."""
+"""The words of an event: its type, its freshness, and the values of its fields. They are the same for all vendors."""
 
 from datetime import timedelta
 from enum import StrEnum
 
 LIVE = timedelta(seconds=60)
-"""Age up to which an event counts as one of now, where no setting says otherwise."""
+"""Default of the age up to which an event counts as `live`."""
 
 
 class Topic(StrEnum):
@@ -23,16 +23,16 @@ class Arrival(StrEnum):
     LIVE = "live"
     """It happened a moment ago."""
     LATE = "late"
-    """It came on its usual way, longer after it happened than `LiveSeconds`; or nobody knows when, since the device's
-    clock is ahead by more than ten minutes."""
+    """It came on its usual way, longer than `LiveSeconds` after it happened; or its time is unknown, since the device's
+    clock is more than ten minutes ahead."""
     CACHED = "cached"
-    """The device kept it while we were away, and sent it later."""
+    """The device kept it while we were not reachable, and sent it later."""
     BACKFILL = "backfill"
     """It was fetched from a list of the vendor's, after a gap."""
     REDRIVEN = "redriven"
-    """It waited in a queue of ours. Of a message alone: the event itself was made before."""
+    """It waited in a queue of ours. Only a message has it: the event itself was made before."""
     REPLAYED = "replayed"
-    """It was announced before, and is again since somebody wanted it. Of a message alone."""
+    """It was announced before, and again at an operator's wish. Only a message has it."""
 
 
 class Direction(StrEnum):
@@ -64,7 +64,7 @@ class PersonKind(StrEnum):
 
 
 class Gender(StrEnum):
-    """Gender, as the device estimated it or the vendor's library has it."""
+    """Gender, by the device's estimate or the vendor's library."""
 
     MALE = "male"
     FEMALE = "female"
@@ -164,7 +164,7 @@ class MediaFault(StrEnum):
     TOO_MANY = "too_many"
     NO_CREDENTIALS = "no_credentials"
     DENIED = "denied"
-    """The vendor does not take our credentials."""
+    """The vendor refuses our credentials."""
 
 
 class NoticeKind(StrEnum):
@@ -176,9 +176,9 @@ class NoticeKind(StrEnum):
     RECEIPT = "receipt"
     """A printer printed a receipt."""
     GAP = "gap"
-    """Messages may be missing that nobody can fetch any more; `reference` has `from` and `to`."""
+    """Messages may be missing that cannot be fetched any more; `reference` has `from` and `to`."""
     CLOCK = "clock"
-    """A device's clock is wrong; `reference` has `offset_seconds`, and `zone` where it looks like a time zone."""
+    """A device's clock is wrong; `reference` has `offset_seconds`, and `zone` if the offset looks like a time zone."""
     UNMAPPED = "unmapped"
 
 

@@ -1,8 +1,8 @@
-"""Lenient types for the vendors' wire models: what is missing or odd becomes `None`, never an exception.
+"""Lenient types for the vendors' wire models: a missing or odd field becomes `None`, never an exception.
 
-A push that was verified counts even when one of its fields is not what the vendor's page promised; the
-payload travels along with the event, so nothing is lost by reading a field as absent. A field that decides
-something is another matter: what is there and cannot be read is `UNREADABLE`, and not absent.
+A verified push counts even if one of its fields is not what the vendor's page promised. The payload travels with the
+event, so nothing is lost by reading a field as absent. A field that decides something must not seem absent: if it is
+present and not readable, it becomes `UNREADABLE`.
 """
 
 from enum import Enum
@@ -14,13 +14,13 @@ from gatehouse.reading import is_no_number, number, whole
 
 
 class Message(BaseModel):
-    """The base of the wire models: takes any further field, reads by the vendor's spelling."""
+    """The base of the wire models. It ignores unknown fields, and reads fields by the vendor's spelling."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class Unreadable(Enum):
-    """What stands for a field that is there and that nobody can read."""
+    """The type of `UNREADABLE`, the value of a field that is present and not readable."""
 
     UNREADABLE = "unreadable"
 
@@ -31,7 +31,10 @@ _FALSE: Final = frozenset({"false", "0", "0.0", "no", "off"})
 
 
 def text(value: object) -> str | None:
-    """A string; of a number its digits, of 100.0 those of 100; None for what is empty or anything else."""
+    """Reads a string, without blanks around it; of a number its digits, of 100.0 those of 100.
+
+    None for an empty string, and for anything else.
+    """
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -40,7 +43,7 @@ def text(value: object) -> str | None:
 
 
 def truth(value: object) -> bool | None:
-    """A truth value, also when it comes as 0 and 1 or in words; None for anything else."""
+    """Reads a truth value, also from 0 and 1 or from words such as `yes` and `off`; None for anything else."""
     if isinstance(value, bool):
         return value
     word = text(value)
@@ -52,12 +55,12 @@ def truth(value: object) -> bool | None:
 def _decisive(read: Any, value: object) -> object:
     if value is None or value == "":
         return None
-    found = read(value)
-    return UNREADABLE if found is None else found
+    parsed = read(value)
+    return UNREADABLE if parsed is None else parsed
 
 
 def _measured(value: object) -> object:
-    # Not a number is what a sensor writes that measured nothing.
+    # A sensor writes NaN when it measured nothing.
     return None if is_no_number(value) else _decisive(number, value)
 
 
@@ -85,13 +88,14 @@ type Mapping = Annotated[dict[str, Any] | None, BeforeValidator(_mapping)]
 """A JSON object, kept as it is."""
 
 type DecisiveCode = Annotated[int | Unreadable | None, BeforeValidator(lambda value: _decisive(whole, value))]
-"""As `Code`, for a field that decides something: `UNREADABLE` where it is there and is no whole number."""
+"""`Code` for a field that decides something: `UNREADABLE` if it is present and not a whole number."""
 
 type DecisiveNumber = Annotated[float | int | Unreadable | None, BeforeValidator(_measured)]
-"""As `Number`, for a field that decides something; NaN and infinities are absent."""
+"""`Number` for a field that decides something: `UNREADABLE` if it is present and not a number. NaN and infinities count
+as absent."""
 
 type DecisiveText = Annotated[str | Unreadable | None, BeforeValidator(_worded)]
-"""As `Text`, for a field that decides something: `UNREADABLE` where it is there and is neither text nor a number."""
+"""`Text` for a field that decides something: `UNREADABLE` if it is present and neither text nor a number."""
 
 type DecisiveTruth = Annotated[bool | Unreadable | None, BeforeValidator(lambda value: _decisive(truth, value))]
-"""As `Truth`, for a field that decides something: `UNREADABLE` where it is there and is no truth value."""
+"""`Truth` for a field that decides something: `UNREADABLE` if it is present and not a truth value."""

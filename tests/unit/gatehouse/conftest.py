@@ -1,4 +1,4 @@
-"""moto's AWS, for the tests of the three ports."""
+"""moto's AWS, for the tests of the ports."""
 
 from collections.abc import Iterator
 

@@ -46,7 +46,7 @@ class Clock:
 
 @dataclass
 class Kept:
-    """A secret in moto's Secrets Manager, and what reads it."""
+    """A secret in moto's Secrets Manager, and its reader."""
 
     account: Aws
     arn: str
@@ -74,7 +74,7 @@ def kept(account: Aws) -> Kept:
 
 
 def _has_answered(waited_for: threading.Event) -> None:
-    """Lets Secrets Manager answer, and waits until it was heard."""
+    """Lets Secrets Manager answer, and waits until the answer was read."""
     waited_for.set()
     for thread in threading.enumerate():
         if thread.name == "secret":

@@ -1,4 +1,4 @@
-"""Devices whose clock is wrong are named, and nobody else."""
+"""Notices of devices whose clock is wrong, and of no others."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def _seen(
     arrival: Arrival | None = None,
     late: Arrival = Arrival.LATE,
 ) -> CloudEvent | None:
-    """What is said when a push arrives whose device tells that it happened some seconds before."""
+    """The notice, if any, when a push arrives with a lag of some seconds by its device's clock."""
     builder = EventBuilder(
         vendor="acme", account="A1", identity=[str(at)], received_at=at, payload={"secret": 1}, arrival=arrival
     )

@@ -1,4 +1,4 @@
-"""The ports within a deadline: none is waited for longer than there is time, and what is left is for the spill."""
+"""The ports within a deadline: none is waited for longer than there is time, and a part of it is for the spill."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,14 +34,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def release() -> Iterator[Event]:
-    """What hangs, hangs until the test is over."""
+    """The end of the calls that hang: set when the test is over."""
     event = Event()
     yield event
     event.set()
 
 
 class HangingStore(FakeStore):
-    """A book that answers when it is let go."""
+    """An events table that answers when it is let go."""
 
     def __init__(self, release: Event) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ def test_a_call_that_hangs_is_given_up(clock: Clock, release: Event) -> None:
 
 
 def test_calls_that_hang_do_not_keep_the_spill_waiting(clock: Clock, release: Event) -> None:
-    # What hangs within a client's time-out of 6 s, when a door asks again as soon as it was answered.
+    # The calls that hang within a client's time-out of 6 s, if a door asks again as soon as it was answered.
     store, spill = HangingStore(release), FakeSpill()
 
     def hangs(_number: int) -> None:

@@ -1,4 +1,4 @@
-"""The Lambda's edge: an event of API Gateway in, an answer out, and nothing of a push in what an operator reads."""
+"""The Lambda's edge: an event of API Gateway in, an answer out, and nothing of a push in logs and metrics."""
 
 import base64
 import json
@@ -143,11 +143,11 @@ def test_a_body_that_is_too_large_when_it_is_decompressed_is_rejected() -> None:
 
 
 class Nobody(BaseModel):
-    """The secret of an invented vendor's: nothing."""
+    """The secret of an invented vendor: it has no fields."""
 
 
 class Known:
-    """Whom it is from."""
+    """The result of verifying: the account."""
 
     account = "A1"
 
@@ -155,6 +155,9 @@ class Known:
 def _house(
     verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
     normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
+    unwrap: Callable[[Push, Known], Unwrapped] = lambda push, _verified: Unwrapped(
+        push.body.decode(), [push.body.decode()]
+    ),
 ) -> House[Nobody]:
     vendor = _vendor(verify, normalise)
     return House(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
@@ -168,7 +171,7 @@ def _vendor(
         name="acme",
         accounts=Nobody,
         verify=verify,
-        unwrap=lambda push, _verified: Unwrapped(push.body.decode(), [push.body.decode()]),
+        unwrap=unwrap,
         normalise=normalise,
         acknowledgement={"ok": True},
     )
@@ -199,7 +202,7 @@ def test_a_rejection_is_answered_in_json_with_its_reason_and_counted(reason: Rea
 
 
 def test_whoever_shows_no_credential_gets_one_answer_letter_by_letter_whatever_was_wrong() -> None:
-    # S14: who is known to us is no answer to a stranger.
+    # S14: an answer must not tell a stranger which accounts exist.
     def answer(reason: Reason) -> dict[str, Any]:
         def refuse(_push: Push, _accounts: Nobody) -> Known:
             raise Rejected(reason, f"acme: {reason}")
@@ -254,6 +257,20 @@ def test_whatever_goes_wrong_in_our_tables_keeps_the_push(error: Exception, outp
 
     assert house.handle(_event()).status == 200
     assert (house.event["data"]["kind"], house.event["data"]["payload"]) == ("unmapped", "body")
+    assert output.counted[Count.UNMAPPED] == 1
+    assert "marker" not in output.read() + house.store.records.popitem()[1].body
+
+
+def test_a_bug_of_ours_after_the_verification_keeps_the_body_where_no_subscriber_looks(output: Output) -> None:
+    def fail(_push: Push, _verified: Known) -> Unwrapped:
+        raise KeyError("marker")
+
+    house = _house(unwrap=fail)
+
+    assert house.handle(_event(body="marker")).status == 200
+    data = house.event["data"]
+    assert (data["kind"], data["reason"], "payload" in data) == ("unmapped", "KeyError", False)
+    assert house.media.pictures[data["body"]["key"]].data == b"marker"
     assert output.counted[Count.UNMAPPED] == 1
     assert "marker" not in output.read() + house.store.records.popitem()[1].body
 

@@ -41,7 +41,7 @@ def test_an_id_is_the_same_for_the_same_happening_whenever_it_arrives() -> None:
 
 
 def test_an_id_is_frozen() -> None:
-    """What is in the tables of those who run this was written with it: it may never change."""
+    """Events tables in operation were written by this rule: it may never change."""
     assert _receipt().event(_notice(_receipt())).id == FROZEN
 
 
@@ -184,7 +184,7 @@ def test_an_attribute_that_is_empty_is_left_out() -> None:
     common = builder.common(device="D1", occurred_at=None, site="S1")
     whole = Record.of(builder.event(Alarm(**common, kind=AlarmKind.LEAK, severity=Severity.HIGH)))
 
-    # And `arrival`, which whoever publishes adds.
+    # The publisher adds `arrival`.
     assert whole.attributes == {
         "vendor": "acme",
         "type": "gatehouse.alarm.v1",

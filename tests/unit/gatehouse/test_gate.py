@@ -1,4 +1,4 @@
-"""The one way through: what becomes of a push when all is well, when AWS is not, and when the push is odd."""
+"""The one way of a push: with everything in order, with faults of AWS, and with odd pushes."""
 
 import json
 from collections.abc import Mapping

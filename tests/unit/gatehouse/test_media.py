@@ -1,4 +1,4 @@
-"""Pictures: decoded from base64, known by their first bytes, and put into the bucket."""
+"""Pictures: decoded from base64, recognised by their first bytes, and put into the bucket."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The tolerant reader: what devices, older servers and other languages' encoders write reads to what they mean."""
+"""The tolerant readers: the forms of devices, older servers and other languages' encoders are read as meant."""
 
 import base64
 import gzip
@@ -231,7 +231,7 @@ def test_a_body_is_read_in_its_encoding_or_as_it_is(encoding: str, content: byte
 
 
 def test_a_file_of_several_members_is_read_whole() -> None:
-    """RFC 1952 §2.2: they stand one behind the other, and may have zeros behind them."""
+    """RFC 1952 §2.2: members stand one behind the other, and may have zeros behind them."""
     members = gzip.compress(b"bo") + gzip.compress(b"") + gzip.compress(b"dy")
 
     assert inflate(members, "gzip", 100) == b"body"
@@ -406,7 +406,7 @@ def test_an_id_is_not_nothing(value: Any) -> None:
 
 @pytest.mark.parametrize("encoded", ["E123", "e+99", "abcd"])
 def test_a_picture_costs_no_more_memory_than_a_few_times_its_text(encoded: str) -> None:
-    """Base64 has the letters of a number beyond a double everywhere, and a body with NaN is looked through besides."""
+    """Base64 may contain the letters of a number beyond a double, and a body with NaN is searched a second time."""
     for number_or_nan in ("1", "NaN"):
         body = f'{{"score":{number_or_nan},"image":"{encoded * 250_000}"}}'.encode()
         tracemalloc.start()

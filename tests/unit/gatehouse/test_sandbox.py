@@ -1,4 +1,4 @@
-"""The sandbox: what it had under way when it fell asleep does not count."""
+"""The sandbox: an attempt during which it slept does not count."""
 
 from dataclasses import dataclass, field
 
@@ -97,7 +97,7 @@ def test_it_does_not_sleep_while_another_call_is_on() -> None:
 
 
 def test_a_process_that_is_not_called_never_sleeps() -> None:
-    """Such as the listener, which is a task of its own."""
+    """An example is the listener, which is a task of its own."""
     place = Place()
     attempt = Attempt(place.sandbox)
     place.wait(3600)

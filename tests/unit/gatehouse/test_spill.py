@@ -1,4 +1,4 @@
-"""The spill queue on SQS: the event whole, and the step to go on from; or a picture."""
+"""The spill queue on SQS: a whole event and the step to continue at, or a picture."""
 
 import hashlib
 from dataclasses import replace

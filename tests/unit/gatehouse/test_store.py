@@ -1,4 +1,4 @@
-"""The book on DynamoDB: one conditional put, the mark, and what is pending."""
+"""The events table on DynamoDB: one conditional put, the mark, and the pending records."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -70,7 +70,7 @@ def test_what_decides_about_a_record_that_is_there_is_told_in_the_same_call(acco
 
 
 def test_a_put_whose_first_try_had_its_effect_is_known_to_be_ours(account: Aws) -> None:
-    """Botocore tries again by itself: what it finds there is what it wrote."""
+    """Botocore retries by itself: the item that it finds is the one that it wrote."""
     client = account.client("dynamodb")
     tries: list[str] = []
 
@@ -88,7 +88,7 @@ def test_a_put_whose_first_try_had_its_effect_is_known_to_be_ours(account: Aws) 
 
 @pytest.mark.parametrize(("days", "is_taken"), [(89, True), (91, False)])
 def test_what_waited_for_longer_than_records_are_kept_is_not_written(account: Aws, days: int, is_taken: bool) -> None:
-    """Its record may have been there, and have expired: nobody can say whether it would be a second one."""
+    """The record may have existed and expired: the event may be a repetition."""
     table = _table(account, lambda: NOW + timedelta(days=days))
 
     if is_taken:
@@ -128,7 +128,7 @@ def test_pending_is_what_is_in_the_book_and_not_marked(account: Aws) -> None:
 
 
 def test_what_is_pending_is_read_consistently(account: Aws) -> None:
-    """A stale "not there" would be a record that is never announced; moto would not notice."""
+    """A record that a stale read does not see would never be announced. moto would not notice."""
     table = _table(account)
     table.record(RECORD, "inline")
     asked = calls(account.dynamodb, "dynamodb.BatchGetItem")
@@ -158,7 +158,7 @@ def test_what_is_forgotten_is_old_and_pending_and_has_what_decides(account: Aws)
 
 
 def test_what_is_forgotten_is_found_without_looking_at_anything_else(account: Aws) -> None:
-    """G5, G8: it was a scan of the whole table."""
+    """G5, G8: the sweep once scanned the whole table."""
     for number in range(120):
         _table(account).record(some_record(str(number)), "inline")
         if number % 40:
@@ -195,7 +195,7 @@ def test_more_than_a_page_of_one_shard_is_found(account: Aws) -> None:
 
 
 def test_an_index_that_is_behind_the_table_brings_nothing_that_was_announced(account: Aws) -> None:
-    """Its entry goes a moment after the mark: what counts is the item."""
+    """The index's entry goes a moment after the mark: the item counts."""
     table = _table(account)
     table.record(RECORD, "inline")
     account.dynamodb.update_item(

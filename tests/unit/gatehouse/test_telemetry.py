@@ -1,4 +1,4 @@
-"""What an operator sees: log lines as JSON, metrics in the embedded metric format, each with its own dimensions."""
+"""Logs and metrics: lines of JSON, and the embedded metric format, each metric with its own dimensions."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +144,7 @@ def test_a_log_line_is_json_with_what_is_named_by_hand(output: Output) -> None:
     "name", ["urllib3.connectionpool", "urllib3.util.retry", "botocore.endpoint", "s3transfer.tasks", "websocket"]
 )
 def test_a_library_warns_nobody_since_it_would_quote_an_address(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    # S9: Lambda's handler on the root prints what anybody warns of.
+    # S9: Lambda's handler on the root logger prints the warnings of all libraries.
     with caplog.at_level(logging.DEBUG):
         logging.getLogger(name).warning("Failed to parse headers (url=http://files.example.com/?token=KEY)")
 

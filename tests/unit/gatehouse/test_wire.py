@@ -1,4 +1,4 @@
-"""The lenient types: what is odd is absent, and never an exception."""
+"""The lenient types: an odd value is absent, and never an exception."""
 
 import math
 from typing import Any

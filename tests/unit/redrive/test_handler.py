@@ -1,4 +1,4 @@
-"""Redrive: what was spilled goes the same way again, and what is not taken stays in the queue."""
+"""The redrive: spilled events and pictures go the same way again; those that are not taken stay in the queue."""
 
 import hashlib
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_an_event_that_was_stored_and_not_published_is_published() -> None:
 
 
 def test_an_event_that_was_announced_meanwhile_is_not_announced_again() -> None:
-    """By the sweep, or by this very message: it comes again, where its mark or its deletion was lost."""
+    """The sweep announced it, or this very message did: it comes again if its mark or its deletion was lost."""
     store, topics, record = FakeStore(), FakeTopics(), some_record()
     store.record(record, "inline")
 
@@ -57,7 +57,7 @@ def test_an_event_that_was_announced_meanwhile_is_not_announced_again() -> None:
 
 
 def test_an_event_that_nobody_stored_is_not_announced() -> None:
-    """Whoever may write into the queue announces nothing by it that is not in the book."""
+    """A sender with write access to the queue cannot announce an event that is not in the events table."""
     topics = FakeTopics()
 
     assert handle({"Records": [_message(some_record(), "publish")]}, _gate(FakeStore(), topics)) == {
@@ -199,7 +199,7 @@ def test_a_picture_that_is_none_stays_in_the_queue(field: str, value: str | None
     ],
 )
 def test_whoever_writes_into_the_queue_puts_nothing_else_into_the_bucket(key: str, content_type: str) -> None:
-    """Neither over another object, whose name has another digest, nor anything that a browser runs."""
+    """It overwrites no other object, whose name has another digest, and is of no type that a browser executes."""
     media = FakeMedia()
     forged = spilled(FakeSpill(pictures=[replace(UPLOAD, key=key, content_type=content_type)]))
 

@@ -1,4 +1,4 @@
-"""The relay: publishes what was stored and not announced, once it is certain that nobody else will."""
+"""The relay: publishes records that are not announced, once it is certain that the gate will not."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ GRACE = 30.0
 
 @dataclass
 class CountedStore(FakeStore):
-    """A book that tells how often it was asked."""
+    """An events table that counts how often it was asked."""
 
     asked: list[list[str]] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ class Bench:
         return handle(stream_event(*items), self.relay())
 
     def written(self, name: str, announce: str = "inline", *, age: float = 60) -> dict[str, Any]:
-        """An item that was written a while ago, and is in the book."""
+        """An item that was written some seconds ago, and is in the events table."""
         record = some_record(name)
         self.store.record(record, announce)
         return item(record, announce=announce, recorded_at=NOW - seconds(age))

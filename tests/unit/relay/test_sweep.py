@@ -1,4 +1,4 @@
-"""The sweep: announces what is stored and forgotten, whatever became of the relay."""
+"""The sweep: announces records that gate and relay left pending."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ def test_it_asks_for_what_is_older_than_anybody_is_at_it() -> None:
         Sweep(Asked(), FakeTopics(), now=lambda now=now: now).announce()  # type: ignore[misc]
 
     assert [before for before, _ in asked] == [NOW + timedelta(minutes=later) - FORGOTTEN for later in (0, 15, 30)]
-    # Not always the same ones come last.
+    # The shard that comes last changes.
     assert [first - asked[0][1] for _, first in asked] == [0, 1, 2]
 
 

@@ -1,4 +1,4 @@
-"""Nothing of who was seen goes into a log line or a metric, whatever the push and whatever fails."""
+"""Log lines and metrics hold no data of a person, for every push and every fault."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ SECRET = {"accounts": [{**SITE, "tokens": [TOKEN], "serials": [SERIAL, "MARKER-s
 
 
 def _marks() -> list[str]:
-    """What must be in no line: the words, and the picture as base64, wherever it begins."""
+    """The texts that no line may hold: the words, and the picture as base64, from each offset."""
     encoded = base64.b64encode(PICTURE).decode()
     return ["MARKER", base64.b64encode(b"MARKER").decode()[:8], *(encoded[at : at + 12] for at in range(0, 60, 4))]
 

@@ -1,4 +1,4 @@
-"""What a SensePass push means, by the firmware that sent it: every entry of the tables, and what is in none of them."""
+"""The events of SensePass's pushes, by firmware: every entry of the vendor's tables, and values that are in none."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LATER = FIRMWARE[1:]
 
 
 def _data(house: House[Any], **fields: Any) -> dict[str, Any]:
-    """What a record of V1.3 with these fields means."""
+    """The event's data of a record of V1.3 with these fields."""
     return _data_of(house, "1.3", **fields)
 
 
@@ -386,7 +386,7 @@ def test_an_envelope_of_another_type_is_kept_as_unmapped(sensepass: House[Any], 
     data = sensepass.event["data"]
     assert (data["kind"], data["reason"]) == ("unmapped", "neither a record (type 0) nor an alarm (type 1)")
     assert data["payload"]["data"] == {"deviceSN": SERIAL, "news": 1}
-    # Whoever sent it may stand at a door and wait: it was answered, in doubt.
+    # A person may wait at the door of its sender: it was answered, in doubt.
     told = {Count.UNMAPPED: 1, Count.RECORDED: 1, Count.PUBLISHED: 1, Count.DECISION: 1}
     assert {name: times for name, times in output.counted.items() if name != Span.DECISION} == told
 

@@ -1,4 +1,4 @@
-"""The rules document: read now and then, never replaced by a broken one, and evaluated by Powertools."""
+"""The rules document: read at intervals, never replaced by a broken one, and evaluated by Powertools."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ class Parameter:
         return rules
 
 
-# ─── What they say ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ─── The verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rule_that_matches_gives_its_verdict_its_tip_and_its_name() -> None:
@@ -223,7 +223,7 @@ def test_it_is_not_read_again_before_its_time() -> None:
 
     parameter.now += MAX_AGE - 0.1
     rules.refresh()
-    rules.refresh_meanwhile()
+    rules.refresh_in_background()
     assert parameter.read == 1
 
 
@@ -268,7 +268,7 @@ def test_nobody_waits_while_it_is_read() -> None:
     rules = Rules(fetch, monotonic=lambda: now)
     rules.refresh()
     now = MAX_AGE
-    rules.refresh_meanwhile()
+    rules.refresh_in_background()
     assert reading.wait(10)
 
     rules.refresh()  # somebody is at it already

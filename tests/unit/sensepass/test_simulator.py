@@ -1,4 +1,4 @@
-"""The simulated terminal: what it keeps while nobody takes it, and what each firmware does not have."""
+"""The simulated terminal: the records that it keeps while no push is taken, and the gaps of each firmware."""
 
 import json
 from datetime import UTC, datetime

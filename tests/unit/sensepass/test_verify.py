@@ -1,4 +1,4 @@
-"""Whose a SensePass push is: the token and the serial number; and what of it never gets any further."""
+"""The authenticity of SensePass's pushes: token and serial number; and the parts of a push that are withheld."""
 
 import base64
 import hashlib
@@ -222,14 +222,14 @@ _PLACES: dict[str, Callable[[Any], Any]] = {
 
 
 def _anywhere(house: House[Any]) -> str:
-    """All that any subscriber may read."""
+    """All data that a subscriber can read."""
     return json.dumps([house.stored, house.published]) + "".join(record.body for record in house.store.records.values())
 
 
 @pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES)
 @pytest.mark.parametrize("name", _HIDDEN)
 def test_what_opens_doors_is_kept_in_no_form(sensepass: House[Any], name: str, place: Callable[[Any], Any]) -> None:
-    """Reports 2: also where the body is not one that the vendor documents."""
+    """Reports 2: also in a body that the vendor does not document."""
     body = place({name: _HIDDEN[name], "name": "Mira Holt"})
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -312,7 +312,7 @@ def test_what_opens_doors_is_taken_out_of_whatever_it_is_wrapped_in(sensepass: H
 def test_a_text_that_is_no_json_and_names_what_opens_doors_goes_where_no_subscriber_looks(
     sensepass: House[Any], text: str, place: str
 ) -> None:
-    """Review 16: what is its value and what is not, nobody can tell."""
+    """Review 16: the value cannot be told from the rest."""
     bodies = {
         "remark": {"type": 0, "data": {"recognizeStatus": 2, "user": {"remark": text}}},
         "data": {"type": 0, "data": text},
@@ -573,7 +573,7 @@ def test_two_records_whose_uuid_says_nothing_are_two(sensepass: House[Any], noth
 
 @pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
 def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
-    """Review 6b: in one second, and of one kind, they differ in what else they say."""
+    """Review 6b: of the same second and kind, they differ in their other fields."""
     for person in ("7", "8"):
         sensepass.send(terminal().alarm(trace_id=nothing, user_id=person))
 
@@ -587,7 +587,7 @@ def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], noth
 def test_a_uuid_of_two_happenings_is_two_events_and_the_second_names_the_first(
     sensepass: House[Any], other: dict[str, Any], output: Output
 ) -> None:
-    """Security S8: whoever has a token could take ids in advance."""
+    """Security S8: a holder of a token could take ids in advance."""
     first, second = (terminal().upload(uuid="U1", at=AT - 5, **more) for more in ({}, other))
 
     first_id, *_ = _ids(sensepass, first)

@@ -1,4 +1,4 @@
-"""The life of a leak or of smoke: raised once, released once, whatever comes in between, twice or out of order."""
+"""The life of a leak or of smoke: raised once and released once, also if uploads come twice or out of order."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 import botocore.exceptions
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
@@ -166,7 +166,7 @@ def test_repetitions_change_nothing(house: House[Any]) -> None:
 
 
 def test_repetitions_of_uploads_of_the_same_time_change_nothing(house: House[Any]) -> None:
-    """The clock of a sensor may stand: their order is then that in which they came, whatever their ids are."""
+    """The clock of a sensor may stand still. The order of uploads is then that of their arrival, not of their ids."""
     states = [False, True, True, False, False]
     pushes = [upload(0, leak=on, msgId=number) for number, on in zip([5, 9, 2, 7, 3], states, strict=True)]
     send(house, *pushes)
@@ -194,7 +194,7 @@ def test_a_dry_upload_that_comes_late_does_not_release_an_alarm(house: House[Any
 
 @pytest.mark.parametrize("before", [[], [upload(0, leak=False)], [upload(0, leak=True), upload(1, leak=False)]])
 def test_an_alarm_that_comes_after_its_end_is_told_with_both_ends(house: House[Any], before: list[Request]) -> None:
-    """Its push was sent again after an outage: it is no alarm any more, and it was one."""
+    """The push was sent again after an outage. The alarm is over, but there was one."""
     send(house, *before)
     known = alarms(house)
     send(house, upload(5, leak=False), upload(3, leak=True), late=700)
@@ -248,7 +248,7 @@ def test_a_retry_without_a_time_and_with_another_nonce_does_not_revive_an_alarm(
 
 @pytest.mark.parametrize("created", ["", None, "yesterday", 0])
 def test_a_replay_of_what_has_no_time_of_its_own_does_not_revive_an_alarm(house: House[Any], created: object) -> None:
-    """It was signed at a time, and that is signed as well."""
+    """The nonce is the time of the signature, and is signed as well."""
     first, second = (upload(n, leak=True, createdTime=created, msgId="") for n in (1, 2))
     for push, second_of_day in ((first, 1), (second, 2), (upload(5, leak=False, createdTime=created), 5)):
         assert house.send(push, NOW + seconds(second_of_day)).status == 200
@@ -260,12 +260,13 @@ def test_a_replay_of_what_has_no_time_of_its_own_does_not_revive_an_alarm(house:
     assert [state for _, state in alarms(house)] == ["raised", "released"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=14, unique_by=lambda it: it[0]),
     st.randoms(),
 )
 def test_raised_and_released_take_turns(uploads: list[tuple[int, bool]], random: Any) -> None:
-    """However a sensor's uploads are shuffled and repeated: by time, no alarm is raised within another."""
+    """Uploads of a sensor, shuffled and repeated: ordered by time, no alarm is raised within another."""
     house = sensoro_house()
     told = [*uploads, *random.choices(uploads, k=5)]
     random.shuffle(told)
@@ -282,6 +283,7 @@ def test_raised_and_released_take_turns(uploads: list[tuple[int, bool]], random:
     assert bool(by_trace) == any(on for _, on in uploads)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 def test_in_order_each_change_is_told_and_nothing_else(states: list[bool]) -> None:
     house = sensoro_house()
@@ -295,7 +297,7 @@ def test_in_order_each_change_is_told_and_nothing_else(states: list[bool]) -> No
 
 
 def live(house: House[Any], second: int, clock: int | None = None, **data: Any) -> Request:
-    """Sends an upload at a second, with the time of a clock that tells another one."""
+    """Sends an upload at a second, with the time of a clock that shows another one."""
     told = int((AT + second) * 1000) if clock is None else clock
     push = upload(second, createdTime=told, **data)
     assert house.send(push, NOW + seconds(second)).status == 200
@@ -304,7 +306,7 @@ def live(house: House[Any], second: int, clock: int | None = None, **data: Any) 
 
 @pytest.mark.parametrize("clock", [946_684_805_000, 946_684_805, int((AT - 90_000) * 1000), int((AT + 90_000) * 1000)])
 def test_a_clock_that_fell_back_does_not_end_a_leak_that_goes_on(house: House[Any], clock: int) -> None:
-    """The time of the signature is then the upload's: that is signed as well."""
+    """The time of the signature is then taken as the upload's: it is signed as well."""
     live(house, 0, leak=False)
     live(house, 10, clock, leak=True)
     assert alarms(house) == [("10", "raised")]
@@ -337,7 +339,7 @@ def test_a_replay_by_a_clock_that_is_ahead_silences_no_leak_to_come(house: House
 
 @pytest.mark.parametrize("ahead", [0, 8 * 3600])
 def test_an_upload_that_is_signed_anew_is_known_by_its_mark(house: House[Any], ahead: int) -> None:
-    """Its nonce is then new, and tells nothing of when it was made."""
+    """The nonce is then new, and tells nothing of the time of the upload."""
     clock = int((AT + ahead) * 1000)
     live(house, 0, clock, leak=True, msgId=1)
     for second in range(1, 24):
@@ -373,7 +375,7 @@ def test_a_push_whose_event_was_not_kept_raises_its_alarm_when_it_is_sent_again(
 
 
 def test_an_alarm_that_was_never_kept_is_told_by_the_next_upload(house: House[Any]) -> None:
-    """Though the vendor gave up after three times."""
+    """The vendor gave up after three times."""
     house.store.down = house.spill.down = True
     assert house.send(upload(0, leak=True)).status == 503
     house.store.down = house.spill.down = False
@@ -384,7 +386,7 @@ def test_an_alarm_that_was_never_kept_is_told_by_the_next_upload(house: House[An
 
 @pytest.mark.parametrize("lost", [1, 2])
 def test_an_end_that_was_never_kept_is_told_by_the_next_upload(house: House[Any], lost: int) -> None:
-    """Be that of a leak that goes on, of its end, or of the next leak."""
+    """The cases: the leak goes on, it ends, or the next leak begins."""
     send(house, upload(0, leak=True))
     house.store.down = house.spill.down = True
     for second in range(1, 1 + lost):
@@ -423,11 +425,11 @@ def test_a_process_that_dies_after_the_event_doubles_no_alarm(house: House[Any],
     with pytest.raises(Killed):
         house.send(upload(0, leak=True))
     house.store.die_on_mark = False
-    assert rows.rows[SENSOR].told is False
+    assert rows.rows[SENSOR].kept is False
     send(house, upload(0, leak=True), upload(1, leak=True))
 
     assert alarms(house) == [("00", "raised")]
-    assert rows.rows[SENSOR].told
+    assert rows.rows[SENSOR].kept
 
 
 @pytest.mark.parametrize("fault", ["down", "sealed"])
@@ -480,7 +482,7 @@ def test_what_was_told_and_not_marked_so_is_not_doubled(house: House[Any], rows:
 
 
 class Crowd(FakeRows[Row]):
-    """Rows that are changed between whatever is read and what is then written, for a while."""
+    """Rows that another writer changes between each read and the write after it, for a number of times."""
 
     def __init__(self, house: list[House[Any]], pushes: Iterator[Request]) -> None:
         super().__init__()
@@ -507,7 +509,7 @@ class Crowd(FakeRows[Row]):
 def test_two_pushes_side_by_side_are_as_one_after_the_other(
     first: list[bool], between: list[bool], expected: list[str]
 ) -> None:
-    """The one in between is done while the other has read, and not yet written."""
+    """The second push is handled after the first has read the row, and before it writes."""
     later = first == [False]
     meanwhile = iter([upload(n + (0 if later else 5), leak=on) for n, on in enumerate(between)])
     houses: list[House[Any]] = []
@@ -561,7 +563,7 @@ ROWS: Final = [
         seen=("a", "b"),
         episode="e",
         raised_at=NOW,
-        told=False,
+        kept=False,
         revision=7,
     ),
     Row(
@@ -625,9 +627,9 @@ def test_the_life_of_an_alarm_on_the_table(client: Any) -> None:
     states = []
     for second, on in enumerate([False, True, True, False, False]):
         sighting = Sighting("1", "s", "leak", on, NOW + seconds(second), str(second))
-        news, untold = alarms.changed([sighting])
-        states += [(second, one.state) for one in news]
-        alarms.told(untold)
+        changes, pending = alarms.update([sighting])
+        states += [(second, one.state) for one in changes]
+        alarms.mark_kept(pending)
 
     assert states == [(1, "raised"), (3, "released")]
 

@@ -1,4 +1,4 @@
-"""What a SENSORO push means: readings of which none is lost, alarms besides, results of tasks, and the rest."""
+"""The events of SENSORO's pushes: readings, of which none is lost, alarms, results of tasks, and unknown pushes."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def test_sensor_data_is_a_measurement(sensoro: House[Any]) -> None:
 
 
 def _as_written(data: dict[str, Any], *, safe: bool) -> Any:
-    """A push whose numbers are on the wire as Python writes them: 0.0 is 0.0."""
+    """A push with numbers as Python writes them: 0.0 stays 0.0 on the wire."""
     body = sensor_body(data, safe=safe)
     if safe:
         body["encryptData"] = simulator.seal(compact(data), SENSORO_SAFE["app_key"], SENSORO_SAFE["app_id"])
@@ -207,7 +207,7 @@ def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) ->
         (1782907199, "2026-07-01T11:59:59.000000Z"),
         ("2026-07-01T19:59:59.123+08:00", "2026-07-01T11:59:59.123000Z"),
         ("2026-07-01T11:59:59Z", "2026-07-01T11:59:59.000000Z"),
-        # Without a zone it is the vendor's own time.
+        # A time without a zone is in the vendor's own.
         ("2026-07-01 19:59:59", "2026-07-01T11:59:59.000000Z"),
         ("2026/7/1 19:59", "2026-07-01T11:59:00.000000Z"),
         (20260701195959, "2026-07-01T11:59:59.000000Z"),
@@ -215,7 +215,7 @@ def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) ->
     ],
 )
 def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, expected: str) -> None:
-    """Reports 15 and 16: in whatever unit, and with six digits of fraction, so that times sort as text."""
+    """Reports 15 and 16: in any unit, and with six digits of fraction, so that times sort as text."""
     sensoro.send(sensor_push(sensor_body({"temperature": 1}, createdTime=created)))
 
     assert sensoro.event["time"] == sensoro.event["data"]["occurred_at"] == expected
@@ -323,7 +323,7 @@ _WORDS: list[Any] = ["normal", "ok", "NaN", "Infinity", "leak", "?"]
 @pytest.mark.parametrize("name", ["leak", "smoke"])
 @pytest.mark.parametrize("value", [*_OFF, *_ODD, *_WORDS])
 def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
-    """Reports 14: neither what is off, nor what nobody can read."""
+    """Reports 14: neither a value that is off, nor one that cannot be read."""
     assert sensoro.send(sensor_push(sensor_body({name: value}))).status == 200
 
     assert sensoro.event["type"] == "gatehouse.measurement.v1"
@@ -361,7 +361,7 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
 def test_leak_and_smoke_are_a_reading_where_they_can_be_read(
     sensoro: House[Any], name: str, value: object, reading: object
 ) -> None:
-    """Reports 14: what nobody can read is no reading either."""
+    """Reports 14: a value that cannot be read is no reading either."""
     sensoro.send(sensor_push(sensor_body({name: value})))
 
     measurement = next(event["data"] for event in sensoro.stored if "measurement" in event["type"])
@@ -502,7 +502,7 @@ _NOTHING: dict[str, Any] = {"createdTime": "", "msgId": ""}
 
 @pytest.mark.parametrize("none", [_NOTHING, {"createdTime": None, "msgId": 0}, {"createdTime": 0, "msgId": "0"}])
 def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: House[Any], none: dict[str, Any]) -> None:
-    """Protocol A4: neither tells it from the next."""
+    """Protocol A4: neither field tells the push from the next one."""
     body = sensor_body({"temperature": 1}, **none)
     for late in (0, 3600):
         push = sensor_push(body, at=NOW.timestamp() + late)
@@ -513,7 +513,7 @@ def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: Ho
 
 
 def test_without_id_and_time_a_push_that_is_spaced_otherwise_is_one(sensoro: House[Any]) -> None:
-    """One signature covers all of them."""
+    """One signature covers all the forms."""
     body = sensor_body({"temperature": 21.5}, **_NOTHING)
     first = sensor_push(body)
     for wire in (first.body, compact(body).replace(b":", b": "), b"\xef\xbb\xbf" + compact(body) + b"\n\0"):

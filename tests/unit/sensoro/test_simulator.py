@@ -1,4 +1,4 @@
-"""The simulated cloud: it signs as the vendor does, and what it sends in a day is understood, odd forms and all."""
+"""The simulated cloud: it signs as the vendor does, and all pushes of its day are understood, odd forms included."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from tests.unit.sensoro.test_javascript import NUMBERS
 from tests.vendors.sensoro import sensoro_house
 
 _ROUND = 18
-"""Pushes after which the day begins again."""
+"""Number of pushes after which the day begins again."""
 
 
 def _day(pushes: int) -> House[Any]:
@@ -28,7 +28,7 @@ def _day(pushes: int) -> House[Any]:
 
 
 def test_what_it_signs_is_compact_json_as_javascript_writes_it() -> None:
-    """The vendor's own receiver takes nothing else."""
+    """The vendor's own receiver takes no other form."""
     for number, expected in NUMBERS:
         if number not in {"9007199254740993", "12345678901234567890", "1234567890123456789012"}:
             assert simulator.compact({"a": [float(number)]}) == f'{{"a":[{expected}]}}'.encode()

@@ -1,4 +1,4 @@
-"""Whose a SENSORO push is: the signature, its age, and what safe mode's decryption lets through."""
+"""The authenticity of SENSORO's pushes: the signature, its age, and the decryption of safe mode."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -214,7 +214,7 @@ def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensor
 
 @pytest.mark.parametrize("app_id", ["", " ", None])
 def test_an_app_id_of_nothing_is_none(sensoro: House[Any], app_id: object) -> None:
-    """The header has one, and it is signed by that app's secret."""
+    """The header names an app, and that app's secret signed the push."""
     assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id})).status == 200
     assert sensoro.event["data"]["account"] == "123456"
 
@@ -263,7 +263,7 @@ def test_a_secret_that_could_not_work_is_told_when_it_is_read(change: dict[str, 
 @pytest.mark.parametrize("field", ["app_secrets", "app_keys"])
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_secret_or_key_is_told_by_its_field(field: str, empty: str) -> None:
-    """HMAC takes an empty key, and then anybody signs."""
+    """HMAC takes an empty key, and then anyone can sign."""
     account = {"app_id": "1", "app_secrets": ["s"], "app_keys": [KEY], field: [empty]}
 
     with pytest.raises(ValidationError) as caught:
@@ -300,7 +300,7 @@ def test_a_signature_over_the_stringified_body_is_accepted(sensoro: House[Any], 
 
 @pytest.mark.parametrize("msg_id", [b'"msgId":5,', b"", b'"msgId":"",'])
 def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: bytes) -> None:
-    """One signature covers them all, so whoever has seen the push could send each of them."""
+    """One signature covers all the forms, so anyone who has seen the push could send each of them."""
     signed = STRINGIFIED.replace(b'"msgId":5,', msg_id)
     bodies = [
         signed,
@@ -318,7 +318,7 @@ def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: b
 def test_however_a_signed_push_is_cut_into_address_and_body_it_is_one_event_and_one_notice(
     sensoro: House[Any], output: Output
 ) -> None:
-    """Security S16: the signature is over both, joined. What may come of it is one notice that nobody understood."""
+    """Security S16: the signature is over both, joined. At most one `unmapped` notice may come of it."""
     push = sensor_push(STRINGIFIED)
     nonce, joined = str(int(AT * 1000)), b"to=a&b=" + STRINGIFIED
     signed = simulator.sign(SENSORO["app_secret"], nonce, "POST", f"{push.url}?", joined)
@@ -402,7 +402,7 @@ def test_a_nonce_may_be_in_seconds(sensoro: House[Any], nonce: str) -> None:
 @pytest.mark.parametrize("safe", [False, True])
 @pytest.mark.parametrize("more", [{}, {"createdTime": "", "msgId": ""}, {"msgId": 0}])
 def test_a_replay_makes_no_second_event(sensoro: House[Any], more: dict[str, Any], hours: float, *, safe: bool) -> None:
-    """Nor does what is not signed: the other headers."""
+    """The headers that are not signed do not count either."""
     push = sensor_push(sensor_body({"leak": True}, safe=safe, **more), safe=safe)
     sensoro.send(push)
     known = sensoro.stored
@@ -520,8 +520,8 @@ def test_each_truncated_cipher_text_is_refused() -> None:
 
 
 def test_each_flipped_bit_that_reaches_the_app_id_the_padding_or_the_length_is_refused() -> None:
-    """A flip garbles its own block and flips the same bit of the next. What it does to the message alone, only
-    the signature can tell.
+    """A flip garbles its own block and flips the same bit of the next. A change of the message alone is only found by
+    the signature.
     """
     text = safe_text(b"m" * 20)  # 64 bytes: random · length and 12 of 20 · 8 of 20, AppID, 2 of 18 · the rest
     sealed = base64.b64decode(sealed_text(text))
@@ -610,7 +610,7 @@ def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: House[
 
 
 def _unreadable(house: House[Any]) -> bytes:
-    """What the notice refers to, which itself holds nothing of it."""
+    """The content that the notice refers to; the notice itself holds nothing of it."""
     data = house.event["data"]
     assert (data["kind"], data.get("payload")) == ("unmapped", None)
     assert data["body"]["key"].startswith("unreadable/sensoro/")
@@ -665,7 +665,7 @@ def _lines(cipher: str, width: int, end: str) -> str:
     ],
 )
 def test_each_kind_of_base64_is_read(sensoro: House[Any], write: Callable[[str], str], length: int) -> None:
-    """Reports 8: in lines, without padding, of the URL's alphabet."""
+    """Reports 8: in lines, without padding, in the alphabet for URLs."""
     cipher = simulator.seal(compact({"customer": "x" * length}), KEY, APP_ID)
     body = sensor_body({}, safe=True, encryptData=write(cipher))
 
@@ -741,7 +741,7 @@ def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
 
 @pytest.mark.parametrize("safe", [False, True])
 def test_an_alarm_beside_a_nan_is_told(sensoro: House[Any], *, safe: bool) -> None:
-    """Reports 3: a NaN hides nothing beside it. The bare word is signed as it is: JSON.stringify never writes it."""
+    """Reports 3: a NaN does not hide the other values. The bare word is signed: JSON.stringify never writes it."""
     data = {"leak": True, "temperature": float("nan")}
     body = sensor_body({}, safe=safe)
     clear = compact(data)
@@ -773,6 +773,7 @@ def test_an_app_id_is_the_same_in_each_type(sensoro: House[Any], app_id: object)
     assert sensoro.send(sensor_push(compact({**sensor_body(CLIMATE), "appId": app_id}))).status == 200
 
 
+@settings(deadline=None)
 @given(
     st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9), _nested, max_leaves=20)
 )

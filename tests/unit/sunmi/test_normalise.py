@@ -1,4 +1,4 @@
-"""What a SUNMI push means: its events, their tables, and what is in none of them."""
+"""The events of SUNMI's pushes: every entry of the vendor's tables, and values that are in none."""
 
 import base64
 import hashlib
@@ -158,7 +158,7 @@ def test_motion_type(sunmi: House[Any], motion_type: object, kind: str) -> None:
     ],
 )
 def test_a_video_that_leads_elsewhere_is_no_link(sunmi: House[Any], url: str) -> None:
-    # S15: a script's address reached the topic, and so whoever shows events.
+    # S15: a script's address reached the topic, and so every program that shows events.
     sunmi.send(face_push({**MOTION, "video_url": url}, event=1010))
 
     data = sunmi.event["data"]
@@ -177,7 +177,7 @@ def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> Non
 
 @pytest.mark.parametrize("ipc_id", ["928", 928, 928.0, " 928 "])
 def test_one_camera_is_one_device_in_all_its_events(sunmi: House[Any], ipc_id: object) -> None:
-    """Protocol A7: `ipc_id` is what all of them have."""
+    """Protocol A7: all events of a camera have its `ipc_id`."""
     sunmi.send(face_push({**MOTION, "ipc_id": ipc_id}, event=1010))
     sunmi.send(face_push({**FACE, "ipc_id": "928"}, event=2001))
 

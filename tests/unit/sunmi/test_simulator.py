@@ -1,4 +1,4 @@
-"""A simulated day at SUNMI: every form of it is understood."""
+"""A simulated day at SUNMI: every form in it is understood."""
 
 from datetime import UTC, datetime
 from itertools import islice

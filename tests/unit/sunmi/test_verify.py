@@ -1,4 +1,4 @@
-"""Whose a SUNMI push is: the signature, its age, and what one signed text can be made to say."""
+"""The authenticity of SUNMI's pushes: the signature, its age, and the forms that one signed text can be cut into."""
 
 import json
 from dataclasses import replace
@@ -517,7 +517,7 @@ def test_a_push_that_differs_in_one_field_is_another_event_and_so_is_a_retry_sig
 def test_payloads_that_differ_in_a_piece_without_a_value_are_two_events(
     sunmi: House[Any], one: str, another: str, event: str
 ) -> None:
-    """Only a field of the form may be left out where it is empty; the payload is one value, whatever is in it."""
+    """Only an empty field of the form may be left out. The payload is a single value, with any content."""
     for payload in (one, another, one):
         fields = {**FIELDS, "event": event, "payload": payload, "sunmi_shop_no": ""}
         assert sunmi.send(sunmi_form(fields, simulator.sign(fields, KEY))).status == 200
