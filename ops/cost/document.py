@@ -495,7 +495,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def prose(text: str) -> Iterator[str]:
     """A paragraph's lines, wrapped anew, and an empty one."""
-    yield from textwrap.wrap(" ".join(text.split()), 150, break_long_words=False, break_on_hyphens=False)
+    yield from textwrap.wrap(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
     yield ""
 
 
