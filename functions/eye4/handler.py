@@ -97,7 +97,7 @@ class Resources:
 
     def _arrived(self, verified: verify.Verified, recordings: list[str], resource: JsonValue) -> None:
         # Row by row: if a later row fails, the wait for an earlier one has ended all the same.
-        keys = [pending.key(verified.account, found) for found in recordings]
+        keys = [pending.key(verified.account, candidate) for candidate in recordings]
         have_alarm = [self._note(key, resource) for key in keys]
         if not any(have_alarm):
             # The alarm may still come, so this flow begins with a wait for it.

@@ -318,7 +318,7 @@ class Resolver:
         if before.event == first.id:
             admission = self._admit(first, report)
             if admission is Admission.SPILLED and more:
-                raise Unavailable("the table does not tell whether something was said before")
+                raise Unavailable("it is not known whether the last report was published")
             if admission not in {Admission.DUPLICATE, Admission.SPILLED}:
                 # The report had been noted and not published, so the present result is the first report.
                 self._pending.note_reported(wanted.recording, report.noted(first.id, row), row)

@@ -265,15 +265,15 @@ def recording_ids(payload: JsonValue) -> list[str]:
     message = _bare_names(payload)
     if not isinstance(message, dict):
         return []
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     for name in _NAMES:
         value = message.get(name)
         if isinstance(value, str) and _is_fileid(value):
             written = _bare(value)
-            found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
+            ids |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
     # Ids with a fileid's usual form are kept first when there are too many.
-    kept = sorted(filter(_is_fileid, found), key=_has_no_form)[:_MOST]
-    return [recording for recording in found if recording in kept]
+    kept = sorted(filter(_is_fileid, ids), key=_has_no_form)[:_MOST]
+    return [recording for recording in ids if recording in kept]
 
 
 def _has_no_form(recording: str) -> bool:

@@ -262,7 +262,7 @@ class Listener:
                 log.warning("nobody has listened to it before", server=self._server.server)
                 self.report.begun += 1
             return self._resume(row or Written(first, first), anew=row is None)
-        raise Lost("nobody has listened yet")
+        raise Lost("a shutdown was requested")
 
     def _floor(self) -> datetime:
         """The time before which no record is fetched: the first mark, or the limit of retention.

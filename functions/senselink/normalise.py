@@ -62,7 +62,7 @@ _ABNORMAL: Final[dict[int | Unreadable | None, Anomaly]] = {
 # fever or without a mask may pass. All other anomalies refuse what was shown.
 _NO_REFUSAL: Final = frozenset({Anomaly.TEMPERATURE, Anomaly.NO_MASK})
 _DIRECTION: Final[dict[int | None, Direction]] = {1: Direction.IN, 2: Direction.OUT}
-# The vendor's table has 0 and 2. It does not have 1, which can only be the other of the two meanings that 0 has there.
+# The vendor's table has 0 twice, "not known" and "not worn", and 2. It lacks 1, which can only be "not worn".
 _MASK: Final[dict[int | None, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}
 _ALARM: Final[dict[int | None, AlarmKind]] = {
     10001: AlarmKind.TAMPERED,

@@ -280,10 +280,10 @@ class Recorder:
         """The pictures that a message names, without those that the server does not return."""
         if self._api is None or not self._server.pictures:
             return {}
-        found: dict[str, Image | None] = {}
+        images: dict[str, Image | None] = {}
         for role, reference in wire.pictures(message):
             try:
-                found[role] = image(self._api.picture(role, reference))
+                images[role] = image(self._api.picture(role, reference))
             except (CallFailed, NoSuchCall) as error:
                 log.warning("a picture stays where it is", server=self._server.server, role=role, why=str(error))
-        return found
+        return images

@@ -50,12 +50,12 @@ def verify(push: Push, accounts: Accounts) -> Verified:
     Raises:
         Rejected: no server has this token.
     """
-    found = account_for_token(
-        push.path_parameters.get("token", ""), ((server, server.tokens) for server in accounts.accounts)
+    server = account_for_token(
+        push.path_parameters.get("token", ""), ((entry, entry.tokens) for entry in accounts.accounts)
     )
-    if found is None:
+    if server is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "senselink: no server in the secret has this token")
-    return Verified(found)
+    return Verified(server)
 
 
 def connected(server: Server) -> Verified:

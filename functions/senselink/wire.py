@@ -124,7 +124,7 @@ def _called(*names: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(*names))
 
 
-class Told(Message):
+class LenientMessage(Message):
     """Base of the server's objects: reads a field by any of its names, in any spelling, from the first with a value."""
 
     @model_validator(mode="before")
@@ -143,12 +143,12 @@ class Told(Message):
 
 
 @lru_cache
-def _names(model: type[Told]) -> dict[str, str]:
+def _names(model: type[LenientMessage]) -> dict[str, str]:
     """The names that a model reads, by their bare spelling."""
     return {_bare(name): name for names in _choices(model).values() for name in names}
 
 
-def _choices(model: type[Told]) -> dict[str, list[str]]:
+def _choices(model: type[LenientMessage]) -> dict[str, list[str]]:
     """The names that a model reads, by the model's own name for the field."""
     return {
         own: [str(name) for name in field.validation_alias.choices]
@@ -202,7 +202,7 @@ type Reference = Annotated[str | None, BeforeValidator(_reference)]
 """The server's id of a picture."""
 
 
-class Group(Told):
+class Group(LenientMessage):
     """A group of persons."""
 
     id: Identifier = _called("id", "groupId")
@@ -221,7 +221,7 @@ def _groups(value: object) -> object:
 _NO_GROUP: Final = Group()
 
 
-class AccessRecord(Told):
+class AccessRecord(LenientMessage):
     """An authentication."""
 
     id: Identifier = _called("id")
@@ -317,7 +317,7 @@ class AccessRecord(Told):
 _DAY: Final = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?")
 
 
-class AlarmRecord(Told):
+class AlarmRecord(LenientMessage):
     """One state of an alarm."""
 
     id: Identifier = _called("id")
@@ -371,7 +371,7 @@ _KNOWN: Final = frozenset(Kind)
 _SNAKE: Final = re.compile(r"_([a-z0-9])")
 
 
-class Envelope(Told):
+class Envelope(LenientMessage):
     """The fields around the data: by WebSocket, by subscription, or in an answer."""
 
     event_type: Code = _called("eventType")
@@ -502,10 +502,10 @@ _PICTURES: Final = frozenset(
 def pictures(body: bytes) -> list[tuple[str, str]]:
     """The pictures that a message names, by role, with the server's ids of them."""
     try:
-        found = read(message(body))
+        model = read(message(body))
     except ValueError:
         return []
-    return [] if found is None else found.pictures()
+    return [] if model is None else model.pictures()
 
 
 def camel(value: Any) -> Any:

@@ -140,7 +140,7 @@ def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hmac, "compare_digest", watched)
     house.send(told(access_record(), token=token))
 
-    # Hashes of one length are compared: the work depends neither on the matching token nor on the length of the match.
+    # Hashes of one length are compared, so the work depends neither on the matching token nor on a partial match.
     assert compared[:5] == [(32, 32)] * 5
     assert len(compared) == 5
 

@@ -82,7 +82,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
     """Starts a task; at the end of the test, requests its shutdown and asserts its success."""
     monkeypatch.setattr(accounts, "MIN_AGE", 0.05)
     handlers: dict[int, Callable[..., None]] = {}
-    # Only the main thread may set signal handlers, and this is another; ours is kept, and called like by the signal.
+    # Only the main thread may set signal handlers. This is another thread, so the test calls ours itself.
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
     forget: Callable[[], None] = aws.client.cache_clear  # type: ignore[attr-defined]
     started: list[Task] = []
