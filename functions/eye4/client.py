@@ -1,6 +1,6 @@
-"""The call we make to Eye4: which files a recording has, and where.
+"""The call we make to Eye4: the files of a recording, with their addresses.
 
-Source: "Get the Resource Playback Address", chapter 4; credentials in headers by the vendor's open platform.
+Source: "Get the Resource Playback Address", chapter 4; for credentials in headers, the vendor's open platform.
 """
 
 import json
@@ -18,28 +18,28 @@ from gatehouse.reading import read_json
 _PATH: Final = "/push/fileid"
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)
 _ANSWER: Final = 1024 * 1024
-"""Bytes; an answer holds a few addresses."""
+"""Bytes of an answer at most; it holds a few addresses."""
 
 
 class Storage(StrEnum):
-    """`type`: which of the vendor's two storages is asked."""
+    """`type`: the one of the vendor's two storages that is asked."""
 
     ALARM = "D005"
     DOORBELL = "D009"
 
 
 class Denied(CallFailed):
-    """Eye4 does not take our credentials."""
+    """Eye4 rejects our credentials."""
 
 
 class Client:
     """Eye4's API, for one customer."""
 
     def __init__(self, login: BodyLogin | HeaderLogin, base_url: str = "") -> None:
-        """A client.
+        """Makes a client.
 
         Args:
-            login: decides how a call is authenticated, and which API it is.
+            login: the credentials, which also decide on the API.
             base_url: in place of that API.
         """
         self._login = login
@@ -47,10 +47,10 @@ class Client:
         self._http = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
     def files(self, fileid: str, storage: Storage) -> list[Listed]:
-        """The files of a recording: none where it is not there yet, was never there, or is there no longer.
+        """The files of a recording: none before it is there, after it expired, or if it never was.
 
         Raises:
-            Denied: our credentials are not taken.
+            Denied: our credentials are rejected.
             CallFailed: there was no usable answer.
         """
         body, headers = self._credentials()
@@ -78,12 +78,12 @@ class Client:
             raise CallFailed(f"eye4: {_PATH} gave no usable answer: {type(error).__name__}") from None
 
     def _credentials(self) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-        """What goes into the body, and what into the headers."""
+        """The credentials: fields of the body, and headers."""
         if isinstance(self._login, BodyLogin):
             return {"userid": self._login.userid, "authkey": self._login.authkey.get_secret_value()}, {}
         return {}, {"AccessKey": self._login.access_key, "SecretKey": self._login.secret_key.get_secret_value()}
 
 
 def api_url(login: BodyLogin | HeaderLogin) -> str:
-    """The API that takes these credentials."""
+    """The API that accepts these credentials."""
     return "https://api.eye4.cn" if isinstance(login, BodyLogin) else "https://open.eye4.cn"

@@ -1,8 +1,9 @@
-"""Fetches a file from an address that somebody else named, and never from inside our own network.
+"""Downloads a file from an address that a third party named, and never from inside our own network.
 
 The rules are those of https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html:
-an allow-list of hosts; the name is resolved once, every address of it is looked at, and the connection goes to one
-that was; a redirect is an address like any other, but that it never leads to an API of our own, nor from https to http.
+an allow-list of hosts; the name is resolved once, each of its addresses is checked, and the connection goes to a
+checked one. A redirect is checked like any other address. In addition, it may lead neither to the operator's own API
+nor from https to http.
 """
 
 import hashlib
@@ -25,11 +26,11 @@ _REDIRECTS: Final = 3
 _TIMEOUT: Final = urllib3.Timeout(connect=3, read=10)
 _PIECE: Final = 64 * 1024
 _GONE: Final = frozenset({401, 403, 404, 410})
-"""A link that has run out is a 403 or a 404 by host; the vendor's API gives a new one."""
+"""Statuses of a link that may have expired: hosts answer 403 or 404. The vendor's API gives a new link."""
 
 
 class Refused(GatehouseError):
-    """The file is not fetched, now or later."""
+    """The file is never fetched."""
 
     def __init__(self, fault: MediaFault) -> None:
         super().__init__(fault)
@@ -45,7 +46,7 @@ class Interrupted(GatehouseError):
 
 
 class Unreachable(Interrupted):
-    """Its host did not answer, or not to the end: the next try may go through."""
+    """The host did not answer, or broke off: the next try may succeed."""
 
     def __init__(self) -> None:
         super().__init__(MediaFault.UNREACHABLE)
@@ -53,7 +54,7 @@ class Unreachable(Interrupted):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a file is fetched at most."""
+    """Limits for one file."""
 
     size: int
     """Bytes."""
@@ -61,7 +62,7 @@ class Limits:
 
 
 class Body:
-    """A file as it comes in: read in pieces, counted and hashed on the way."""
+    """A file while it arrives: read in pieces, counted and hashed."""
 
     def __init__(
         self, response: urllib3.BaseHTTPResponse, limits: Limits, monotonic: Callable[[], float] = time.monotonic
@@ -72,18 +73,18 @@ class Body:
         self._ends_at = monotonic() + limits.seconds
         self._hash = hashlib.sha256()
         self.size = 0
-        """Bytes so far."""
+        """Bytes read so far."""
 
     @property
     def sha256(self) -> str:
-        """Of what was read, lower-case hex."""
+        """The SHA-256 of the bytes read so far, in lower-case hex."""
         return self._hash.hexdigest()
 
     def read(self, amount: int = -1) -> bytes:
         """The next bytes: as many as asked for, fewer only at the end.
 
         Raises:
-            Refused: the file is larger than is taken.
+            Refused: the file exceeds the limit.
             Interrupted: it broke off, or takes too long.
         """
         pieces = bytearray()
@@ -98,7 +99,7 @@ class Body:
         if self._monotonic() > self._ends_at:
             raise Interrupted(MediaFault.TOO_SLOW)
         try:
-            # What has arrived, so that a trickle is seen to be one.
+            # read1 returns the bytes that have arrived, so that the time limit also ends a slow trickle.
             piece: bytes = self._response.read1(amount, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _interruption(error) from None
@@ -110,18 +111,18 @@ class Body:
 
 
 def addresses(host: str, port: int) -> list[str]:
-    """The IPv4 addresses of a host; Lambda has no others, and every IPv6 way around a check is closed with them.
+    """The IPv4 addresses of a host. Lambda has no IPv6, and without it no IPv6 notation can get around a check.
 
     Raises:
         OSError: it has none.
     """
     return list(
-        dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM))
+        dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM))
     )
 
 
 class Downloads:
-    """Opens files on the hosts that are allowed."""
+    """Opens files on the allowed hosts."""
 
     def __init__(
         self,
@@ -130,13 +131,13 @@ class Downloads:
         own: str = "",
         resolve: Callable[[str, int], list[str]] = addresses,
     ) -> None:
-        """What is allowed.
+        """Permits downloads from these hosts.
 
         Args:
-            hosts: as `Hosts` takes them.
-            limits: of each file.
-            own: as `Hosts` takes it.
-            resolve: the addresses of a host.
+            hosts: in the form that `Hosts` takes.
+            limits: for each file.
+            own: in the form that `Hosts` takes.
+            resolve: returns the addresses of a host.
         """
         self.own = own
         self._hosts = Hosts(hosts, own)
@@ -145,7 +146,7 @@ class Downloads:
 
     @contextmanager
     def open(self, url: str) -> Iterator[Body]:
-        """A file, from its beginning.
+        """Opens a file, and closes it at the end of the block.
 
         Raises:
             Refused: its address is not allowed, or it is too large.
@@ -170,17 +171,17 @@ class Downloads:
         if response.status != 200:
             raise Unreachable
         announced = response.headers.get("content-length", "")
-        # By its length first: what has thousands of digits is a number that Python does not read.
+        # The length is checked first: Python refuses to convert thousands of digits.
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > self._limits.size):
             raise Refused(MediaFault.TOO_LARGE)
         return Body(response, self._limits)
 
     def _get(self, url: str, before: str | None) -> urllib3.BaseHTTPResponse:
-        """The answer of an address, its head read.
+        """Requests an address; returns the answer with its head read.
 
         Args:
             url: the address.
-            before: the one that redirects to it.
+            before: the address that redirected to it, if any.
         """
         try:
             parts = urlsplit(url)
@@ -189,7 +190,7 @@ class Downloads:
             raise Refused(MediaFault.HOST_NOT_ALLOWED) from None
         if before is not None and scheme != "https" and urlsplit(before).scheme == "https":
             raise Refused(MediaFault.HOST_NOT_ALLOWED)
-        # To an address that was looked at: a second look-up could give another one.
+        # The connection goes to an address that was checked: a second look-up could give another one.
         *others, last = self._addresses(scheme, host, port, redirected=before is not None)
         for address in others:
             try:
@@ -199,24 +200,24 @@ class Downloads:
         return _requested(parts, scheme, host, port, last)
 
     def _addresses(self, scheme: str, host: str, port: int, *, redirected: bool) -> list[str]:
-        """Where to connect to, at least one."""
+        """The addresses of a host, at least one, each of them checked."""
         own = self._hosts.is_own(scheme, host, port)
-        # No answer of anybody's sends us to whatever path of an API that trusts whoever comes from here.
+        # The operator's API may trust every caller from here, so no redirect may choose a path on it.
         if (own and redirected) or not (own or self._hosts.has(host, port)):
             raise Refused(MediaFault.HOST_NOT_ALLOWED)
         try:
-            found = self._resolve(host, port)
+            resolved = self._resolve(host, port)
         except (OSError, UnicodeError):
             raise Unreachable from None
-        if not own and not all(map(_is_public, found)):
+        if not own and not all(map(_is_public, resolved)):
             raise Refused(MediaFault.PRIVATE_ADDRESS)
-        if not found:
+        if not resolved:
             raise Unreachable
-        return found
+        return resolved
 
 
 def _requested(parts: SplitResult, scheme: str, host: str, port: int, address: str) -> urllib3.BaseHTTPResponse:
-    """The answer of a host at one of its addresses, its head read."""
+    """Requests a file from a host at one of its addresses; returns the answer with its head read."""
     if scheme == "https":
         pool: urllib3.HTTPConnectionPool = urllib3.HTTPSConnectionPool(
             address, port, server_hostname=host, assert_hostname=host
@@ -244,7 +245,7 @@ def _requested(parts: SplitResult, scheme: str, host: str, port: int, address: s
 
 
 def _interruption(error: Exception) -> Interrupted:
-    """What a failed call is; that nobody listens is a time-out by its type only."""
+    """Translates a failed call. urllib3's NewConnectionError is a time-out by its type only: nothing listens there."""
     slow = isinstance(error, urllib3.exceptions.TimeoutError)
     if slow and not isinstance(error, urllib3.exceptions.NewConnectionError):
         return Interrupted(MediaFault.TOO_SLOW)

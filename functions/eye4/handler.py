@@ -28,14 +28,14 @@ _ALONE: Final = "alone"
 
 
 class Eye4Settings(VendorSettings):
-    """Settings of this function besides every vendor's."""
+    """Settings of this function in addition to those of every vendor."""
 
     pending_files_table: str = Field(min_length=1)
     flow_arn: str = Field(min_length=1)
     api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
-    """The operator's own API, where files may lie too."""
+    """The operator's own API, which may also hold files."""
     download_hosts: str = Field(default=DEFAULT, min_length=1)
-    """Hosts from which the picture of an alarm without a recording is copied: names, or `*.` and a name; joined by
+    """Hosts from which the picture of an alarm without a recording is copied: names, or `*.` and a name, joined by
     commas."""
     alarm_wait: float = Field(default=86_400, ge=1, le=604_800)
     """Seconds for which a resource message waits for its alarm."""
@@ -45,15 +45,15 @@ class Flows:
     """The flow of the recordings, for the handler."""
 
     def __init__(self, states: Callable[[], SFNClient], arn: str) -> None:
-        # A factory: alarms come as often as resource messages and need no client of Step Functions.
+        # A factory: half of the pushes are alarms, which need no client of Step Functions.
         self._states = states
         self._arn = arn
 
     def wake(self, token: str) -> None:
-        """Ends a wait, if it still goes on.
+        """Ends the wait of a flow, unless it has ended already.
 
         Raises:
-            Unavailable: Step Functions did not take it.
+            Unavailable: Step Functions did not accept the call.
         """
         with aws.calling("SendTaskSuccess"):
             try:
@@ -67,14 +67,14 @@ class Flows:
         """Starts a flow, unless it was started before.
 
         Raises:
-            Unavailable: Step Functions did not take it.
+            Unavailable: Step Functions did not accept the call.
         """
         with aws.calling("StartExecution"):
             recording.begin(self._states(), self._arn, execution, wanted)
 
 
 class Resources:
-    """Takes the second of the two messages to the flow that waits for it."""
+    """Passes the second of the two messages to the flow that waits for it."""
 
     def __init__(self, files: pending.PendingFiles, flows: Flows, alarm_wait: timedelta) -> None:
         self._files = files
@@ -82,10 +82,10 @@ class Resources:
         self._alarm_wait = alarm_wait
 
     def respond(self, gate: Gate, opened: Opened[verify.Verified]) -> Answer:
-        """Keeps an alarm; takes a resource message to the rows that it may be about.
+        """Keeps an alarm; notes a resource message in the rows of the recordings that it may mean.
 
         Raises:
-            Unavailable: AWS did not take it. The flow goes on without it when its wait is over, but later.
+            Unavailable: AWS did not accept it. The flow then goes on without it, when its wait times out.
         """
         payload = opened.payload
         recordings = [] if wire.is_alarm(payload) else wire.recording_ids(payload)
@@ -96,28 +96,28 @@ class Resources:
         return Answer(200, json.dumps(_ACKNOWLEDGEMENT))
 
     def _arrived(self, verified: verify.Verified, recordings: list[str], resource: JsonValue) -> None:
-        # Row by row: where a later one fails, the wait of an earlier one has ended all the same.
-        keys = [pending.key(verified.account, found) for found in recordings]
-        known = [self._noted(key, resource) for key in keys]
-        if not any(known):
-            # Its alarm may be on its way, so this flow begins with a wait for it.
+        # Row by row: if a later row fails, the wait for an earlier one has ended all the same.
+        keys = [pending.key(verified.account, candidate) for candidate in recordings]
+        have_alarm = [self._note(key, resource) for key in keys]
+        if not any(have_alarm):
+            # The alarm may still come, so this flow begins with a wait for it.
             orphan = recording.orphan(verified.account, recordings, verified.received_at, self._alarm_wait)
             self._flows.begin(recording.name(orphan.recording, _ALONE), orphan.text)
 
-    def _noted(self, key: str, resource: JsonValue) -> bool:
-        """Notes a message in a row, and tells the flow of the row; False if there is none."""
+    def _note(self, key: str, resource: JsonValue) -> bool:
+        """Notes a message in a row, and wakes the row's flow; False if no alarm has a flow for it."""
         row = self._files.arrived(key, resource)
         if row.token:
             self._flows.wake(row.token)
         message = pending.digest(resource)
-        if row.told and message not in row.told.messages:
-            # What was said may be more by now. A flow for each message, however often that one comes.
-            self._flows.begin(recording.name(key, message), row.told.wanted)
+        if row.reported and message not in row.reported.messages:
+            # There may be more to report by now: one flow for each message, even if the message is repeated.
+            self._flows.begin(recording.name(key, message), row.reported.wanted)
         return row.is_known
 
 
 def vendor(settings: Eye4Settings, resources: Resources | None = None) -> Vendor[wire.Accounts, verify.Verified]:
-    """Eye4, for the gate.
+    """Describes Eye4 to the gate.
 
     Args:
         settings: of the function.

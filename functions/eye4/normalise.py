@@ -1,4 +1,4 @@
-"""Eye4's words in ours ("Example of an Alarm Message Structure", chapter 2)."""
+"""Maps Eye4's alarms to our events ("Example of an Alarm Message Structure", chapter 2)."""
 
 from datetime import datetime
 from typing import Final
@@ -18,34 +18,35 @@ from gatehouse.vocabulary import AlarmKind, Severity
 COVER: Final = "cover"
 """The role of an alarm's picture."""
 _ACTIONS: Final = {
-    "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR, the vendor does not tell which
+    "100": (AlarmKind.MOTION_OR_DOOR, Severity.LOW),  # door magnet opened or PIR; the vendor does not say which
     wire.LOW_BATTERY: (AlarmKind.LOW_BATTERY, Severity.LOW),
 }
 _UNKNOWN: Final = (AlarmKind.UNKNOWN, Severity.UNKNOWN)
 _USUAL: Final = Hosts([DEFAULT])
 DECIDING: Final = ("battery",)
-"""What tells two alarms with one recording apart besides device, type and action, which are in the identity.
+"""Fields that tell two alarms with one recording apart, in addition to device, type and action in the identity.
 
-A repetition repeats the message that the device made, so its charge is the same; whoever takes a fileid in advance does
-not know it, and a device that gives one twice has another by then. The cover is signed anew, and the time is ours."""
+A repetition has the message that the device made, so its charge is the same. An attacker who sends a fileid in advance
+does not know the charge, and a device that uses a fileid twice has another charge by then. The cover does not serve,
+since it is signed anew each time, nor does the time, which is ours."""
 
 
 def normalise(
     payload: JsonValue, builder: EventBuilder, _verified: Verified, *, hosts: Hosts = _USUAL
 ) -> list[CloudEvent]:
-    """Makes the event of an alarm. A resource message goes to its recording, and is no event of its own.
+    """Makes the event of an alarm. A resource message belongs to a recording, and makes no event of its own.
 
     Args:
         payload: the message.
         builder: of its events.
-        hosts: the picture of an alarm without a recording is copied from these, since its address expires.
+        hosts: those from which the picture of an alarm without a recording is copied, since its address expires.
 
     Raises:
         NotUnderstood: it is neither an alarm nor a resource message.
     """
     if not wire.is_alarm(payload):
         raise NotUnderstood("neither an alarm nor a resource message")
-    alarm = wire.Alarm.read(payload)
+    alarm = wire.AlarmMessage.read(payload)
     kind, severity = _ACTIONS.get(alarm.action or "", _UNKNOWN)
     cover = alarm.picture
     shown = link(COVER, cover, hosts.own)
@@ -66,20 +67,20 @@ def normalise(
 
 
 def link(role: str, url: str | None, own: str) -> Link | None:
-    """An address of Eye4's, with the time until which its signature holds; None if it is none of the web.
+    """A link to an address of Eye4's, with the expiry of its signature; None for one that is not a web address.
 
     Args:
-        role: of what lies there.
+        role: of the file.
         url: the address.
-        own: as `public_link` takes it.
+        own: in the form that `public_link` takes.
     """
     return public_link(role, url, _expiry(url), own=own) if url else None
 
 
 def _expiry(url: str) -> datetime | None:
-    """The address' parameter `e`, Unix seconds."""
+    """The time in the address's parameter `e`, Unix seconds."""
     try:
-        told = parse_qs(urlsplit(url).query).get("e", [])
+        values = parse_qs(urlsplit(url).query).get("e", [])
     except ValueError:
         return None
-    return read_time(told[0]) if told else None
+    return read_time(values[0]) if values else None

@@ -1,4 +1,7 @@
-"""The recordings that somebody waits for or that came before their alarm: one row each, which both sides write."""
+"""The rows of the recordings, one each: written by the handler of the two messages, and by the flow that resolves them.
+
+A row exists for a recording that a flow waits for, and for one whose resource message came before its alarm.
+"""
 
 from __future__ import annotations
 
@@ -23,64 +26,66 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 KEPT: Final = timedelta(days=35)
-"""A row's life: longer than Eye4 keeps the files, and than an alarm can be late from our own queues."""
+"""The life of a row: longer than Eye4 keeps the files, and longer than our own queues can delay an alarm."""
 _COPY: Final = "copy "
 _EXPIRES: Final = "expires_at = if_not_exists(expires_at, :expires_at)"
 
 
 class Changed(GatehouseError):
-    """The row is not as it was read: somebody else wrote what decides."""
+    """The row has changed since it was read: another process wrote a field that matters."""
 
 
-class Told(BaseModel):
-    """What a `media` event said of a recording, so that what comes later is told only where it is more."""
+class Reported(BaseModel):
+    """The content of a recording's last `media` event, so that a later one is published only if it adds something."""
 
     model_config = ConfigDict(frozen=True)
 
     event: str
-    """Its id."""
+    """The event's id."""
     kind: MediaStatus
     copies: tuple[str, ...] = ()
-    """What was copied, by the beginnings of the files' SHA-256, sorted."""
+    """The files that were copied: the beginnings of their SHA-256, sorted."""
     alarm_id: str | None = None
     messages: tuple[str, ...] = ()
-    """The resource messages that had come by then, by their digests, sorted."""
+    """The resource messages that had come by then: their digests, sorted."""
     wanted: str
-    """The input of the flow, for the one that looks again."""
+    """The input of the flow, for a later flow of the same recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is known of a recording so far."""
+    """The row of a recording."""
 
     arrived_at: datetime | None = None
-    """When the resource message came."""
+    """The arrival of the resource message."""
     resource: JsonValue = None
-    """The message."""
+    """The first resource message."""
     copies: dict[str, Picture] = field(default_factory=dict)
-    """What is in the media bucket already, by the file's name; its key there is that of the try that brought it."""
+    """The copies in the media bucket, by the file's name. The key of a copy belongs to the try that made it."""
     failed: frozenset[str] = frozenset()
     """The names of files that an attempt could not copy."""
     token: str | None = None
-    """Of the wait for the resource message, if one began."""
+    """The task token of the wait for the resource message, if one began."""
     alarm_id: str | None = None
-    """The alarm whose flow is at it, or was."""
+    """The alarm whose flow resolves the recording, or has resolved it."""
     messages: frozenset[str] = frozenset()
-    """The resource messages that came, by their digests."""
-    told: Told | None = None
-    """What was said of it last."""
+    """The digests of the resource messages that came."""
+    reported: Reported | None = None
+    """The last `media` event of the recording."""
 
     @property
     def is_known(self) -> bool:
-        """Whether an alarm's flow waits, is at it, or was."""
-        return bool(self.token or self.alarm_id or self.told)
+        """Tells whether an alarm's flow waits, is running, or has ended."""
+        return bool(self.token or self.alarm_id or self.reported)
 
 
 class PendingFiles:
-    """The table. A row holds `recording` (the key), `task_token` (the wait's, written by the flow), `arrived_at` and
-    `resource` (the first resource message), the digests of all `messages`, the `alarm_id` whose flow resolves it,
-    `copy <name>` for each file copied, `attempts` that brought less than everything, the names of files that `failed`,
-    what was `told`, and `expires_at` for DynamoDB's TTL.
+    """The table of the rows.
+
+    A row holds `recording` (the key), `task_token` (of the wait, written by the flow), `arrived_at` and `resource` (the
+    first resource message), the digests of all `messages`, the `alarm_id` whose flow resolves it, `copy <name>` for
+    each file copied, the number of incomplete `attempts`, the names of files that `failed`, the event that was
+    `reported` last, and `expires_at` for DynamoDB's TTL.
     """
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str, now: Callable[[], datetime]) -> None:
@@ -89,13 +94,13 @@ class PendingFiles:
         self._now = now
 
     def arrived(self, recording: str, resource: JsonValue) -> Row:
-        """Notes that a resource message of a recording came; once noted, the first one stays.
+        """Notes the arrival of a resource message of a recording; the row keeps the first one.
 
         Returns:
-            the row as it was before.
+            the row before the update.
 
         Raises:
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         return _row(
             self._update(
@@ -116,7 +121,7 @@ class PendingFiles:
         """Notes that no resource message will come, so that no wait for it begins.
 
         Raises:
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         self._update(
             recording,
@@ -126,13 +131,13 @@ class PendingFiles:
         )
 
     def taken(self, recording: str, alarm_id: str) -> Row:
-        """Notes that an alarm's flow is at it; of several alarms the first one stays.
+        """Notes the alarm whose flow resolves the recording; the row keeps the first one.
 
         Returns:
-            the row as it is then.
+            the row after the update.
 
         Raises:
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         return _row(
             self._update(
@@ -144,35 +149,35 @@ class PendingFiles:
             )
         )
 
-    def tell(self, recording: str, told: Told, row: Row) -> None:
-        """Notes what is said of a recording, unless a message or an alarm came since the row was read.
+    def note_reported(self, recording: str, reported: Reported, row: Row) -> None:
+        """Notes the event that is published next, unless a message or an alarm came since the row was read.
 
         Raises:
-            Changed: one did, or something else was told.
-            Unavailable: DynamoDB did not take it.
+            Changed: one came, or another event was noted.
+            Unavailable: DynamoDB did not accept it.
         """
-        names, values = {"#told": "told"}, {":told": _text(told), ":expires_at": self._expiry()}
-        conditions = ["attribute_not_exists(messages)", "attribute_not_exists(#told)"]
+        values = {":reported": _text(reported), ":expires_at": self._expiry()}
+        conditions = ["attribute_not_exists(messages)", "attribute_not_exists(reported)"]
         if row.messages:
             conditions[0] = "size(messages) = :messages"
             values[":messages"] = {"N": str(len(row.messages))}
-        if row.told is not None:
-            conditions[1] = "#told = :before"
-            values[":before"] = _text(row.told)
+        if row.reported is not None:
+            conditions[1] = "reported = :before"
+            values[":before"] = _text(row.reported)
         if row.alarm_id is None:
             conditions.append("attribute_not_exists(alarm_id)")
-        self._update(recording, f"SET #told = :told, {_EXPIRES}", names, values, condition=" AND ".join(conditions))
+        self._update(recording, f"SET reported = :reported, {_EXPIRES}", {}, values, condition=" AND ".join(conditions))
 
     def copied(self, recording: str, name: str, copy: Picture) -> None:
-        """Notes that a copy is in the bucket, so that whoever goes on does not fetch it again.
+        """Notes a copy in the bucket, so that later attempts do not fetch the file again.
 
         Args:
-            recording: the row.
+            recording: the row's key.
             name: of the file, the same for each attempt.
-            copy: where it is.
+            copy: its place in the bucket.
 
         Raises:
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         self._update(
             recording,
@@ -182,14 +187,14 @@ class PendingFiles:
         )
 
     def count_attempt(self, recording: str, failed: Collection[str] = ()) -> int:
-        """Notes that an attempt brought less than everything; returns how many have by now.
+        """Counts an attempt that was incomplete; returns their number so far.
 
         Args:
-            recording: the row.
+            recording: the row's key.
             failed: the names of the files that it could not copy.
 
         Raises:
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         names = {"#attempts": "attempts"}
         values: dict[str, Any] = {":one": {"N": "1"}, ":expires_at": self._expiry()}
@@ -202,7 +207,7 @@ class PendingFiles:
         return int(before.get("attempts", {}).get("N", 0)) + 1
 
     def read(self, recording: str) -> Row:
-        """What is known of a recording.
+        """The row of a recording; an empty one if there is none.
 
         Raises:
             Unavailable: DynamoDB did not answer.
@@ -226,11 +231,11 @@ class PendingFiles:
         returned: Literal["ALL_OLD", "ALL_NEW"] = "ALL_OLD",
         condition: str | None = None,
     ) -> dict[str, Any]:
-        """Updates a row; returns what it was, or what it is.
+        """Updates a row; returns its attributes from before, or from after with `ALL_NEW`.
 
         Raises:
             Changed: the condition is not met.
-            Unavailable: DynamoDB did not take it.
+            Unavailable: DynamoDB did not accept it.
         """
         more: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
         if condition is not None:
@@ -253,7 +258,7 @@ class PendingFiles:
 
 
 def _row(item: Mapping[str, Any]) -> Row:
-    """A row from what DynamoDB has of it; nothing is known where there is none."""
+    """The row of a DynamoDB item; an empty one for an empty item."""
     return Row(
         arrived_at=datetime.fromisoformat(item["arrived_at"]["S"]) if "arrived_at" in item else None,
         resource=json.loads(item["resource"]["S"]) if "resource" in item else None,
@@ -266,24 +271,24 @@ def _row(item: Mapping[str, Any]) -> Row:
         token=item.get("task_token", {}).get("S"),
         alarm_id=item.get("alarm_id", {}).get("S"),
         messages=frozenset(item["messages"]["SS"]) if "messages" in item else frozenset(),
-        told=Told.model_validate_json(item["told"]["S"]) if "told" in item else None,
+        reported=Reported.model_validate_json(item["reported"]["S"]) if "reported" in item else None,
     )
 
 
-def _text(told: Told) -> dict[str, str]:
-    return {"S": told.model_dump_json(exclude_none=True)}
+def _text(reported: Reported) -> dict[str, str]:
+    return {"S": reported.model_dump_json(exclude_none=True)}
 
 
 def digest(resource: JsonValue) -> str:
-    """By what two resource messages of a recording are told apart."""
+    """The digest that tells two resource messages of a recording apart."""
     return sha256(json.dumps(resource, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def key(account: str, recording_id: str) -> str:
-    """The key of a recording's row: no customer's message reaches another's recording."""
+    """The key of a recording's row. It has the account, so that one customer's message cannot reach another's row."""
     return f"{quote(account, safe='')}/{recording_id}"
 
 
 def cover_key(alarm_id: str) -> str:
-    """The key of the row of an alarm's cover. No customer's name has a blank in a key, so no recording has this one."""
+    """The key of the row of an alarm's cover. In other keys blanks are quoted, so no recording has this one."""
     return f"cover of/{alarm_id}"

@@ -1,5 +1,5 @@
-"""What a flow is to resolve: a recording that an alarm announced, the cover of one without, or a recording whose
-alarm never came.
+"""The task of a flow: a recording that an alarm announced, the cover of an alarm without a recording, or a recording
+whose alarm never came.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
 
 
 class Wanted(BaseModel):
-    """What is to be resolved: the input of the flow."""
+    """The task of a flow, which is its input."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     recording: str
-    """The key of its row."""
+    """The key of the recording's row."""
     account: str
     fileid: str | None = None
-    """As the alarm has it; None for a cover."""
+    """The alarm's fileid, unchanged; None for a cover."""
     cover: str | None = None
-    """The address of the picture of an alarm that has no recording."""
+    """The address of the picture of an alarm without a recording."""
     type: str | None = None
     """The vendor's type of device."""
     device: str | None = None
     alarm_id: str | None = None
-    """The `id` of the alarm's event; None as long as there is only a resource message."""
+    """The `id` of the alarm's event; None for a resource message without an alarm."""
     candidates: tuple[str, ...] = ()
-    """The keys of all rows that the resource message may be about, where there is no alarm."""
+    """The keys of all rows that a resource message without an alarm may mean."""
     occurred_at: AwareDatetime
     received_at: AwareDatetime
-    """When the alarm arrived, or the resource message without one."""
+    """The arrival of the alarm, or of the resource message without one."""
     resolve_from: AwareDatetime
-    """Until when a resource message waits for its alarm; a moment that has passed where there is one."""
+    """The end of a resource message's wait for its alarm; a time in the past if the alarm is there."""
     expires_at: str
-    """Unix seconds until which the row is kept; a string, as DynamoDB takes numbers."""
+    """The row's expiry in Unix seconds; a string, the form in which DynamoDB takes numbers."""
 
     @property
     def text(self) -> str:
-        """As the flow gets it."""
+        """The JSON that the flow gets."""
         return self.model_dump_json(exclude_none=True, exclude_defaults=True)
 
 
 def of(event: Mapping[str, Any]) -> Wanted:
-    """The recording of an alarm's event, or its cover where it has none.
+    """The task for an alarm's event: its recording, or its cover if it has no recording.
 
     Raises:
-        KeyError: it is no alarm of which anything is to come.
+        KeyError: the event has neither.
     """
     data = event["data"]
     account, fileid = data["account"], data.get("recording_id")
@@ -70,7 +70,7 @@ def of(event: Mapping[str, Any]) -> Wanted:
         account=account,
         fileid=fileid,
         cover=cover,
-        type=wire.Alarm.read(data.get("payload") or {}).type,
+        type=wire.AlarmMessage.read(data.get("payload") or {}).type,
         device=data.get("device"),
         alarm_id=event["id"],
         occurred_at=data["occurred_at"],
@@ -81,13 +81,13 @@ def of(event: Mapping[str, Any]) -> Wanted:
 
 
 def orphan(account: str, recordings: Sequence[str], arrived_at: datetime, alarm_wait: timedelta) -> Wanted:
-    """The recording that a resource message tells of whose alarm has not come.
+    """The task for a resource message whose alarm has not come.
 
     Args:
-        account: whose it is.
-        recordings: the ids that the message may mean, one at least.
-        arrived_at: when it came.
-        alarm_wait: how long it waits for its alarm.
+        account: of the customer.
+        recordings: the ids that the message may mean, at least one.
+        arrived_at: its arrival.
+        alarm_wait: the length of its wait for the alarm.
     """
     fileid = wire.likeliest(recordings)
     return Wanted(
@@ -107,30 +107,32 @@ def _expiry(moment: datetime) -> str:
 
 
 def _whole(moment: datetime) -> datetime:
-    """To the second, as all of AWS's examples of a wait have it: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html."""
+    """Cuts a time to the second, as in all of AWS's examples of a wait:
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html.
+    """
     return moment.replace(microsecond=0)
 
 
 def name(recording: str, *also: str) -> str:
-    """The name of a recording's execution, the same each time: two alarms, or one that comes twice, are one flow.
+    """The name of a recording's execution, the same each time, so that several alarms start one flow.
 
     At most 80 alphanumeric characters and a dash; it begins with the fileid, so that people recognise it
     (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 
     Args:
         recording: the key of its row.
-        also: what tells a further flow of the same recording from its alarm's.
+        also: words that tell a further flow of the same recording from its alarm's.
     """
     legible = re.sub(r"[^0-9A-Za-z]", "", recording.partition("/")[2])[:40]
-    told = "\n".join((recording, *also))
-    return f"{legible}-{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+    unique = "\n".join((recording, *also))
+    return f"{legible}-{hashlib.sha256(unique.encode()).hexdigest()[:32]}"
 
 
 def begin(states: SFNClient, flow_arn: str, execution: str, wanted: str) -> None:
     """Starts a flow, unless it was started before.
 
     Raises:
-        Unavailable: Step Functions did not take it, or did not answer.
+        Unavailable: Step Functions did not accept the call, or did not answer.
     """
     with aws.calling("StartExecution"):
         try:

@@ -1,4 +1,4 @@
-"""Resolves a recording: has its files copied into the media bucket, and says what came of it in a `media` event."""
+"""Resolves a recording: copies its files into the media bucket, and reports the result in a `media` event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from functions.eye4 import normalise, wire
 from functions.eye4.client import Client, Denied, Storage
 from functions.eye4.download import Body, Downloads, Interrupted, Limits, Refused, Unreachable
 from functions.eye4.hosts import DEFAULT
-from functions.eye4.pending import Changed, PendingFiles, Row, Told
+from functions.eye4.pending import Changed, PendingFiles, Reported, Row
 from functions.eye4.recording import Wanted
 from functions.eye4.wire import Listed
 from gatehouse import aws, edge
@@ -39,24 +39,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _FILE_SECONDS: Final = 300.0
-"""How long one file may take."""
+"""Seconds for one file at most."""
 _GRACE: Final = 30.0
-"""Seconds besides, for S3 to put it together."""
+"""Further seconds for S3 to join the parts of the file."""
 _API_SECONDS: Final = 45.0
-"""How long an answer of Eye4's API may take."""
+"""Seconds for an answer of Eye4's API at most."""
 _INVOCATION_SECONDS: Final = 780.0
-"""How long one invocation goes on, below the function's Timeout of 900 s."""
+"""Seconds for one invocation, below the function's Timeout of 900 s."""
 _ATTEMPTS: Final = 4
-"""Attempts that it takes to believe anything bad: on a busy day the time alone is soon over."""
+"""Attempts before a bad result is believed. Time alone does not suffice: on a busy day it passes with few attempts."""
 _PAUSES: Final = (0.3, 1.0)
-"""Seconds between the tries of a call within an attempt: a hiccup is not worth an attempt of the flow."""
+"""Seconds between the tries of a call within an attempt: a short fault is not worth an attempt of the flow."""
 _QUICK: Final = 10.0
 """Seconds after which a call is not tried again within the attempt."""
 _FILES: Final = 100
-"""Files of a recording that are copied; an event has to fit through SNS."""
+"""Files of a recording that are copied at most, since SNS limits the size of an event."""
 _PART: Final = 8 * 1024 * 1024
-"""Bytes; no more than a few of these of a file are in memory at once."""
-# S3 takes its time to put the parts of a file together, and only a flow waits for it.
+"""Bytes of a part. Only a few parts of a file are in memory at once."""
+# S3 may be slow to join the parts of a file, and only a flow waits for it.
 _PATIENT: Final = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
 _DOORBELL: Final = "doorbell"
 _ROLES: Final = frozenset({"image", "video", normalise.COVER})
@@ -80,9 +80,9 @@ _TYPES: Final = {
     "webp": "image/webp",
 }
 _SUFFIXES: Final = {"image": "jpg", "video": "h264", normalise.COVER: "jpg"}
-"""By a file's kind, where its name does not tell: the forms of the vendor's own example. For films that is a guess."""
+"""Suffixes by a file's kind, for names without one: the formats of the vendor's example. For videos this is a guess."""
 _TAKEN: Final = "taken"
-"""The end of a flow for a resource message whose alarm came: that one's flow tells of the recording."""
+"""The end of a resource message's flow whose alarm came: the alarm's flow reports the recording."""
 _UNTYPED: Final = "application/octet-stream"
 _RANKS: Final = {
     MediaStatus.MISSING: 0,
@@ -90,19 +90,19 @@ _RANKS: Final = {
     MediaStatus.PARTIAL: 1,
     MediaStatus.AVAILABLE: 2,
 }
-"""How good news is: worse is not told after better."""
+"""Ranks of the results: after a better result, a worse one is not reported."""
 _PASSING: Final = frozenset({MediaFault.NOT_FOUND, MediaFault.UNREACHABLE, MediaFault.TOO_SLOW})
-"""What another attempt, with a new link, may mend."""
+"""Faults that another attempt, with a new link, may remove."""
 _REFUSED: Final = frozenset({MediaFault.HOST_NOT_ALLOWED, MediaFault.PRIVATE_ADDRESS})
-"""Where we do not go ourselves."""
+"""Faults of addresses that we do not call ourselves."""
 
 
 class NotThereYet(GatehouseError):
-    """Eye4 does not have the recording, which is not believed so soon. The flow's Retry knows this name."""
+    """Eye4 does not have the recording, and it is too early to believe that. The flow's Retry has this name."""
 
 
 class MoreToCopy(GatehouseError):
-    """There was no time for all the files; the next attempt goes on. The flow's Retry knows this name."""
+    """There was no time for all files; the next attempt continues. The flow's Retry has this name."""
 
 
 class ResolveSettings(VendorSettings):
@@ -110,46 +110,46 @@ class ResolveSettings(VendorSettings):
 
     pending_files_table: str = Field(min_length=1)
     api_url: str = Field(default="", pattern=r"^(https?://[^/?#@]+(/[^?#]*)?)?$")
-    """In place of the vendor's own, which the credentials tell."""
+    """API in place of the vendor's own, which otherwise follows from the credentials."""
     download_hosts: str = Field(default=DEFAULT, min_length=1)
-    """Names, or `*.` and a name; joined by commas."""
+    """Hosts of the files: names, or `*.` and a name, joined by commas."""
     file_limit: int = Field(default=1024, ge=1, le=10_240)
-    """MB."""
+    """Size of a file at most, in MB."""
     patience: float = Field(default=600, ge=0, le=86_400)
-    """Seconds for which "there is nothing" is not believed, from the end of the wait on."""
+    """Seconds after the end of the wait for which an empty answer counts as "not yet"."""
     give_up: float = Field(default=86_400, ge=0, le=86_400)
-    """Seconds for which a vendor that does not answer is asked again, from the end of the wait on."""
+    """Seconds after the end of the wait for which a vendor that does not answer is asked again."""
     keeps_days: int = Field(default=30, ge=1, le=3650)
     """Days for which Eye4 keeps a file."""
 
 
 class Api(Protocol):
-    """What the resolver asks of Eye4."""
+    """The resolver's calls to Eye4."""
 
     def files(self, fileid: str, storage: Storage) -> list[Listed]:
         """The files of a recording. Raises `CallFailed`."""
 
 
 class Recorder(Protocol):
-    """The port to the gate, for the resolver."""
+    """The resolver's port to the gate."""
 
     def admit(self, record: Record) -> Admission:
         """Records and publishes an event. Raises `NotKept`."""
 
 
 class Bucket(Protocol):
-    """Where the copies go."""
+    """The resolver's port to the bucket of the copies."""
 
     @property
     def name(self) -> str:
-        """Of the bucket."""
+        """The name of the bucket."""
 
     def keep(self, key: str, body: Body, content_type: str) -> None:
-        """Stores a file as it comes in. Raises what reading it raises, and `Unavailable`."""
+        """Stores a file while it arrives. Raises the errors of `Body.read`, and `Unavailable`."""
 
 
 class MediaFiles:
-    """The media bucket, for whole files: in parts, so that no file is ever in memory."""
+    """The media bucket, for whole files: uploaded in parts, so that no whole file is in memory."""
 
     def __init__(self, client: S3Client, name: str) -> None:
         self.name = name
@@ -163,12 +163,12 @@ class MediaFiles:
         )
 
     def keep(self, key: str, body: Body, content_type: str) -> None:
-        """Stores a file as it comes in; of one that breaks off nothing is left.
+        """Stores a file while it arrives; leaves nothing of one that breaks off.
 
         Raises:
             Refused: see `Body`.
             Interrupted: see `Body`.
-            Unavailable: S3 did not take it.
+            Unavailable: S3 did not accept it.
         """
         with aws.calling("upload"), TransferManager(self._client, self._config) as transfers:
             transfers.upload(cast("IO[bytes]", body), self.name, key, extra_args={"ContentType": content_type}).result()
@@ -176,14 +176,14 @@ class MediaFiles:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Times for which the resolver waits for something better, from the end of the flow's wait on."""
+    """Times for which the resolver waits for a better result, counted from the end of the flow's wait."""
 
     before_missing: timedelta
     """Time for which an empty answer counts as "not yet"."""
     before_unreachable: timedelta
-    """Time for which a vendor that does not answer is asked again, while there is no copy of anything yet."""
+    """Time for which a vendor that does not answer is asked again, as long as no file was copied."""
     retention: timedelta
-    """Time for which Eye4 keeps a file, from the alarm on."""
+    """Time for which Eye4 keeps a file, counted from the alarm."""
 
 
 class Resolver:
@@ -203,20 +203,20 @@ class Resolver:
         sleep: Callable[[float], None] = time.sleep,
         unique: Callable[[], str] = lambda: os.urandom(8).hex(),
     ) -> None:
-        """A resolver.
+        """Makes a resolver.
 
         Args:
-            api: Eye4's API for an account, None where we have no credentials for it; raises `LookupError` where
-                there is no such account.
-            downloads: what may be fetched.
+            api: returns Eye4's API for an account, or None without credentials for it; raises `LookupError` for an
+                unknown account.
+            downloads: opens the files.
             pending: the recordings' rows.
-            bucket: where the copies go.
+            bucket: for the copies.
             recorder: of the event.
-            patience: how long it waits for something better.
+            patience: times for which it waits for a better result.
             now: a clock.
-            monotonic: a clock for spans.
-            sleep: waits, in seconds.
-            unique: a word that no other try has.
+            monotonic: a clock for durations.
+            sleep: waits for so many seconds.
+            unique: returns a random word, another one for each try.
         """
         self._api = api
         self._downloads = downloads
@@ -230,22 +230,23 @@ class Resolver:
         self._unique = unique
 
     def resolve(self, wanted: Wanted, since: datetime) -> MediaStatus | None:
-        """Copies what there is of a recording, and says so in a `media` event: once, however often it is called, and
-        once more where there is more than was said.
+        """Copies the files of a recording, and reports the result in a `media` event.
+
+        Repeated calls report the same result once; a result with more in it is reported as a correction.
 
         Args:
             wanted: the recording.
-            since: when the waits for its resource message and its alarm ended.
+            since: the end of the waits for its resource message and its alarm.
 
         Returns:
-            what it said; None where it is for the alarm's own flow to say.
+            the status that it reported; None if the alarm's own flow reports the recording.
 
         Raises:
-            NotThereYet: there is nothing, or not everything, and it is too early to believe that.
+            NotThereYet: files are missing, and it is too early to believe that.
             MoreToCopy: the time of the invocation is up.
             CallFailed: Eye4 does not answer, and it is too early to give up.
-            Unavailable: AWS did not take a call.
-            NotKept: the event was taken neither by the table nor by the spill queue.
+            Unavailable: AWS did not accept a call.
+            NotKept: neither the table nor the spill queue accepted the event.
         """
         ends_at = self._monotonic() + _INVOCATION_SECONDS - _FILE_SECONDS
         row = self._row(wanted)
@@ -265,7 +266,7 @@ class Resolver:
             builder.key(Media.topic, _name(position, entry)): entry for position, entry in enumerate(listed[:_FILES])
         }
         files = self._files(wanted, row, keys, ends_at)
-        # The picture is there at once, the film is what the message would have been about.
+        # The picture is there at once; a resource message would announce the video.
         no_video_yet = (
             bool(files)
             and not wanted.cover
@@ -273,24 +274,24 @@ class Resolver:
             and all(file.role != "video" for file in files.values())
         )
         self._raise_if_worth_retrying(wanted, files, waited, no_video_yet=no_video_yet)
-        said = list(files.values())
-        said += [self._absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
+        outcomes = list(files.values())
+        outcomes += [self._absent(entry, MediaFault.TOO_MANY) for entry in listed[_FILES:]]
         if self._now() - wanted.received_at >= self._patience.retention:
-            said = [_expired(file) for file in said]
-            kind = _kind(said) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
+            outcomes = [_expired(file) for file in outcomes]
+            kind = _kind(outcomes) or (MediaStatus.EXPIRED if fault is MediaFault.NOT_FOUND else MediaStatus.MISSING)
         else:
-            kind = _kind(said) or MediaStatus.MISSING
-        if no_video_yet and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in said):
-            # Nobody said that there is no film.
+            kind = _kind(outcomes) or MediaStatus.MISSING
+        if no_video_yet and kind is MediaStatus.AVAILABLE and all(file.role == "image" for file in outcomes):
+            # A video may still exist: no message has ruled it out.
             kind = MediaStatus.PARTIAL
         try:
-            self._tell(wanted, row, _Telling(wanted, builder, kind, fault, said))
+            self._report(wanted, row, _Report(wanted, builder, kind, fault, outcomes))
         except Changed:
             raise NotThereYet("a message came meanwhile") from None
         return kind
 
     def _row(self, wanted: Wanted) -> Row | None:
-        """The recording's row; None where there is no alarm in the question and one in a row."""
+        """The recording's row; None for a resource message whose alarm has come meanwhile."""
         if wanted.alarm_id:
             return self._pending.taken(wanted.recording, wanted.alarm_id)
         rows = {key: self._pending.read(key) for key in dict.fromkeys((wanted.recording, *wanted.candidates))}
@@ -298,58 +299,58 @@ class Resolver:
             return None
         return rows[wanted.recording]
 
-    def _tell(self, wanted: Wanted, row: Row, telling: _Telling) -> None:
-        """Records what there is, where it was not said yet, or is more than was said.
+    def _report(self, wanted: Wanted, row: Row, report: _Report) -> None:
+        """Records the event of a result that was not reported yet, or of one that adds to the last report.
 
-        That it will be said is noted first: once it is, a message that comes later has another look taken.
+        The report is noted in the row first: a message that comes later sees it there, and starts another flow.
 
         Raises:
-            Changed: a message came meanwhile, or another attempt said something else.
-            Unavailable: it is not known what was said.
+            Changed: a message came meanwhile, or another attempt reported something else.
+            Unavailable: it is not known whether the last report was published.
         """
-        first = telling.record()
-        before = row.told
+        first = report.record()
+        before = row.reported
         if before is None:
-            self._pending.tell(wanted.recording, telling.told(first.id, row), row)
-            self._admitted(first, telling)
+            self._pending.note_reported(wanted.recording, report.noted(first.id, row), row)
+            self._admit(first, report)
             return
-        more = telling.adds_to(before)
+        more = report.adds_to(before)
         if before.event == first.id:
-            admission = self._admitted(first, telling)
+            admission = self._admit(first, report)
             if admission is Admission.SPILLED and more:
-                raise Unavailable("the table does not tell whether something was said before")
+                raise Unavailable("it is not known whether the last report was published")
             if admission not in {Admission.DUPLICATE, Admission.SPILLED}:
-                # It had been noted and not been said: what is said is what there is now.
-                self._pending.tell(wanted.recording, telling.told(first.id, row), row)
+                # The report had been noted and not published, so the present result is the first report.
+                self._pending.note_reported(wanted.recording, report.noted(first.id, row), row)
                 return
         if more:
-            correction = telling.record(corrects=before.event)
-            self._admitted(correction, telling)
-            self._pending.tell(wanted.recording, telling.told(correction.id, row), row)
+            correction = report.record(corrects=before.event)
+            self._admit(correction, report)
+            self._pending.note_reported(wanted.recording, report.noted(correction.id, row), row)
 
-    def _admitted(self, record: Record, telling: _Telling) -> Admission:
+    def _admit(self, record: Record, report: _Report) -> Admission:
         admission = self._recorder.admit(record)
-        log.info("resolved", event_id=record.id, kind=telling.kind, files=len(telling.files), admission=admission)
+        log.info("resolved", event_id=record.id, kind=report.kind, files=len(report.files), admission=admission)
         return admission
 
     def _listed(self, wanted: Wanted, waited: timedelta) -> tuple[list[Listed], MediaFault | None]:
-        """The files that Eye4 has, or why there are none."""
+        """The files that Eye4 lists, or the fault for which there are none."""
         if wanted.cover:
             return [Listed(url=wanted.cover, type=normalise.COVER)], None
         try:
             api = self._api(wanted.account)
         except LookupError:
-            # The handler knew it: it is taken out by mistake, or renamed, and somebody may put it back.
+            # The handler knew the account. It may be missing by mistake or renamed, and may come back.
             if self._is_early(wanted, waited, self._patience.before_unreachable):
                 raise NotThereYet("no such account in the secret") from None
             api = None
         if api is None:
             return [], MediaFault.NO_CREDENTIALS
-        # Nothing says which storage a type of device uses, but for the doorbells; the other one is asked as well.
+        # Only for doorbells the vendor's pages name the storage, so the other one is asked as well.
         storages = (Storage.DOORBELL, Storage.ALARM) if wanted.type == _DOORBELL else (Storage.ALARM, Storage.DOORBELL)
         try:
             for storage in storages:
-                if listed := self._with_retries(partial(_asked, api, wanted.fileid or "", storage), CallFailed):
+                if listed := self._with_retries(partial(_list_files, api, wanted.fileid or "", storage), CallFailed):
                     return listed, None
         except CallFailed as error:
             log.warning("eye4 gave no list of files", error=str(error))
@@ -361,13 +362,13 @@ class Resolver:
         return [], MediaFault.NOT_FOUND
 
     def _files(self, wanted: Wanted, row: Row, listed: Mapping[str, Listed], ends_at: float) -> dict[str, File]:
-        """What becomes of each file, by its key, in the vendor's order.
+        """Copies the files; returns the outcome of each, by its key, in the vendor's order.
 
         Raises:
-            MoreToCopy: the time is up, and one was never tried.
+            MoreToCopy: the time is up, and one file was never tried.
         """
         files: dict[str, File] = {}
-        # What failed before comes last: a slow file does not keep the others from us for ever.
+        # Files that failed before come last, so that a slow file does not block the others for ever.
         for key in sorted(listed, key=row.failed.__contains__):
             copy = row.copies.get(key)
             if copy is not None:
@@ -382,11 +383,11 @@ class Resolver:
         return {key: files[key] for key in listed}
 
     def _file(self, wanted: Wanted, entry: Listed, key: str) -> File:
-        """Copies a file; where that cannot be, says why.
+        """Copies a file; returns the copy, or the fault.
 
-        Each try writes an object of its own. What it holds is known only when it is there, so its digest cannot be in
-        its name; and a try that is left to itself may end after the next one has. Nothing is written over, then, and
-        what nobody refers to lies beside it, below the same event, for as long as that is kept.
+        Each try writes an object of its own, with a random part in its key. Its digest is known only once it is stored,
+        so it cannot be in the key; and an abandoned try may end after the next one. So no try overwrites another's
+        object. An object without a reference stays under the same event's prefix for as long as that is kept.
         """
         content_type = _TYPES.get(key.rpartition(".")[2], _UNTYPED)
 
@@ -396,7 +397,7 @@ class Resolver:
             with self._downloads.open(entry.url or "") as body:
                 self._bucket.keep(own, body, content_type)
             if not body.size:
-                raise Interrupted(MediaFault.NOT_FOUND)  # a name without a file yet
+                raise Interrupted(MediaFault.NOT_FOUND)  # the file has a name already, and no content yet
             return own, body
 
         try:
@@ -422,7 +423,8 @@ class Resolver:
         return File(role=_role(entry), status=MediaStatus.AVAILABLE, copy=copy, link=self._link(entry))
 
     def _absent(self, entry: Listed, fault: MediaFault) -> File:
-        # Where we do not go ourselves nobody is sent: whoever follows it may sit in a network of its own.
+        # An address that we do not call ourselves is not published: a consumer that follows it may be in a private
+        # network.
         link = None if fault in _REFUSED else self._link(entry)
         return File(role=_role(entry), status=MediaStatus.MISSING, reason=fault, link=link)
 
@@ -430,11 +432,14 @@ class Resolver:
         return normalise.link(_role(entry), entry.url, self._downloads.own)
 
     def _is_early(self, wanted: Wanted, waited: timedelta, patience: timedelta, failed: Collection[str] = ()) -> bool:
-        """Whether another attempt may still bring something better. The flow's own count has in it what never ran."""
+        """Counts an attempt, and tells whether another one is due.
+
+        The flow's own count cannot serve, since it includes invocations that never ran.
+        """
         return self._pending.count_attempt(wanted.recording, failed) < _ATTEMPTS or waited < patience
 
     def _with_retries[T](self, call: Callable[[], T], hiccup: type[Exception]) -> T:
-        """What a call returns, tried again after an error that may pass at once."""
+        """Calls, and tries again after an error that may pass within a second."""
         ends_at = self._monotonic() + _QUICK
         for pause in _PAUSES:
             try:
@@ -448,13 +453,13 @@ class Resolver:
     def _raise_if_worth_retrying(
         self, wanted: Wanted, files: Mapping[str, File], waited: timedelta, *, no_video_yet: bool
     ) -> None:
-        """Another attempt, where one may bring more.
+        """Asks the flow for another attempt if that may bring more files.
 
         Raises:
-            NotThereYet: it may, and it is not too late for it.
+            NotThereYet: it may, and there is still time.
         """
         faults = {file.reason for file in files.values()} & _PASSING
-        # Where something is ours already, nobody is to wait for it because another file's host is away.
+        # A copied file is reported without waiting long for another file whose host does not answer.
         silent = MediaFault.UNREACHABLE in faults and not any(file.copy_ for file in files.values())
         patience = self._patience.before_unreachable if silent else self._patience.before_missing
         if (faults or no_video_yet) and self._is_early(wanted, waited, patience, _failed(files)):
@@ -465,7 +470,7 @@ def _failed(files: Mapping[str, File]) -> list[str]:
     return [key for key, file in files.items() if file.reason in _PASSING]
 
 
-def _asked(api: Api, fileid: str, storage: Storage) -> list[Listed]:
+def _list_files(api: Api, fileid: str, storage: Storage) -> list[Listed]:
     try:
         return bounded(partial(api.files, fileid, storage), _API_SECONDS)
     except TimeoutError:
@@ -473,14 +478,14 @@ def _asked(api: Api, fileid: str, storage: Storage) -> list[Listed]:
 
 
 def _name(position: int, entry: Listed) -> str:
-    """The name of a file: in the vendor's order, and the same for each of the links that it has in its time."""
+    """The name of a file: numbered in the vendor's order, and the same although its link changes."""
     url = entry.url or ""
     try:
         path = urlsplit(url).path
-    except ValueError:  # which is no address that is fetched, and has a name all the same
+    except ValueError:  # such an address is never fetched, but needs a name too
         path = url
-    told = PurePosixPath(path).suffix.lower().removeprefix(".")
-    suffix = told if told in _TYPES else _SUFFIXES.get(_role(entry), told)
+    original = PurePosixPath(path).suffix.lower().removeprefix(".")
+    suffix = original if original in _TYPES else _SUFFIXES.get(_role(entry), original)
     if not (suffix.isascii() and suffix.isalnum() and len(suffix) <= 4):
         suffix = "bin"
     return f"{position + 1:03}-{_role(entry)}-{sha256(path.encode()).hexdigest()[:12]}.{suffix}"
@@ -496,25 +501,25 @@ def _expired(file: File) -> File:
 
 
 def _kind(files: Sequence[File]) -> MediaStatus | None:
-    """What is to be said of a recording with these files; None if there are none."""
-    found = {file.status for file in files}
-    if MediaStatus.AVAILABLE in found:
-        return MediaStatus.AVAILABLE if len(found) == 1 else MediaStatus.PARTIAL
-    if len(found) > 1:
+    """The status of a recording with these files; None without any."""
+    statuses = {file.status for file in files}
+    if MediaStatus.AVAILABLE in statuses:
+        return MediaStatus.AVAILABLE if len(statuses) == 1 else MediaStatus.PARTIAL
+    if len(statuses) > 1:
         return MediaStatus.MISSING
-    return next(iter(found), None)
+    return next(iter(statuses), None)
 
 
 def _payload(wanted: Wanted, row: Row, listed: Sequence[Listed]) -> JsonValue:
-    """The vendor's own words: the resource message, and what the API answered; of a cover, its address."""
+    """The vendor's raw data: the resource message and the API's answer; for a cover, its address."""
     if wanted.cover:
         return {"cover": wanted.cover}
     return {"resource": row.resource, "files": [entry.model_dump(by_alias=True, exclude_none=True) for entry in listed]}
 
 
 @dataclass(frozen=True, slots=True)
-class _Telling:
-    """What is to be said of a recording."""
+class _Report:
+    """The result of a recording, for its event."""
 
     wanted: Wanted
     builder: EventBuilder
@@ -524,12 +529,12 @@ class _Telling:
 
     @property
     def copies(self) -> tuple[str, ...]:
-        """What was copied, whatever the vendor calls it and wherever it stands in its list."""
+        """The copied files by content: independent of the vendor's names and order."""
         return tuple(sorted({(file.copy_.sha256 or "")[:16] for file in self.files if file.copy_}))
 
-    def told(self, event: str, row: Row) -> Told:
-        """What the row says of it."""
-        return Told(
+    def noted(self, event: str, row: Row) -> Reported:
+        """The report as the row keeps it."""
+        return Reported(
             event=event,
             kind=self.kind,
             copies=self.copies,
@@ -538,17 +543,19 @@ class _Telling:
             wanted=self.wanted.text,
         )
 
-    def adds_to(self, before: Told) -> bool:
-        """Whether it is more than was said before: a file, a better end, or the alarm that was not there."""
+    def adds_to(self, before: Reported) -> bool:
+        """Tells whether this report adds to an earlier one: a file, a better status, or the missing alarm."""
         better = _RANKS[self.kind] > _RANKS[before.kind] or not set(self.copies) <= set(before.copies)
         return better or before.alarm_id is None is not self.wanted.alarm_id
 
     def record(self, corrects: str | None = None) -> Record:
-        """The record of the event; where it is larger than SNS takes, without what the event says twice, and then
-        without links and with one only of the files that were too many.
+        """The record of the event, shortened in two steps if it is larger than SNS accepts.
+
+        The first step leaves out the payload, which only repeats other fields. The second leaves out the links, and all
+        but one of the files beyond the limit.
 
         Args:
-            corrects: the id of the event that was right before. A correction is told from others by what it says.
+            corrects: the id of the event that this one corrects. The content of a correction is part of its own id.
         """
         common = self.builder.common(device=self.wanted.device, occurred_at=self.wanted.occurred_at)
         also = (corrects, self.kind, self.wanted.alarm_id or "", *self.copies) if corrects else ()
@@ -579,8 +586,8 @@ def handle(event: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
     """Resolves the recording that the flow names.
 
     Args:
-        event: `alarm`, the flow's input, and `since`, when it came to this state.
-        resolver: does it.
+        event: `alarm`, the flow's input, and `since`, the time at which the flow entered this state.
+        resolver: resolves it.
     """
     if failed := _failure(event["alarm"].get("wait")):
         log.error("the wait for the resource message failed", error=failed)
@@ -589,7 +596,7 @@ def handle(event: Mapping[str, Any], resolver: Resolver) -> dict[str, Any]:
 
 
 def _failure(wait: Mapping[str, Any] | None) -> str | None:
-    """The error with which the wait ended, if that was not its time being up or the message having come before."""
+    """The error that ended the wait; None if it timed out, or the message had come before."""
     error = str(wait.get("Error", "")) if wait else ""
     return None if error == "States.Timeout" or error.endswith("ConditionalCheckFailedException") else error or None
 
@@ -604,10 +611,10 @@ def _resolver() -> Resolver:
     secret = Secret(aws.client("secretsmanager"), settings.secret_arn, wire.Accounts, vendor="eye4")
 
     def api(name: str) -> Client | None:
-        known = {account.account: account.api for account in secret.accounts().accounts}
-        if name not in known and (newer := secret.newer()):
-            known = {account.account: account.api for account in newer.accounts}
-        login = known[name]
+        logins = {account.account: account.api for account in secret.accounts().accounts}
+        if name not in logins and (newer := secret.newer()):
+            logins = {account.account: account.api for account in newer.accounts}
+        login = logins[name]
         return Client(login, settings.api_url) if login else None
 
     return Resolver(

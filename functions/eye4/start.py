@@ -1,6 +1,4 @@
-"""Starts a flow for each alarm of which a recording or a picture is to come: the Lambda behind a queue on the alarms'
-topic.
-"""
+"""Starts a flow for each alarm with a recording or a picture to copy: the Lambda of a queue on the alarms' topic."""
 
 from __future__ import annotations
 
@@ -37,12 +35,12 @@ def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient, files: Pen
         the name of the execution.
 
     Raises:
-        Unavailable: Step Functions or DynamoDB did not take it.
+        Unavailable: Step Functions or DynamoDB did not accept the call.
     """
     wanted = recording.of(event)
     execution = recording.name(wanted.recording)
     if wanted.cover:
-        # The flow begins with a wait, which this row spares it: no message comes of an alarm without a recording.
+        # No resource message comes for an alarm without a recording. This row lets the flow skip its wait for one.
         files.awaits_nothing(wanted.recording, wanted.received_at)
     recording.begin(states, flow_arn, execution, wanted.text)
     return execution
@@ -51,21 +49,22 @@ def start(event: Mapping[str, Any], flow_arn: str, states: SFNClient, files: Pen
 def alarm(body: str) -> Any:
     """The alarm's event in a message, in SNS's envelope or without it.
 
-    The subscription delivers it raw. What SNS could not deliver, it put into the dead-letter queue by itself
-    (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html), from where it comes back as it lay there.
+    The subscription delivers without the envelope. A message that SNS could not deliver is put into the dead-letter
+    queue by SNS itself (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html), with the envelope, and
+    is redriven from there unchanged.
 
     Raises:
         ValueError: it is no JSON.
     """
-    told = json.loads(body)
+    message = json.loads(body)
     # https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
-    if isinstance(told, dict) and told.get("Type") == "Notification" and isinstance(told.get("Message"), str):
-        return json.loads(told["Message"])
-    return told
+    if isinstance(message, dict) and message.get("Type") == "Notification" and isinstance(message.get("Message"), str):
+        return json.loads(message["Message"])
+    return message
 
 
 def handle(event: Mapping[str, Any], settings: StartSettings) -> dict[str, Any]:
-    """Starts the flows of a batch; names the messages that the queue has to keep."""
+    """Starts the flows of a batch; returns the messages that the queue has to keep."""
     files = PendingFiles(lambda: aws.client("dynamodb"), settings.pending_files_table, lambda: datetime.now(UTC))
 
     def begin(message: SQSRecord) -> None:

@@ -17,15 +17,14 @@ from gatehouse.gate import Push, Unwrapped
 from gatehouse.reading import read_json
 
 _REPETITION: Final = 5
-"""Seconds. Nothing tells an alarm without a recording from the same device's next one, and nobody says that Eye4 sends
-one twice: what comes again in the same slot of this length is a repetition, what comes later is news."""
+"""Seconds of a time slot. An alarm without a recording does not differ from the same device's next one, and no page
+states that Eye4 repeats them. So an equal one in the same slot counts as a repetition, a later one as a new alarm."""
 _PARTS: Final = 4
-"""Values of a header that a gateway joined; a sender has one or two."""
-
+"""Values of a header that are read at most, where a gateway joined several; a sender has one or two."""
 _ENCODED: Final = ("{", "[", '"', "%", "e", "W", "I")
-"""The beginnings of JSON in a text: as it is, percent-encoded, or in base64."""
+"""The first characters of JSON in a text: plain, percent-encoded, or in base64."""
 _GUID_LENGTH: Final = 8
-"""Letters that a guid has at least; the vendor's have 32."""
+"""Characters of a guid at least; the vendor's have 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +37,32 @@ class Verified:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Proves that the push has a guid of ours.
+    """Proves that the push has the guid of a customer in the secret.
 
-    A header that comes twice is joined by a comma on the way: one of its values has to be ours.
+    API Gateway joins a repeated header with a comma: one of its values has to be such a guid.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
     Raises:
-        Rejected: it has none, or one that is not ours.
+        Rejected: it has no guid, or an unknown one.
     """
-    told = push.headers.get("guid", "")
-    parts = [part.strip() for part in told.split(",", _PARTS - 1)]
+    header = push.headers.get("guid", "")
+    parts = [part.strip() for part in header.split(",", _PARTS - 1)]
     sent = [part for part in parts if part]
     if not sent:
         raise Rejected(Reason.MISSING_SIGNATURE, "eye4: the header guid is missing")
-    # Each is looked for, also behind one that was found: the time it takes tells only how many came.
-    known = [(customer.account, customer.guids) for customer in accounts.accounts]
-    found = [(account, part) for part in sent if (account := account_for_token(part, known)) is not None]
-    if not found:
+    # Every value is compared, even after a match, so that the time taken reveals only the number of values.
+    customers = [(customer.account, customer.guids) for customer in accounts.accounts]
+    matches = [(account, part) for part in sent if (account := account_for_token(part, customers)) is not None]
+    if not matches:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "eye4: no customer in the secret has this guid")
-    account, guid = found[0]
+    account, guid = matches[0]
     return Verified(account, push.received_at, guid)
 
 
 def unwrap(push: Push, verified: Verified) -> Unwrapped:
-    """Reads the body. Nothing is encrypted here; a body that is encoded twice, or percent-encoded, is read too.
+    """Reads the body. Eye4 encrypts nothing; a body that is encoded twice, or percent-encoded, is read too.
 
-    A guid that it repeats is left out: it is all that makes a push authentic, and the event goes to others.
+    A guid in the body is left out: it alone authenticates a push, and events go to consumers.
 
     Raises:
         NotReadable: the body is not JSON.
@@ -79,7 +78,7 @@ def unwrap(push: Push, verified: Verified) -> Unwrapped:
 
 
 def _without(value: JsonValue, guid: str) -> JsonValue:
-    """The same without the fields that are called guid, and with nothing where the guid itself stands in a text."""
+    """The same value without fields named guid, and with the guid itself removed from every text."""
     if isinstance(value, dict):
         return {_cleared(name, guid): _without(inner, guid) for name, inner in value.items() if not _is_guid(name)}
     if isinstance(value, list):
@@ -88,7 +87,7 @@ def _without(value: JsonValue, guid: str) -> JsonValue:
         return value
     inside = wire.unwrapped(value) if value.lstrip().startswith(_ENCODED) else value
     if isinstance(inside, dict | list):
-        # A text stays the text that it is where there is nothing to leave out.
+        # A text without a guid in it stays unchanged.
         cleared = _without(inside, guid)
         if cleared != inside:
             return json.dumps(cleared)
@@ -100,20 +99,20 @@ def _is_guid(name: str) -> bool:
 
 
 def _cleared(text: str, guid: str) -> str:
-    # A guid that is shorter than any of the vendor's is a word like another.
+    # A guid that is shorter than any of the vendor's could be part of an ordinary word.
     return text.replace(guid, "") if len(guid) >= _GUID_LENGTH else text
 
 
 def identity(payload: JsonValue, verified: Verified) -> list[str] | None:
-    """An alarm's recording, with the device and the action; where there is none, the message and about when it came.
+    """The identity of an alarm: device, type, action and recording; without a recording, the message and its time slot.
 
-    None for what is no alarm: the body tells it from another.
+    None for another message, which is identified by its body.
     """
     if not wire.is_alarm(payload):
         return None
-    alarm = wire.Alarm.read(payload)
+    alarm = wire.AlarmMessage.read(payload)
     if alarm.fileid:
-        told = (alarm.did, alarm.type, alarm.action)
-        return ["alarm", *(part or "" for part in told), wire.recording_id(alarm.fileid)]
+        source = (alarm.did, alarm.type, alarm.action)
+        return ["alarm", *(part or "" for part in source), wire.recording_id(alarm.fileid)]
     slot = int(verified.received_at.timestamp()) // _REPETITION
     return ["message", sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest(), str(slot)]

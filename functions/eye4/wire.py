@@ -1,4 +1,4 @@
-"""Eye4's messages, what its API lists, and what its secret holds.
+"""Eye4's messages, the list that its API returns, and the content of its secret.
 
 Source: "Equipment Alarm Receiving and Access Process", chapters 2 to 4.
 """
@@ -17,47 +17,47 @@ from gatehouse.wire import Message, Text, text
 
 _FILEID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])", re.IGNORECASE)
 _ID_LENGTH: Final = 200
-"""Characters of an id that is used as a key; one on the wire has 40."""
+"""Characters of an id at most that is used as a key unchanged; real ones have 40."""
 LOW_BATTERY: Final = "101"
-"""The `action` that nothing is recorded of."""
+"""The `action` without a recording."""
 _MOST: Final = 8
-"""Ids that one message is looked through for; a real one has three fields."""
+"""Ids that are taken from one message at most; a real one has three fields."""
 _SHORTEST: Final = 6
-"""Letters and digits of a fileid; one on the wire has 40, and no encoder's word for nothing has so many and a digit."""
+"""Letters and digits of a fileid at least. Real ones have 40; no encoder's word for null has as many and a digit."""
 _SHORTEST_NUMBER: Final = 12
-"""Digits of one without a letter: -1 as an unsigned number has ten."""
+"""Digits of a fileid without letters at least: -1 as an unsigned number has ten."""
 _SHORTEST_WORD: Final = 18
-"""Letters of one without a digit: `[object Object]` has twelve, `None` four times has sixteen."""
+"""Letters of a fileid without digits at least: `[object Object]` has twelve, `None` four times has sixteen."""
 _FIELDS: Final = frozenset({"action", "cover", "did", "electricity", "fileid", "payload", "type"})
-"""The names of an alarm, whose case and underscores do not count. Those of a resource message do."""
+"""The fields of an alarm, read in any case and with or without underscores. Those of a resource message are not."""
 _MOST_FIELDS: Final = 32
-"""Fields of custom data that is written as a form."""
+"""Fields at most in custom data that is written as a form."""
 _NAMES: Final = ("Key", "key", "d009_id")
 _WRAPPINGS: Final = 8
-"""How often a value may be encoded within a value; the wire has two."""
+"""Encodings within each other that are undone at most; real messages have two."""
 
 
 class BodyLogin(Credentials):
-    """The way of api.eye4.cn: in the body of each call."""
+    """Credentials for api.eye4.cn: in the body of each call."""
 
     userid: str = Field(min_length=1)
     authkey: Key
 
 
 class HeaderLogin(Credentials):
-    """The way of newer accounts, at open.eye4.cn: in headers."""
+    """Credentials of newer accounts, for open.eye4.cn: in headers."""
 
     access_key: str = Field(min_length=1)
     secret_key: Key
 
 
 class Account(Credentials):
-    """A customer of Eye4: the guids that its pushes carry, and how we ask for its recordings."""
+    """A customer of Eye4: the guids of its pushes, and our credentials for its recordings."""
 
     account: str = Field(min_length=1)
     guids: tuple[Key, ...] = Field(min_length=1)
     api: BodyLogin | HeaderLogin | None = None
-    """None: alarms are taken, and of their recordings it is said that there are no credentials."""
+    """Our credentials. Without them, alarms are kept, and their recordings are reported as `no_credentials`."""
 
 
 class Accounts(Credentials):
@@ -66,11 +66,11 @@ class Accounts(Credentials):
     accounts: tuple[Account, ...] = ()
 
 
-# ─── How often something is encoded ───────────────────────────────────────────────────────────────────────────────────
+# ─── Encodings within each other ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def unwrapped(value: Any) -> Any:
-    """A value that may be JSON in a string, in a string again, percent-encoded too; the string, if it is none of it."""
+    """The value in a string of JSON, which may be nested and percent-encoded; other strings are returned unchanged."""
     for _ in range(_WRAPPINGS):
         if not isinstance(value, str):
             return value
@@ -82,28 +82,28 @@ def unwrapped(value: Any) -> Any:
 
 
 def _inside(written: str) -> Any:
-    """What a string is an encoding of, by one step; None if it is none."""
-    # A form's `+` is a blank, but only where it is none of its own: the plain reading comes first.
+    """Undoes one step of encoding; None if the string is not encoded."""
+    # In a form `+` is a blank, but it may also be meant literally: the literal reading comes first.
     for bare in dict.fromkeys((written, unquote(written), unquote_plus(written))):
         try:
             return read_json(bare)
         except ValueError:
             continue
     bare = unquote(written)
-    return _based(written) if bare == written else bare
+    return _from_base64(written) if bare == written else bare
 
 
-def _based(written: str) -> Any:
-    """The object, or the text of one, that a string holds in base64; None if there is none."""
+def _from_base64(written: str) -> Any:
+    """The object, or the JSON text of one, that a string has in base64; None without one."""
     try:
-        found = read_json(read_base64(written) or b"")
+        value = read_json(read_base64(written) or b"")
     except ValueError:
         return None
-    return found if isinstance(found, dict | str) else None
+    return value if isinstance(value, dict | str) else None
 
 
 def _bare(written: str) -> str:
-    """What a word stands for where it is percent-encoded, as S3 does with the keys of its objects."""
+    """A word without percent-encoding, which S3 uses in the keys of its objects."""
     for _ in range(_WRAPPINGS):
         bare = unquote(written)
         if bare == written:
@@ -113,11 +113,11 @@ def _bare(written: str) -> str:
 
 
 def _bare_names(value: Any) -> Any:
-    """An object whose names are not percent-encoded, and an alarm's in the page's spelling: `fileId` is `fileid`."""
+    """An object with its names decoded, and an alarm's fields in the page's spelling: `fileId` becomes `fileid`."""
     if not isinstance(value, dict):
         return value
     bare = {name: _spelt(name) for name in value}
-    # What is there plainly wins.
+    # A name that is already in its plain spelling wins.
     return {bare[name]: inner for name, inner in value.items() if bare[name] != name} | {
         name: inner for name, inner in value.items() if bare[name] == name
     }
@@ -130,12 +130,12 @@ def _spelt(name: str) -> str:
 
 
 def _object(value: object) -> object:
-    """The custom data, which comes as an object or as a string that holds one, or is a form."""
-    found = unwrapped(value)
-    if isinstance(found, str):
-        found = _form(found)
-    found = _bare_names(found)
-    return found if isinstance(found, dict) else {}
+    """The custom data, which comes as an object, as a string of JSON, or as a form."""
+    data = unwrapped(value)
+    if isinstance(data, str):
+        data = _form(data)
+    data = _bare_names(data)
+    return data if isinstance(data, dict) else {}
 
 
 def _form(written: str) -> object:
@@ -146,27 +146,27 @@ def _form(written: str) -> object:
 
 
 def _code(value: object) -> str | None:
-    """A code of the vendor's tables: 100, 100.0, "100" and "100.0" are one."""
-    found = whole(value)
-    return text(value) if found is None else str(found)
+    """A code of the vendor's tables: 100, 100.0, "100" and "100.0" are the same."""
+    code = whole(value)
+    return text(value) if code is None else str(code)
 
 
 def _percent(value: object) -> float | int | None:
-    """A share of a hundred, 87.0 as 87: as a number, as text, with the sign behind it; None for what is none."""
-    found = number(value.strip().rstrip("%").rstrip() if isinstance(value, str) else value)
-    if found is None or not 0 <= found <= 100:
+    """A percentage from a number or a text, with or without the sign, 87.0 as 87; None for anything else."""
+    percent = number(value.strip().rstrip("%").rstrip() if isinstance(value, str) else value)
+    if percent is None or not 0 <= percent <= 100:
         return None
-    exactly = whole(found)
-    return found if exactly is None else exactly
+    exactly = whole(percent)
+    return percent if exactly is None else exactly
 
 
-def _is_fileid(told: str) -> bool:
-    """Whether a text has the form of a fileid: `(null)`, `-1`, `[object Object]`, zeros and a short number have not.
+def _is_fileid(value: str) -> bool:
+    """Tells whether a text has the form of a fileid. `(null)`, `-1`, `[object Object]`, zeros and short numbers do not.
 
-    By its form, since nobody knows all words for nothing, and one that is taken for an id makes all openings of a door
-    one.
+    The form decides, since there is no complete list of words for null. A word for null that counted as an id would
+    make all openings of a door one recording.
     """
-    bare = "".join(filter(str.isalnum, _bare(told)))
+    bare = "".join(filter(str.isalnum, _bare(value)))
     if not any(digit in bare for digit in "123456789"):
         return sum(map(str.isalpha, bare)) >= _SHORTEST_WORD
     return len(bare) >= (_SHORTEST_NUMBER if bare.isdecimal() else _SHORTEST)
@@ -176,52 +176,52 @@ def _is_fileid(told: str) -> bool:
 
 
 class Custom(Message):
-    """What the device itself puts in."""
+    """The data that the device itself adds."""
 
     fileid: Text = None
     cover: Text = None
     electricity: Annotated[float | int | None, BeforeValidator(_percent)] = None
 
 
-class Alarm(Message):
-    """The first of the two messages."""
+class AlarmMessage(Message):
+    """The first of the two messages, an alarm."""
 
     type: Text = None
     action: Annotated[str | None, BeforeValidator(_code)] = None
     did: Text = None
     custom: Annotated[Custom, BeforeValidator(_object)] = Field(default=Custom(), alias="payload")
     beside: Custom = Custom()
-    """The same fields, where they stand beside `payload` and not in it."""
+    """The same fields outside of `payload`."""
 
     @classmethod
-    def read(cls, payload: JsonValue) -> "Alarm":
-        """The alarm in a message."""
+    def read(cls, payload: JsonValue) -> "AlarmMessage":
+        """Reads a message as an alarm."""
         return cls.model_validate(payload)
 
     @model_validator(mode="before")
     @classmethod
     def _laid_out(cls, message: Any) -> Any:
-        found = _bare_names(message)
-        return {**found, "beside": found} if isinstance(found, dict) else found
+        fields = _bare_names(message)
+        return {**fields, "beside": fields} if isinstance(fields, dict) else fields
 
     @property
     def fileid(self) -> str | None:
-        """The recording that is to come, if there is one; the page breaks it by spaces, the wire does not."""
+        """The recording that is to come, if any. The vendor's page prints it with spaces; real ones have none."""
         if self.action == LOW_BATTERY:
             return None
-        for told in (self.custom.fileid, self.beside.fileid):
-            if told and _is_fileid(told):
-                return "".join(_bare(told).split())
+        for value in (self.custom.fileid, self.beside.fileid):
+            if value and _is_fileid(value):
+                return "".join(_bare(value).split())
         return None
 
     @property
     def battery(self) -> float | int | None:
-        """The charge in per cent, wherever it stands."""
+        """The charge in per cent, inside or outside of `payload`."""
         return self.beside.electricity if self.custom.electricity is None else self.custom.electricity
 
     @property
     def picture(self) -> str | None:
-        """The address of the cover, wherever it stands."""
+        """The address of the cover, inside or outside of `payload`."""
         covers = (self.custom.cover, self.beside.cover)
         return next((cover for cover in covers if cover and not is_nothing(_bare(cover))), None)
 
@@ -235,21 +235,21 @@ class Listed(Message):
     @model_validator(mode="before")
     @classmethod
     def _respelt(cls, entry: Any) -> Any:
-        """Whichever way the names are spelt: the vendor's own page has `file_Type` beside `file_name`."""
+        """Reads the names in any spelling: the vendor's own page has `file_Type` beside `file_name`."""
         if not isinstance(entry, dict):
             return entry
-        known = {"filename": "file_name", "filetype": "file_Type"}
-        respelt = {known.get(name.lower().replace("_", ""), name): value for name, value in entry.items()}
+        spellings = {"filename": "file_name", "filetype": "file_Type"}
+        respelt = {spellings.get(name.lower().replace("_", ""), name): value for name, value in entry.items()}
         return respelt | entry
 
     @property
     def kind(self) -> str | None:
-        """`image`, `video`, or whatever else the vendor says: `Video` and `video/mp4` are the same."""
+        """`image`, `video`, or another word of the vendor's: `Video` and `video/mp4` are the same."""
         return (self.type or "").partition("/")[0].strip().lower() or None
 
 
 def is_alarm(payload: JsonValue) -> bool:
-    """Whether it is the first of the two messages: by what is in it, whichever address it came to."""
+    """Tells whether this is the first of the two messages, by its fields and not by the path that it came to."""
     message = _bare_names(payload)
     if not isinstance(message, dict):
         return False
@@ -257,22 +257,23 @@ def is_alarm(payload: JsonValue) -> bool:
 
 
 def recording_ids(payload: JsonValue) -> list[str]:
-    """What may be the alarm's fileid in the second of the two messages: the vendor's pages contradict each other.
+    """The ids in the second of the two messages that may be the alarm's fileid.
 
-    Each of the fields as a whole, and whatever looks like a fileid inside of one: a file's name may hold it.
+    The vendor's pages contradict each other, so each field counts as a whole, and so does every part of a field with
+    the form of a fileid, such as in a file's name.
     """
     message = _bare_names(payload)
     if not isinstance(message, dict):
         return []
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     for name in _NAMES:
         value = message.get(name)
         if isinstance(value, str) and _is_fileid(value):
             written = _bare(value)
-            found |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
-    # Where there are too many, what has a fileid's form is kept before what has not.
-    kept = sorted(filter(_is_fileid, found), key=_has_no_form)[:_MOST]
-    return [recording for recording in found if recording in kept]
+            ids |= dict.fromkeys((recording_id(written), *map(recording_id, _FILEID.findall(written))))
+    # Ids with a fileid's usual form are kept first when there are too many.
+    kept = sorted(filter(_is_fileid, ids), key=_has_no_form)[:_MOST]
+    return [recording for recording in ids if recording in kept]
 
 
 def _has_no_form(recording: str) -> bool:
@@ -280,12 +281,12 @@ def _has_no_form(recording: str) -> bool:
 
 
 def likeliest(recordings: Sequence[str]) -> str:
-    """Which of the ids in a message is the fileid: the one that has a fileid's form, else the first."""
+    """The likeliest fileid among the ids of a message: the first with a fileid's usual form, else the first."""
     return next(filter(_FILEID.fullmatch, recordings), recordings[0])
 
 
 def recording_id(fileid: str) -> str:
-    """A fileid in the one form in which two of them are compared."""
+    """A fileid in its canonical form, for comparison."""
     whole_id = "".join(fileid.split())
     if _FILEID.fullmatch(whole_id):
         return whole_id.lower()
@@ -293,7 +294,7 @@ def recording_id(fileid: str) -> str:
 
 
 def listed(answer: Any) -> list[Listed]:
-    """The files of the API's answer that have an address; an encoder's null is an empty list.
+    """The files of the API's answer that have an address; null counts as an empty list.
 
     Raises:
         ValueError: the answer is no list.

@@ -1,7 +1,7 @@
 """`python -m functions.senselink.alive`: asks the listener of this host, for the container's health check.
 
-It is started anew every half minute, on a quarter of a processor that the listener's workers share, and what has not
-answered in time counts as ill. So it imports nothing but a socket: no module of the listener's, and no HTTP client.
+The container starts it anew every half minute, on a quarter of a processor that the listener's workers share. A check
+that does not answer in time counts as failed. So it imports only a socket: no module of the listener, no HTTP client.
 """
 
 import os
@@ -10,12 +10,12 @@ import sys
 
 
 def main() -> int:
-    """Tells whether the listener of this host is well, as an exit status."""
+    """Asks the listener of this host for its health; returns 0 if it is well, else 1."""
     try:
-        with socket.create_connection(("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080"))), timeout=10) as asked:
-            asked.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", int(os.environ.get("HEALTH_PORT", "8080"))), timeout=10) as peer:
+            peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
             # The status line, https://www.rfc-editor.org/rfc/rfc9112#section-4, may come in pieces.
-            status = asked.makefile("rb").readline(100).split()
+            status = peer.makefile("rb").readline(100).split()
     except OSError:
         return 1
     return int(status[1:2] != [b"200"])

@@ -1,6 +1,6 @@
-"""The calls we make to a SenseLink server: which records and alarms it has, and its pictures.
+"""The calls we make to a SenseLink server: its lists of records and alarms, and its pictures.
 
-None of them is in the document of the push. They are as the vendor's open API has them, and clients of it use them.
+The document of the push has none of them. They follow the vendor's open API and the clients that use it.
 """
 
 import hashlib
@@ -22,39 +22,39 @@ from gatehouse.errors import CallFailed, GatehouseError, WrongSetting
 from gatehouse.reading import read_json, whole
 
 PAGE: Final = 100
-"""Records at once; a server gives no more."""
+"""Records on a page; a server gives no more."""
 ALARM_PAGE: Final = 1000
-"""Alarms at once; a server gives no more."""
+"""Alarms on a page; a server gives no more."""
 _RECORDS: Final = "/api/v3/record/list"
 _ALARMS: Final = "/api/v2/device/alarm/list"
 _PICTURE: Final = "/v1/image/{kind}/{reference}"
 _KINDS: Final = {"avatar": 1}
-"""A picture's kind by its role: 1 of a person, 2, for all others, taken on the spot."""
+"""A picture's kind by its role: 1 is the person's own; all others are 2, taken by the device."""
 _LISTS: Final = ("list", "record_list", "recordList", "alarm_list", "alarmList")
-"""Names of a list, by version; or it is `data` itself."""
+"""Names of a list, by version; in some versions the list is `data` itself."""
 _OK: Final = 200
 _CODES: Final = ("code", "errorCode", "error_code", "errcode", "errCode")
-"""Names of a code. The outermost `code` is 200 where all is well; others may be 0 as well."""
+"""Names of a code. The outermost `code` is 200 on success; the others may also be 0."""
 _LEVELS: Final = 4
-"""Objects in each other, in the innermost of which the list may be."""
+"""Levels of nested objects in which the list is looked for."""
 _ANSWER: Final = 2 * 1024 * 1024
-"""Bytes of a list's page: a hundred records, or a thousand alarms."""
+"""Bytes of a list's page at most: a hundred records, or a thousand alarms."""
 _IMAGE: Final = 4 * 1024 * 1024
-"""Bytes of a picture."""
+"""Bytes of a picture at most."""
 _AT_LONGEST: Final = 60.0
-"""Seconds for an answer, however it drips."""
+"""Seconds for a whole answer at most, even if bytes keep arriving."""
 _PAGES: Final = 5_000
-"""Pages of a list: half a million records. A server that has more goes on for ever."""
+"""Pages of a list at most: half a million records. A list that is longer is taken to be endless."""
 _PASSES: Final = 5
-"""Readings of a list of several pages at most, until there is nothing new in it."""
+"""Readings of a list of several pages at most, until one brings nothing new."""
 _PARTS: Final = 100_000
-"""Values in a list: a hundred for each of its rows."""
+"""JSON values in an answer at most: a hundred for each of a thousand rows."""
 _TIMEOUT: Final = urllib3.Timeout(connect=5, read=20)
 _NEAR: Final = timedelta(hours=3)
-"""How near a change of the clocks is for a time of day to be in doubt."""
+"""Distance from a change of the clocks within which a time of day may be ambiguous."""
 
 type Row = dict[str, JsonValue]
-"""A record or an alarm in a list, in the server's own words."""
+"""A record or an alarm in a list, as the server sends it."""
 
 
 class NoSuchCall(GatehouseError):
@@ -81,10 +81,9 @@ class Client:
         self._http = urllib3.PoolManager(retries=False, timeout=_TIMEOUT, ssl_context=context(server))
 
     def records(self, since: datetime, until: datetime) -> Iterator[Row]:
-        """The authentications between two times, in the server's own words.
+        """The authentications between two times, as the server sends them.
 
-        By which of its times a server understands the span, and in which order it lists, differs by version: nothing
-        may be made of either.
+        Versions differ in the time that the span applies to, and in the order of the list. Callers rely on neither.
 
         Raises:
             NoSuchCall: it has no record list.
@@ -98,7 +97,7 @@ class Client:
         return self._rows(_RECORDS, span, PAGE)
 
     def alarms(self, since: datetime, until: datetime) -> Iterator[Row]:
-        """The alarms of the days that a span touches, each in the state that it is in, in the server's own words.
+        """The alarms of the days that a span touches, each in its present state, as the server sends them.
 
         Raises:
             NoSuchCall: it has no alarm list.
@@ -125,7 +124,7 @@ class Client:
         return self._get(path, {}, _IMAGE)
 
     def clock(self) -> datetime | None:
-        """What the server's clock shows, by its answer to whatever; None if it does not tell."""
+        """The time of the server's clock, from the `Date` header of an answer; None without one."""
         try:
             answer = self._http.request("GET", self._url + "/", redirect=False, preload_content=False)
         except urllib3.exceptions.HTTPError:
@@ -138,8 +137,8 @@ class Client:
     def _rows(self, path: str, span: Mapping[str, str], size: int) -> Iterator[Row]:
         """The rows of all pages, each once.
 
-        Pages go by number, and what is taken out of the list meanwhile moves those behind it into pages that were
-        read. So a list of several pages is read until nothing in it is new.
+        Pages go by number. A row that is deleted meanwhile moves later rows into pages that were already read. So a
+        list of several pages is read again until it brings nothing new.
         """
         seen: set[bytes] = set()
         for _ in range(_PASSES):
@@ -160,26 +159,26 @@ class Client:
         for page in range(1, _PAGES):
             content = self._get(path, {**span, "page": str(page), "size": str(size)}, _ANSWER)
             try:
-                found = _listed(read_json(content, parts=_PARTS), page)
+                rows = _listed(read_json(content, parts=_PARTS), page)
             except ValueError as error:
                 why = str(error) if isinstance(error, _Refused) else "it gave no usable answer"
                 raise CallFailed(f"senselink: {path}: {why}") from None
-            # What follows the last page is an empty one, or with some versions the last one again.
-            if not found or found == before:
+            # After the last page comes an empty one; with some versions, the last one again.
+            if not rows or rows == before:
                 return
-            yield found
-            before = found
+            yield rows
+            before = rows
         raise CallFailed(f"senselink: {path}: it has no end")
 
     def _wall(self, moment: datetime, outwards: int) -> datetime:
-        """What a clock on the server's wall shows at one end of a span.
+        """The server's local time at one end of a span.
 
-        Where clocks are changed, an hour comes twice, and another one not at all: which of the two a server means is
-        not known, so that the end is moved outwards by as much as they are changed.
+        Around a change of the clocks one hour comes twice, and another is skipped. It is not known which of the two
+        hours a server means, so the span is widened by the size of the change.
 
         Args:
-            moment: the end.
-            outwards: -1 of its beginning, 1 of its end.
+            moment: the beginning or the end of the span.
+            outwards: -1 for its beginning, 1 for its end.
         """
         offsets = [_offset((moment + near).astimezone(self._zone)) for near in (-_NEAR, timedelta(), _NEAR)]
         change = (max(offsets) - min(offsets)) * outwards
@@ -189,7 +188,7 @@ class Client:
         return shown
 
     def _never(self, shown: datetime) -> bool:
-        """Whether no clock ever shows this, since it is put forward over it."""
+        """Tells whether a local time is skipped by a change of the clocks."""
         there = shown.replace(tzinfo=self._zone).astimezone(UTC).astimezone(self._zone)
         return there.replace(tzinfo=None) != shown
 
@@ -208,7 +207,7 @@ class Client:
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
-            # Not chained: its text has the address, and that the signature.
+            # Not chained: its text has the address, which holds the signature.
             raise CallFailed(f"senselink: {_name(path)} did not answer: {type(error).__name__}") from None
         if answer.status == 404:
             raise NoSuchCall(f"senselink: the server has no {_name(path)}")
@@ -218,10 +217,10 @@ class Client:
 
 
 def context(server: Server) -> ssl.SSLContext:
-    """How a server's certificate is checked: by its own authority, if it has one, and always.
+    """The TLS settings for a server: its certificate is always checked, by the authority in the secret if it names one.
 
     Raises:
-        WrongSetting: the authority in the secret is no certificate.
+        WrongSetting: the authority in the secret is not a certificate.
     """
     try:
         return ssl.create_default_context(cadata=server.ca)
@@ -232,14 +231,14 @@ def context(server: Server) -> ssl.SSLContext:
 def date(header: str | None) -> datetime | None:
     """The time in a `Date` header, in UTC; None if there is none."""
     try:
-        told = parsedate_to_datetime(header or "")
+        moment = parsedate_to_datetime(header or "")
     except ValueError:
         return None
-    return told.replace(tzinfo=told.tzinfo or UTC).astimezone(UTC)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 def _read(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
-    """The content of an answer, and a little more than the most that is taken.
+    """Reads an answer, up to a little more than the limit, so that the caller sees a larger one.
 
     Raises:
         CallFailed: it takes too long.
@@ -265,31 +264,31 @@ def _offset(moment: datetime) -> timedelta:
 
 
 class _Refused(ValueError):
-    """The answer is an error, whatever its HTTP status says."""
+    """The answer reports an error, although its HTTP status may be 200."""
 
 
 def _listed(answer: JsonValue, page: int) -> list[Row]:
     """The rows in an answer: at `data.list`, `data.record_list`, `data.data.record_list` and the like, by version.
 
-    A list may be null where it is empty, since some languages write it so. Where there is no list at all, the answer
-    has to say itself that it is empty. A first page without a row, of more than none in all, is a server in trouble.
+    Some languages write an empty list as null. An answer without any list has to state a total of 0. A first page
+    without rows and with a total above 0 counts as an error of the server.
 
     Args:
-        answer: the answer, read.
+        answer: the parsed answer.
         page: its number, from 1 on.
 
     Raises:
-        ValueError: there is none.
-        _Refused: the answer is an error, on whichever level it says so.
+        ValueError: there is no list.
+        _Refused: the answer reports an error, on any level.
     """
     may_be_null = _LISTS if not isinstance(answer, dict) or answer.get("code") is None else (*_LISTS, "data")
     level, rows, is_empty, total = answer, None, False, 0
     for depth in range(_LEVELS):
         if isinstance(level, dict):
             _refuse(level, depth)
-            told = whole(level.get("total"))
-            total = max(total, told or 0)
-            is_empty = is_empty or told == 0 or any(level.get(name, 0) is None for name in may_be_null)
+            stated = whole(level.get("total"))
+            total = max(total, stated or 0)
+            is_empty = is_empty or stated == 0 or any(level.get(name, 0) is None for name in may_be_null)
             level = next((level[name] for name in _LISTS if isinstance(level.get(name), list)), level.get("data"))
         if isinstance(level, list):
             rows = [row for row in level if isinstance(row, dict)]
@@ -302,11 +301,11 @@ def _listed(answer: JsonValue, page: int) -> list[Row]:
 
 
 def _refuse(level: Mapping[str, JsonValue], depth: int) -> None:
-    """Raises `_Refused` if an answer, or what is in it, says of itself that it is an error."""
+    """Raises `_Refused` if one level of an answer reports an error."""
     for name in _CODES:
-        said = level.get(name)
+        value = level.get(name)
         fine = {_OK} if name == "code" and not depth else {_OK, 0}
-        if said is not None and (code := whole(said)) not in fine:
+        if value is not None and (code := whole(value)) not in fine:
             raise _Refused("it answered with " + ("a code that is no number" if code is None else f"code {code}"))
     if any(level.get(name) is False or str(level.get(name)).lower() == "false" for name in ("success", "ok")):
         raise _Refused("it says itself that it has failed")

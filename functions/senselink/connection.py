@@ -1,4 +1,4 @@
-"""One WebSocket to a SenseLink server: signed anew, and dead when it is silent."""
+"""One WebSocket to a SenseLink server: signed anew each time, and lost when it is silent for too long."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,32 +14,32 @@ from functions.senselink.wire import Server
 from gatehouse.errors import GatehouseError, WrongSetting
 
 TICK: Final = 1.0
-"""Seconds after which whoever waits looks up."""
+"""Seconds after which each wait checks whether it has to go on."""
 _CONNECT: Final = 10.0
-"""Seconds for a connection to come about."""
+"""Seconds for connecting."""
 LARGEST: Final = 1024 * 1024
-"""Bytes of a message, in however many frames; a record has some thousand. SNS takes a quarter of it."""
+"""Bytes of a message at most, in one frame or several. A record has a few thousand; SNS takes a quarter of this."""
 _CONTROL: Final = 125
 """Bytes of a control frame at most."""
 _TOO_BIG: Final = 1009
-"""The status with which a connection is closed that brings more: RFC 6455, 7.4.1."""
+"""The status that closes a connection on which a larger message came: RFC 6455, 7.4.1."""
 _DENIALS: Final = frozenset({401, 403})
 
 
 class Denied(GatehouseError):
-    """The server does not know the app, or does not take its signature."""
+    """The server does not know the app, or rejects its signature."""
 
 
 class Lost(GatehouseError):
-    """There is no connection, or no more. The message says why, and has no address, since that is signed."""
+    """There is no connection, or it has ended. The message gives the reason, without the address, which is signed."""
 
 
 class TooLarge(Lost):
-    """The server sent more in one message than is read."""
+    """The server sent a message that is larger than the limit."""
 
 
 class _Frames(websocket._abnf.frame_buffer):  # noqa: SLF001 - the library has no limit and no other place for one
-    """Frames as they come; of one that is too large nothing but its header is read."""
+    """Reads frames as they come; of a frame that is too large only the header."""
 
     def recv_length(self) -> None:
         super().recv_length()
@@ -48,7 +48,7 @@ class _Frames(websocket._abnf.frame_buffer):  # noqa: SLF001 - the library has n
 
 
 class _Socket(websocket.WebSocket):
-    """The library's socket, which reads bounded frames."""
+    """The library's socket, reading bounded frames."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -59,9 +59,7 @@ _TEXTS: Final = frozenset({websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BIN
 
 
 class _Message:
-    """A message that comes in fragments: put together in one buffer, since many small ones would else cost their
-    square.
-    """
+    """A message in fragments, collected in one buffer: joining many small ones as `bytes` takes quadratic time."""
 
     def __init__(self) -> None:
         self._content = bytearray()
@@ -71,8 +69,8 @@ class _Message:
         """Adds a fragment; returns the message if it was the last one.
 
         Raises:
-            Lost: it does not belong here.
-            TooLarge: there are too many of them.
+            Lost: it does not belong to this message.
+            TooLarge: the message exceeds the limit.
         """
         if (opcode in _TEXTS) == self._has_begun:
             raise Lost("a fragment that is none of this message")
@@ -98,29 +96,29 @@ class Connection:
 
     @property
     def date(self) -> datetime | None:
-        """The server's clock, by its answer to the handshake; None if it did not tell."""
+        """The time of the server's clock, from its answer to the handshake; None without a `Date` header."""
         return date((self._socket.getheaders() or {}).get("date"))
 
     def messages(self) -> Iterator[bytes | None]:
-        """What the server sends, each message as it is; None at least every `TICK` while there is none.
+        """Yields each message of the server unchanged, and None at least every `TICK` while there is none.
 
         Raises:
-            Lost: the connection is closed, or was silent for too long. A ping is no message: what answers it need
-                not be what sends the records.
+            Lost: the connection is closed, or was silent for too long. A ping does not count as a message: another
+                part of the server may send it than the one that sends records.
         """
         heard = self._monotonic()
         while True:
             message = self._next()
             if message is not None:
                 yield message
-                heard = self._monotonic()  # after whoever took it: reading nothing is not hearing nothing
+                heard = self._monotonic()  # after the caller took it: while it works, nothing is read, so no silence
                 continue
             yield None
             if self._monotonic() - heard > self._silence:
                 raise Lost("silent")
 
     def _next(self) -> bytes | None:
-        """The next message; None if what came is none yet, or nothing came."""
+        """The next message; None if nothing came, or a frame that does not complete a message."""
         try:
             frame = self._socket.recv_frame()  # type: ignore[no-untyped-call]
             if frame.opcode == websocket.ABNF.OPCODE_PING and len(frame.data) <= _CONTROL:
@@ -154,18 +152,18 @@ def connected(
     now: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Iterator[Connection]:
-    """A connection to a server, closed with the block.
+    """Opens a connection to a server, and closes it at the end of the block.
 
     Args:
         server: with `url`, `app_key` and `app_secret`.
         silence: seconds without a message after which it counts as lost.
         now: Unix seconds.
-        monotonic: a clock for spans.
+        monotonic: a clock for durations.
 
     Raises:
-        Denied: the server does not let us in.
+        Denied: the server denies access.
         Lost: it does not answer.
-        WrongSetting: the server's entry in the secret has not what it takes.
+        WrongSetting: the server's entry in the secret lacks one of these fields.
     """
     if server.url is None or server.app_key is None or server.app_secret is None:
         raise WrongSetting(f"server {server.server} needs url, app_key and app_secret in the secret")
@@ -176,20 +174,20 @@ def connected(
             f"{server.url.rstrip('/')}/websocket/record/{server.app_key}/{timestamp}/{sign}",
             timeout=_CONNECT,
             sslopt={"context": context(server)} if server.url.startswith("wss") else {},
-            skip_utf8_validation=True,  # what is not text is kept as it is
+            skip_utf8_validation=True,  # content that is not text is kept unchanged
             enable_multithread=False,
             class_=_Socket,
-            redirect_limit=0,  # what another host says is not the server's word
+            redirect_limit=0,  # messages of another host are not the server's
         )
     except websocket.WebSocketBadStatusException as error:
         if error.status_code in _DENIALS:
             raise Denied(f"answered {error.status_code}") from None
         raise Lost(f"answered {error.status_code}") from None
-    except (websocket.WebSocketException, OSError, ValueError) as error:  # ValueError: a port that is none
+    except (websocket.WebSocketException, OSError, ValueError) as error:  # ValueError: an invalid port
         raise Lost(type(error).__name__) from None
     try:
         socket.settimeout(TICK)
         yield Connection(socket, silence, monotonic)
     finally:
-        # No word of goodbye: whoever is half gone would have to be waited for.
+        # No closing handshake: a half-open peer would make us wait for it.
         socket.shutdown()  # type: ignore[no-untyped-call]

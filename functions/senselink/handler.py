@@ -16,17 +16,17 @@ from gatehouse.settings import VendorSettings
 
 _ACKNOWLEDGEMENT: Final[JsonValue] = {"code": 200, "message": "success"}
 _BODY_LIMIT: Final = 1024 * 1024
-"""Bytes. One refusal too many ends the subscription, so that none of a server's is to be too large."""
+"""Bytes. A few refusals end the subscription, so the limit is above any push of a server."""
 _ANSWER: Final = 4.0
-"""Seconds from the push's arrival to the answer. The server counts 5 as a failure, and stops after some."""
+"""Seconds from the push's arrival to the answer. The server counts 5 as a failure, and stops after a few failures."""
 _AT_LEAST: Final = 1.0
-"""Seconds that are taken to keep a push in any case: one that came late, or by another clock, is kept all the same."""
+"""Seconds that are spent on keeping a push in any case, also on one that came late or is timed by another clock."""
 _FOR_THE_SECRET: Final = 1.5
-"""Seconds of them that a push waits at most for a secret that is not at hand."""
+"""Seconds of them that a push waits at most for a secret that is not cached."""
 
 
 class SenselinkSettings(VendorSettings):
-    """The function's settings: none besides every vendor's."""
+    """Settings of the function: only those that every vendor has."""
 
 
 def vendor(
@@ -34,15 +34,15 @@ def vendor(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Vendor[wire.Accounts, verify.Verified]:
-    """SenseLink, for the gate.
+    """Describes SenseLink to the gate.
 
     Args:
-        now: a clock, by which it is known how long a push has been here.
+        now: a clock, for the time since a push arrived.
         monotonic: a clock that is never set, for the time that is left.
     """
 
     def respond(gate: Gate, opened: Opened[verify.Verified]) -> Answer:
-        """Keeps the message within the time that the server waits."""
+        """Keeps the message within the time for which the server waits."""
         passed = (now() - opened.push.received_at).total_seconds()
         gate.within(Deadline(min(_ANSWER, max(_AT_LEAST, _ANSWER - passed)), monotonic)).keep(opened)
         return Answer(200, json.dumps(_ACKNOWLEDGEMENT))

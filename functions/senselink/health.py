@@ -1,4 +1,4 @@
-"""Shows how the listener is: a metric a minute for each server, and whether its threads live."""
+"""The listener's health: metrics of each server every minute, and an HTTP check of its threads."""
 
 import threading
 import time
@@ -10,18 +10,18 @@ from typing import Final
 from gatehouse.telemetry import Gauge, flush, gauges
 
 _STUCK: Final = 60.0
-"""Seconds without a sign of life after which a thread counts as stuck. One that waits looks up each second."""
+"""Seconds without a tick after which a thread counts as stuck. A waiting thread ticks every second."""
 
 _ENDS: Final = 0.05
 """Seconds after which the server looks whether it is to end."""
 _FIRST: Final = 10.0
-"""Seconds until the first metrics: time to connect, and early enough for an alarm that is made when the task stands."""
-_NOT_AS_THEY_ARE: Final = ("MessagesTooLarge", "MessagesGivenUp")
-"""Metrics of messages that no event of their own came of; together they are one more, for one alarm."""
+"""Seconds until the first metrics: time to connect, and early enough for an alarm that is made when the task runs."""
+_NOT_RECORDED: Final = ("MessagesTooLarge", "MessagesGivenUp")
+"""Metrics of messages that did not become events of their own; their sum is one more metric, for one alarm."""
 
 
 class Report:
-    """How it is with a server."""
+    """The state of the listener to one server."""
 
     def __init__(self, server: str) -> None:
         self.server = server
@@ -39,20 +39,20 @@ class Report:
         self._heard_at = self._ticked_at = time.monotonic()
 
     def tick(self) -> None:
-        """Its thread lives."""
+        """Notes that the thread is alive."""
         self._ticked_at = time.monotonic()
 
     def heard(self) -> None:
-        """A message came."""
+        """Notes that a message came."""
         self._heard_at = time.monotonic()
 
     @property
     def is_stuck(self) -> bool:
-        """Whether its thread does nothing any more, not even wait."""
+        """Tells whether the thread has stopped ticking."""
         return time.monotonic() - self._ticked_at > _STUCK
 
-    def told(self) -> dict[str, Gauge]:
-        """Its metrics; what is counted begins anew."""
+    def take_metrics(self) -> dict[str, Gauge]:
+        """The metrics of the server; resets the counters."""
         values = {
             "Connected": Gauge("Count", int(self.connected)),
             "SecondsSinceLastMessage": Gauge("Seconds", time.monotonic() - self._heard_at),
@@ -75,12 +75,12 @@ class Report:
 
 @contextmanager
 def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]:
-    """Tells on this host's port whether all threads live, and writes the metrics, while the block runs.
+    """Serves the health check and writes the metrics while the block runs.
 
     Args:
-        port: of 127.0.0.1; 0 for any.
+        port: on 127.0.0.1; 0 for any.
         reports: of the servers.
-        seconds: between two writes; the first one comes earlier.
+        seconds: between two writes of the metrics; the first write comes earlier.
 
     Yields:
         the port.
@@ -92,18 +92,18 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing: it is asked every few seconds."""
+            """Logs nothing: the check comes every few seconds."""
 
     ended = threading.Event()
 
-    def tell() -> None:
+    def write_regularly() -> None:
         pause = min(seconds, _FIRST)
         while not ended.wait(pause):
             write(reports)
             pause = seconds
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    threads = [threading.Thread(target=server.serve_forever, args=(_ENDS,)), threading.Thread(target=tell)]
+    threads = [threading.Thread(target=server.serve_forever, args=(_ENDS,)), threading.Thread(target=write_regularly)]
     for thread in threads:
         thread.start()
     try:
@@ -117,21 +117,21 @@ def serve(port: int, reports: Sequence[Report], seconds: float) -> Iterator[int]
 
 
 def write(reports: Sequence[Report]) -> None:
-    """Writes the metrics: each server's by its name; and for one alarm on all of them, how many are deaf, and how many
-    messages were not recorded as what they are.
+    """Writes the metrics of each server by its name, and two sums over all servers, each for one alarm: the number of
+    servers without a connection, and the number of messages that did not become events of their own.
     """
     lost = 0.0
     for report in reports:
-        told = report.told()
-        gauges(told, vendor="senselink", server=report.server)
-        lost += sum(told[name].value for name in _NOT_AS_THEY_ARE)
+        metrics = report.take_metrics()
+        gauges(metrics, vendor="senselink", server=report.server)
+        lost += sum(metrics[name].value for name in _NOT_RECORDED)
     deaf = sum(not report.connected for report in reports)
     gauges({"DeafServers": Gauge("Count", deaf), "MessagesNotRecorded": Gauge("Count", lost)}, vendor="senselink")
     flush()
 
 
-def tell_of_missed(missed: Mapping[str, int]) -> None:
-    """Writes how many records each server's subscription did not bring, and how many all of them."""
+def write_missed(missed: Mapping[str, int]) -> None:
+    """Writes the number of records that each server's subscription missed, and their sum."""
     for server, records in missed.items():
         gauges({"MissedBySubscription": Gauge("Count", records)}, vendor="senselink", server=server)
     gauges({"MissedBySubscription": Gauge("Count", sum(missed.values()))}, vendor="senselink")

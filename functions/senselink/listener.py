@@ -1,8 +1,8 @@
-"""The Fargate edge of SenseLink: keeps the WebSocket of each server open, and fetches what it missed.
+"""The Fargate edge of SenseLink: keeps the WebSocket of each server open, and fetches missed messages.
 
-A thread for each server reads; what it reads is recorded by workers, through the same gate as every push. What is in
-hand at once is bounded: when AWS takes nothing, nothing is read. With `--once` nothing is kept open: what the servers
-that only push have missed is fetched, and the task ends.
+One thread for each server reads messages; workers record them through the same gate as every push. The number of
+messages in hand is bounded: while AWS accepts none, none is read. With `--once` no connection is opened: the task
+fetches the messages that servers which only push failed to deliver, and ends.
 """
 
 from __future__ import annotations
@@ -38,59 +38,60 @@ from gatehouse.reading import read_json
 from gatehouse.settings import GateSettings
 from gatehouse.telemetry import flush, log
 
-_LAST_WORDS: Final = 2.0
-"""Seconds for which a server that does not pause is still read when the task is to stop."""
+_LAST_READ: Final = 2.0
+"""Seconds for which a server that sends without a pause is still read after a shutdown was requested."""
 _SAVE: Final = 2.0
 """Seconds between two writes of a watermark."""
 _REFUSALS: Final = range(20001, 30000)
-"""Codes by which a server says that it does not want us; 20002 is the one that its document has."""
+"""Codes by which a server denies access; its document has only 20002."""
 _AT_ONCE: Final = 5.0
-"""Seconds: a connection that does not stand for so long was closed at once, and a gap before it goes on."""
+"""Seconds below which a connection counts as closed at once, so that the gap before it goes on."""
 _AWAY: Final = 60.0
-"""Seconds at most before the next attempt where there was no connection."""
+"""Seconds at most before the next attempt after one without a connection."""
 _UNWANTED: Final = 300.0
-"""Seconds at most where there was one, and it was closed at once."""
+"""Seconds at most before the next attempt after a connection that was closed at once."""
 _UNKNOWN_CLOCK: Final = timedelta(days=1)
-"""How far a server's clock that nobody knows may be behind ours."""
+"""Lag behind our clock that is assumed of a server's clock that cannot be read."""
 _LOWERED: Final = timedelta(minutes=10)
-"""How much further back than need be is said what is in hand: so not each of many late records has it said again."""
-_TELLS: Final = 60.0
-"""Seconds between two lines that say what a server's entry in the secret lacks."""
+"""Margin below the oldest record in hand that is written down, so that not each of many late records needs a write."""
+_LOG_INTERVAL: Final = 60.0
+"""Seconds between two log lines about what a server's entry in the secret lacks."""
 _PATIENCE: Final = 10
-"""Failures of an alarm list after which records are not kept waiting for it any longer."""
+"""Failures of an alarm list after which records no longer wait for it."""
 
 
 class ListenerSettings(GateSettings):
-    """ListenerSettings of the task."""
+    """Settings of the task."""
 
     secret_arn: str = Field(min_length=1)
     secret_grace: float = Field(default=86_400, ge=600, le=2_592_000)
-    """Seconds for which what was read of it last is used on."""
+    """Seconds for which the last readable secret stays in use."""
     watermarks_table: str = Field(min_length=1)
     servers: str = ""
     """Names of servers in the secret, joined by commas."""
     silence: float = Field(default=90, ge=1, le=3600)
-    """Seconds without a message after which a connection is dead, however open it looks."""
+    """Seconds without a message after which a connection counts as lost, although it may look open."""
     overlap: float = Field(default=300, ge=0, le=86_400)
-    """Seconds before the newest known record from which on a gap is fetched."""
+    """Seconds before the newest known record at which the fetching of a gap begins."""
     no_list_seconds: float = Field(default=180, ge=0, le=86_400)
-    """Seconds for which a server has to say that it has no such list, where none was ever seen, to be believed."""
+    """Seconds for which a server has to report a list as missing before that is believed. A list that was seen once is
+    never believed to be missing."""
     denied_pause: float = Field(default=300, ge=1, le=86_400)
-    """Seconds before the next attempt where a server denies permission."""
+    """Seconds before the next attempt after a server denied permission."""
     stands: float = Field(default=60, ge=0, le=3600)
-    """Seconds for which a connection has to stand for the next one to be tried at once when it is lost."""
+    """Seconds that a connection has to last for an immediate next attempt once it is lost."""
     grace: float = Field(default=60, ge=0, le=3600)
-    """Seconds for which `--once` leaves a record to the subscription, which is its usual way."""
+    """Seconds for which `--once` leaves a record to the subscription, which usually brings it."""
     once_seconds: float = Field(default=600, ge=1, le=86_400)
-    """For which `--once` runs at most."""
+    """Seconds for which `--once` runs at most."""
     workers: int = Field(default=16, ge=1, le=64)
-    """Messages of a server that are recorded at once."""
+    """Messages of a server that are recorded in parallel."""
     buffer: int = Field(default=500, ge=1, le=10_000)
     """Messages of a server in hand at most."""
     report_seconds: float = Field(default=60, ge=1, le=300)
-    """Between two reports of the metrics."""
+    """Seconds between two writes of the metrics."""
     health_port: int = Field(default=8080, ge=0, le=65_535)
-    """Where `GET /` tells, on this host alone, whether the threads live; 0 for any."""
+    """Port of the health check, `GET /`, on this host only; 0 for any."""
 
 
 type Entry = tuple[Server, Api | None]
@@ -98,11 +99,10 @@ type Entry = tuple[Server, Api | None]
 
 
 class Awaited(GatehouseError):
-    """The secret does not have what it takes to connect to a server, yet or any more. The message names what is
-    missing, and no value.
+    """The secret lacks something that is needed to connect to a server. The message names it, and no value.
 
-    It is waited for, and no reason to end: the stack makes the secret empty, together with the service that ECS has
-    to see steady. A task that ended would have CloudFormation roll the whole stack back.
+    The task waits for it and does not end: the stack creates the secret empty, together with the service that has to
+    become steady in ECS. A task that ended would make CloudFormation roll the whole stack back.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
 
@@ -121,18 +121,18 @@ class Listener:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         newest: Callable[[], Entry | None] = lambda: None,
     ) -> None:
-        """A listener that does not listen yet.
+        """Makes a listener that is not running yet.
 
         Args:
-            server: where to.
-            gate: where its messages go.
-            watermarks: where it is kept up to when they are recorded.
+            server: the one to listen to.
+            gate: for its messages.
+            watermarks: of all servers.
             settings: of the task.
-            stop: when to end.
-            api: its record list and pictures, if it has them.
+            stop: the shutdown request.
+            api: its lists and pictures, if it has them.
             now: a clock.
-            newest: its entry in the secret, where that is another one by now; asked before each connection. It raises
-                `Awaited` where there is none to connect by.
+            newest: returns the server's entry in the secret if it has changed, else None; called before each
+                connection. It raises `Awaited` without a usable entry.
         """
         self._server = server
         self._api = api
@@ -154,7 +154,7 @@ class Listener:
         self._filling = False
         self._filling_lock = threading.Lock()
         self._connected_at = 0.0
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         self.report = Report(server.server)
         self.report.age = self._age
         self.report.given_up = lambda: self._recorder.given_up
@@ -172,11 +172,11 @@ class Listener:
     # ─── The connection ───────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self) -> None:
-        """Listens until it is to stop; then what is in hand is finished, and the watermark written."""
-        if row := self._known():
-            self._go_on(row)
+        """Listens until a shutdown is requested; then finishes the messages in hand, and writes the watermark."""
+        if row := self._read_mark():
+            self._resume(row)
         pauses = _Pauses(self._settings)
-        while not self._stop.said:
+        while not self._stop.requested:
             opened_at: float | None = None
             try:
                 self._renew()
@@ -184,13 +184,13 @@ class Listener:
                     opened_at = time.monotonic()
                     self._listen(connection)
             except Awaited as error:
-                self._tell(error)
+                self._log_awaited(error)
                 pause = TICK
             except Denied as error:
                 log.error("permission denied", server=self._server.server, why=str(error))
                 self.report.denied += 1
                 pause = self._settings.denied_pause
-            except Exception as error:  # noqa: BLE001 - whatever a server does, it is no reason to end
+            except Exception as error:  # noqa: BLE001 - no fault of a server may end the listener
                 why = str(error) if isinstance(error, Lost) else type(error).__name__
                 log.warning("no connection", server=self._server.server, why=why)
                 self.report.too_large += isinstance(error, TooLarge)
@@ -199,7 +199,7 @@ class Listener:
                 pause = 0.0
             if self.report.connected:
                 self.report.connected = False
-                self.report.reconnects += not self._stop.said
+                self.report.reconnects += not self._stop.requested
                 if self._progress:
                     self._progress.disconnected()
             self._save(at_once=True)
@@ -207,7 +207,7 @@ class Listener:
         self._drain()
 
     def _renew(self) -> None:
-        """Takes the newest entry of the secret: a secret that was rotated is used from here on."""
+        """Switches to the newest entry of the secret, so that a rotated secret is used from the next connection on."""
         if (entry := self._newest()) is None:
             return
         log.info("another entry in the secret", server=self._server.server)
@@ -215,15 +215,15 @@ class Listener:
         self._recorder.use(*entry)
         self._lists.use(*entry)
 
-    def _tell(self, awaited: Awaited) -> None:
-        """Says what is waited for, once in a while."""
-        if time.monotonic() - self._told_at >= _TELLS:
-            self._told_at = time.monotonic()
+    def _log_awaited(self, awaited: Awaited) -> None:
+        """Logs what the secret lacks, at most once in `_LOG_INTERVAL`."""
+        if time.monotonic() - self._logged_at >= _LOG_INTERVAL:
+            self._logged_at = time.monotonic()
             log.error("waiting for the secret", server=self._server.server, why=str(awaited))
 
-    def _known(self) -> Written | None:
-        """What is written down of the server; it is waited for, since without it a gap could not be told."""
-        while not self._stop.said:
+    def _read_mark(self) -> Written | None:
+        """Reads the server's row, and waits until that succeeds: without the row, a gap would go unnoticed."""
+        while not self._stop.requested:
             try:
                 return self._watermarks.read(self._server.server)
             except Unavailable as error:
@@ -231,8 +231,8 @@ class Listener:
                 self._wait(5)
         return None
 
-    def _go_on(self, row: Written, *, anew: bool = False) -> Progress:
-        """Begins where somebody left off; anew, where nobody has listened before."""
+    def _resume(self, row: Written, *, anew: bool = False) -> Progress:
+        """Continues where the last task ended; `anew` marks the first listener to the server, which has no gap."""
         self._begun, self._saved = row.begun, row.mark
         self._lateness = Lateness(row.late)
         self._known_late = self._lateness.most(self._now())
@@ -242,16 +242,16 @@ class Listener:
         progress = self._progress = Progress(row.since, anew=anew, floor=self._floor)
         return progress
 
-    def _first(self, connection: Connection) -> Progress:
-        """Writes the first mark, before anything that a server says is taken; by its own clock.
+    def _write_first_mark(self, connection: Connection) -> Progress:
+        """Writes the first mark, by the server's clock, before any of its messages is taken.
 
         Raises:
-            Lost: the task has to stop.
+            Lost: a shutdown was requested.
         """
         now = self._now()
         clock = connection.date or (self._api.clock() if self._api else now)
         first = min(now, now - _UNKNOWN_CLOCK if clock is None else clock)
-        while not self._stop.said:
+        while not self._stop.requested:
             try:
                 row = self._watermarks.begin(self._server.server, first)
             except Unavailable as error:
@@ -261,15 +261,18 @@ class Listener:
             if row is None:
                 log.warning("nobody has listened to it before", server=self._server.server)
                 self.report.begun += 1
-            return self._go_on(row or Written(first, first), anew=row is None)
-        raise Lost("nobody has listened yet")
+            return self._resume(row or Written(first, first), anew=row is None)
+        raise Lost("a shutdown was requested")
 
     def _floor(self) -> datetime:
-        """From when on what is fetched is ours, and not forgotten: what is older would be recorded once more."""
+        """The time before which no record is fetched: the first mark, or the limit of retention.
+
+        A record that is older than retention may have expired in the events table, and would be recorded once more.
+        """
         return max(self._begun, self._now() - timedelta(days=self._settings.retention_days))
 
     def _overlap(self) -> timedelta:
-        """Before the watermark, from when on is fetched: by as much as records come late."""
+        """The span before the watermark that is fetched again, since records come late by so much."""
         return timedelta(seconds=self._settings.overlap) + self._lateness.most(self._now())
 
     def _age(self) -> float:
@@ -277,7 +280,7 @@ class Listener:
 
     def _wait(self, seconds: float) -> None:
         ends_at = time.monotonic() + seconds
-        while not self._stop.said and (left := ends_at - time.monotonic()) > 0:
+        while not self._stop.requested and (left := ends_at - time.monotonic()) > 0:
             self.report.tick()
             self._stop.pause(min(TICK, left))
 
@@ -287,13 +290,13 @@ class Listener:
             if message is not None:
                 self.report.heard()
                 self._take(connection, message)
-            # What the server has sent already is still taken: it will not send it again.
-            if self._stop.said and (message is None or self._stop.since > _LAST_WORDS):
+            # Messages that the server has already sent are still taken: it will not send them again.
+            if self._stop.requested and (message is None or self._stop.since > _LAST_READ):
                 return
             self._save()
 
     def _take(self, connection: Connection, message: bytes) -> None:
-        """Does what a message says; whatever is neither a greeting nor a heartbeat is recorded."""
+        """Handles a message; all but greetings and heartbeats are recorded."""
         received_at = self._now()
         try:
             payload = read_json(message)
@@ -310,18 +313,18 @@ class Listener:
             self._lateness.seen(progress.behind(at), received_at)
         ticket = progress.begin(at)
         if at is not None and at < self._saved - self._reach and (self._owed is None or at < self._owed):
-            # What nobody would fetch again is written down before it is in hand.
+            # A record that no later task would fetch is written down before it is handed over.
             self._save(at_once=True)
         self._recorder.hand(message, received_at, lambda _: progress.end(ticket))
 
     @property
     def _reach(self) -> timedelta:
-        """Before the watermark, from when on whoever comes after this task fetches."""
+        """The span before the watermark that the next task fetches again."""
         return timedelta(seconds=self._settings.overlap) + self._known_late
 
     def _greet(self, connection: Connection) -> Progress:
-        """The connection stands: with the first message, be it the greeting or not."""
-        progress = self._progress or self._first(connection)
+        """Notes that the connection works, on its first message, and starts to fill a gap."""
+        progress = self._progress or self._write_first_mark(connection)
         if self.report.connected:
             return progress
         log.info("connected", server=self._server.server)
@@ -335,15 +338,15 @@ class Listener:
         threading.Thread(target=fill, name=f"{self._server.server}-fill", daemon=True).start()
         return progress
 
-    # ─── What was missed ──────────────────────────────────────────────────────────────────────────────────────────
+    # ─── Missed messages ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _fill(self, progress: Progress) -> None:
-        """Fetches what was missed, gap by gap, until there is none or no connection."""
+        """Fetches missed messages, gap by gap, until there is no gap or no connection."""
         failures = of_alarms = 0
         while True:
             with self._filling_lock:
                 gap = progress.gap
-                if gap is None or self._stop.said or not self.report.connected:
+                if gap is None or self._stop.requested or not self.report.connected:
                     self._filling = False
                     return
             number, since = gap
@@ -353,7 +356,7 @@ class Listener:
                 if upto is not None:
                     progress.filled(number, upto)
                     self._settle()
-            except Exception as error:  # noqa: BLE001 - whatever a server does, it is no reason to end
+            except Exception as error:  # noqa: BLE001 - no fault of a server may end the thread
                 why = str(error) if isinstance(error, CallFailed) else type(error).__name__
                 log.warning("the gap cannot be filled yet", server=self._server.server, why=why)
                 failures += 1
@@ -365,10 +368,13 @@ class Listener:
                 self.report.gap_seconds += (until - since).total_seconds()
 
     def _filled(self, since: datetime, until: datetime, *, without_alarms: bool) -> datetime | None:
-        """Fetches what was missed, and tells what nobody can fetch; returns up to when the gap is closed.
+        """Fetches missed messages, and records a gap notice for those that cannot be fetched.
 
-        What nobody can fetch is told when the connection has stood for a moment: where it is closed again at once,
-        the gap goes on, and is one. None if the connection ended before, or the task had to.
+        The notice is recorded once the connection has lasted for a moment: if it is closed at once, the gap goes on,
+        and stays one gap.
+
+        Returns:
+            the time up to which the gap is closed; None if the connection or the task ended before.
         """
         before = self._lists.fetched
         try:
@@ -378,15 +384,15 @@ class Listener:
             self.report.backfilled += self._lists.fetched - before
         if fetched is None:
             return None
-        self._look(since, fetched)
+        self._warn_if_cut(since, fetched)
         if not fetched.lacking:
             return fetched.upto
-        if not self._stands() or not self._lists.tell(since, until, fetched.lacking):
+        if not self._lasts() or not self._lists.record_gap(since, until, fetched.lacking):
             return None
         return until if Kind.RECORD in fetched.lacking else fetched.upto
 
-    def _look(self, since: datetime, fetched: Fetched) -> None:
-        """Says that a list may have been cut: the newest record that was known is not in it any more."""
+    def _warn_if_cut(self, since: datetime, fetched: Fetched) -> None:
+        """Warns that a list may have been cut: the newest known record is no longer in it."""
         if since <= self._floor() or Kind.RECORD in fetched.lacking:
             return
         if fetched.oldest is None or fetched.oldest > since:
@@ -394,18 +400,18 @@ class Listener:
             self.report.cut_short += 1
 
     def _settle(self) -> None:
-        """What other tasks had in hand is fetched."""
+        """Notes that the messages which earlier tasks had in hand are fetched."""
         inherited, self._inherited = self._inherited, {}
         try:
             self._watermarks.settle(self._server.server, inherited)
         except Unavailable as error:
-            # It is fetched once more by whoever comes next.
+            # The next task fetches them once more.
             log.warning("the watermark is not written", server=self._server.server, error=str(error))
 
-    def _stands(self) -> bool:
-        """Waits until it is sure that the connection was not closed at once; False if it was."""
+    def _lasts(self) -> bool:
+        """Waits until the connection has lasted for `_AT_ONCE`; False if it was closed before."""
         connected_at = self._connected_at
-        while self.report.connected and self._connected_at == connected_at and not self._stop.said:
+        while self.report.connected and self._connected_at == connected_at and not self._stop.requested:
             left = connected_at + _AT_ONCE - time.monotonic()
             if left <= 0:
                 return True
@@ -433,7 +439,7 @@ class Listener:
             log.warning("the watermark is not written", server=self._server.server, error=str(error))
 
     def _owe(self, mark: datetime) -> None:
-        """Writes down what is in hand from before all that is fetched again, or that there is nothing of it."""
+        """Writes down the time of the oldest message in hand, if the next task would not fetch it; else removes it."""
         owes = mark < self._saved - self._reach
         if owes and (self._owed is None or not self._owed <= mark <= self._owed + 6 * _LOWERED):
             owed = max(mark - _LOWERED, self._floor())
@@ -447,15 +453,15 @@ class Listener:
         return self._lateness.days, frozenset(self._lists.seen)
 
     def _drain(self) -> None:
-        """Waits for what is in hand, as long as there is time."""
+        """Waits for the messages in hand, until the shutdown's deadline, and writes the watermark."""
         self._recorder.drain()
         self._save(at_once=True)
 
 
 class _Pauses:
-    """Pauses between attempts: the longer, the more of them came to nothing.
+    """Pauses between attempts, longer after each failure.
 
-    Half of each is by chance, so that not all come back at once:
+    Half of each pause is random, so that not all listeners come back at once:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
 
@@ -467,9 +473,9 @@ class _Pauses:
         """Seconds before the next attempt.
 
         Args:
-            stood: seconds for which there was a connection; None where there was none. A server that closes each at
-                once, since it does not want us, is asked a dozen times an hour; one that closes each after a while
-                is worth listening to for that while.
+            stood: seconds for which the connection lasted; None without a connection. A server that closes each
+                connection at once, since it does not want us, is tried a dozen times an hour. One that closes each
+                after a while is tried again sooner, since it delivers messages for that while.
         """
         if stood is not None and stood >= self._stands:
             self._failures = 0
@@ -482,7 +488,7 @@ class _Pauses:
 
 
 class _Entry:
-    """A server's entry in the secret, as it is now."""
+    """Reads a server's entry in the secret, and notices a changed one."""
 
     def __init__(self, name: str, newest: Callable[[], Sequence[Server]]) -> None:
         self._name = name
@@ -490,23 +496,23 @@ class _Entry:
         self._server: Server | None = None
 
     def __call__(self) -> Entry | None:
-        """The entry, if it is another one than before.
+        """The entry if it has changed, else None.
 
         Raises:
-            Awaited: there is none to connect by.
+            Awaited: there is no usable entry.
         """
         try:
-            found = self._found()
-            if found == self._server:
+            server = self._find()
+            if server == self._server:
                 return None
-            entry = _usable(found), _api(found)
+            entry = _usable(server), _api(server)
         except (Awaited, WrongSetting, Unavailable) as error:
             self._server = None
             raise Awaited(str(error)) from None
-        self._server = found
+        self._server = server
         return entry
 
-    def _found(self) -> Server:
+    def _find(self) -> Server:
         for server in self._newest():
             if server.server == self._name:
                 return server
@@ -514,22 +520,22 @@ class _Entry:
 
 
 def _usable(server: Server) -> Server:
-    """The server, if it has what it takes to connect.
+    """Returns the server if its entry suffices to connect.
 
     Raises:
-        Awaited: it has not.
-        WrongSetting: its authority is none.
+        Awaited: a field is missing.
+        WrongSetting: its `ca` is not a certificate.
     """
-    _has(server, "url", "app_key", "app_secret")
+    _require(server, "url", "app_key", "app_secret")
     context(server)
     return server
 
 
-def _has(server: Server, *fields: str) -> None:
-    """Looks whether an entry has these fields.
+def _require(server: Server, *fields: str) -> None:
+    """Checks that an entry has these fields.
 
     Raises:
-        Awaited: it has not.
+        Awaited: one is missing.
     """
     if lacking := ", ".join(field for field in fields if not getattr(server, field)):
         raise Awaited(f"its entry in the secret has no {lacking}")
@@ -545,13 +551,13 @@ def listeners(
     stop: Stop,
     newest: Callable[[], Sequence[Server]] | None = None,
 ) -> list[Listener]:
-    """A listener for each server that is named, on AWS. Each by itself waits for its entry in the secret.
+    """Makes a listener on AWS for each server in SERVERS. Each waits for its own entry in the secret.
 
     Args:
         settings: of the task.
-        servers: that are in the secret.
-        stop: when to end.
-        newest: those that are in the secret by now, in place of `servers`.
+        servers: the entries in the secret.
+        stop: the shutdown request.
+        newest: reads the entries anew, in place of `servers`.
 
     Raises:
         WrongSetting: no server is named.
@@ -575,26 +581,26 @@ def listeners(
 
 
 def fetchers(settings: ListenerSettings, servers: Sequence[Server], stop: Stop) -> tuple[list[once.Fetcher], list[str]]:
-    """What `--once` does, on AWS: one for each server that has lists and no listener.
+    """Makes the fetchers of `--once` on AWS: one for each server that has lists and no listener.
 
     Returns:
-        them, and the names of the servers whose entries do not have what it takes, each of which was logged.
+        the fetchers, and the names of the servers whose entries lack something, each of which was logged.
     """
     named = _named(settings)
     gate = edge.gate(settings)
     watermarks = WatermarksTable(lambda: aws.client("dynamodb"), settings.watermarks_table)
-    found, awaited = [], []
+    made, awaited = [], []
     for server in servers:
         if server.server in named or not server.api_url:
             continue
         try:
-            _has(server, "app_key", "app_secret")
+            _require(server, "app_key", "app_secret")
             client = Client(server)
         except (Awaited, WrongSetting) as error:
             log.error("waiting for the secret", server=server.server, why=str(error))
             awaited.append(server.server)
             continue
-        found.append(
+        made.append(
             once.Fetcher(
                 server,
                 watermarks,
@@ -606,14 +612,14 @@ def fetchers(settings: ListenerSettings, servers: Sequence[Server], stop: Stop) 
                 retention=timedelta(days=settings.retention_days),
             )
         )
-    return found, awaited
+    return made, awaited
 
 
 def _named(settings: ListenerSettings) -> list[str]:
-    """The servers that SERVERS names.
+    """The names in SERVERS.
 
     Raises:
-        WrongSetting: a name is empty, or there twice.
+        WrongSetting: a name is empty, or occurs twice.
     """
     names = [name.strip() for name in settings.servers.split(",")]
     if not any(names):
@@ -626,11 +632,11 @@ def _named(settings: ListenerSettings) -> list[str]:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Listens to all servers until SIGTERM; with `--once`, fetches what those that only push have missed, and ends."""
+    """Listens to all servers until SIGTERM; with `--once`, fetches from the servers that only push, and ends."""
     stop = Stop()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
-        stop.say()
+        stop.request()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
@@ -645,10 +651,10 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
-    """What is to be done, on AWS; it returns the exit status.
+    """Reads the options and settings; returns the work on AWS, a function that returns the exit status.
 
     Raises:
-        WrongSetting: an option, or a setting. What the secret holds is none.
+        WrongSetting: an option or a setting is wrong. A fault in the secret does not raise here.
     """
     if list(arguments) not in ([], ["--once"]):
         raise WrongSetting("there is no option but --once")
@@ -672,28 +678,29 @@ def _work(arguments: Sequence[str], stop: Stop) -> Callable[[], int]:
 
 
 def _fetch(settings: ListenerSettings, newest: Callable[[], Sequence[Server]], stop: Stop) -> int:
-    """Fetches once; returns the exit status, 1 where the secret does not have what it takes.
+    """Fetches once; returns the exit status, 1 if the secret lacks something.
 
-    It does not wait for the secret: nothing has to become steady by it, and the next run reads the secret anew.
+    It does not wait for the secret: no ECS service has to become steady, and the next run reads the secret anew.
     """
     try:
         servers = newest()
     except (WrongSetting, Unavailable) as error:
         log.error("waiting for the secret", why=str(error))
         return 1
-    found, awaited = fetchers(settings, servers, stop)
-    if not found:
+    made, awaited = fetchers(settings, servers, stop)
+    if not made:
         if not awaited:
             log.error("waiting for the secret", why="no server in it has api_url and is not in SERVERS")
         return 1
-    status = once.run(found, stop, settings.once_seconds)
+    status = once.run(made, stop, settings.once_seconds)
     return 1 if awaited else status
 
 
 def _listen(listening: Sequence[Listener], settings: ListenerSettings, stop: Stop) -> int:
-    """Listens to all servers until it is to stop; returns the exit status.
+    """Listens to all servers until a shutdown is requested; returns the exit status.
 
-    A thread that ended before is nobody's to start again but ECS's: the task ends, with what is in hand finished.
+    A thread that ends by itself is not started again: the task finishes the messages in hand and ends, and ECS starts
+    another.
     """
     reports = [listener.report for listener in listening]
     threads = [
@@ -702,20 +709,20 @@ def _listen(listening: Sequence[Listener], settings: ListenerSettings, stop: Sto
     with serve(settings.health_port, reports, settings.report_seconds):
         for thread in threads:
             thread.start()
-        while not stop.said and all(thread.is_alive() for thread in threads):
+        while not stop.requested and all(thread.is_alive() for thread in threads):
             stop.pause(TICK)
-        was_told = stop.said
-        if not was_told:
+        was_requested = stop.requested
+        if not was_requested:
             log.error("a thread has ended", servers=[thread.name for thread in threads if not thread.is_alive()])
-            stop.say()
+            stop.request()
         for thread in threads:
-            while thread.is_alive() and not stop.over:
+            while thread.is_alive() and not stop.deadline_passed:
                 thread.join(TICK)
-    return 0 if was_told else 1
+    return 0 if was_requested else 1
 
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
-    # Not sys.exit: a worker that AWS keeps waiting would be waited for.
+    # Not sys.exit: it would wait for a worker that waits for AWS.
     os._exit(code)

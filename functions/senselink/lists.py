@@ -1,4 +1,4 @@
-"""What a server's lists have of a span, given to the recorder; and what is in no list, told."""
+"""Fetches a span from a server's lists for the recorder, and records a gap notice for a list that does not exist."""
 
 from __future__ import annotations
 
@@ -27,21 +27,19 @@ from gatehouse.telemetry import log
 from gatehouse.vocabulary import Arrival, NoticeKind, Result
 
 _AHEAD: Final = timedelta(days=1)
-"""How far the clock of a server or a terminal may be ahead for its records still to be fetched; and the last day of a
-span of days is asked for whether the server counts it in or not."""
+"""Lead of a server's or terminal's clock up to which its records are still fetched. It also makes a span of days
+include its last day, which some servers leave out."""
 _IN_HAND: Final = 500
-"""Rows that were handed over and not waited for, at most."""
+"""Rows that are handed over and not yet recorded, at most."""
 _NAMES: Final = {Kind.RECORD: "record list", Kind.ALARM: "alarm list"}
 _NEW: Final = frozenset({Admission.ANNOUNCED, Admission.RECORDED, Admission.CONFLICT})
 _STATES: Final[Mapping[int, Callable[[AlarmRecord, tzinfo], datetime | None]]] = {
     1: AlarmRecord.raised_at,
     3: AlarmRecord.released_at,
 }
-"""When an alarm came into its state; of 2, "being released", nothing says when that was."""
-
-
+"""The time at which an alarm entered its state. Of state 2, "being released", no field has it."""
 _ABSENT: Final = 5
-"""Times that a list has to be asked for in vain before it counts as none."""
+"""Calls that have to report a list as missing before it counts as missing."""
 
 
 class AlarmsFailed(CallFailed):
@@ -50,14 +48,14 @@ class AlarmsFailed(CallFailed):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What became of a span."""
+    """The result of fetching a span."""
 
     upto: datetime
-    """The time of the newest record, wherever it stood in the list; the span's beginning where there is none."""
+    """The time of the newest record, at any place in the list; the span's beginning without records."""
     oldest: datetime | None = None
     """The time of the oldest record."""
     lacking: tuple[Kind, ...] = ()
-    """Whose list the server does not have."""
+    """The kinds of which the server has no list."""
 
 
 class Lists:
@@ -72,18 +70,18 @@ class Lists:
         now: Callable[[], datetime],
         patience: float | None = None,
     ) -> None:
-        """Nothing is asked yet.
+        """Makes the lists of a server; calls nothing yet.
 
         Args:
-            server: whose lists.
-            recorder: where their rows go.
-            api: the server's; None where it has none.
-            stop: when to end.
+            server: the lists' owner.
+            recorder: for their rows.
+            api: the server's; None if it has none.
+            stop: the shutdown request.
             now: a clock.
-            patience: seconds for which a list has to be missing before it counts as none; None where each time counts.
+            patience: seconds for which a list has to be missing before that is believed; None to believe it at once.
         """
         self.seen: set[Kind] = set()
-        """Whose list there is: it was seen."""
+        """The kinds of which a list was seen."""
         self._patience = patience
         self._absent: dict[Kind, tuple[float, int]] = {}
         self._server = server
@@ -94,71 +92,72 @@ class Lists:
         self.fetched = 0
         """Rows that were given to the recorder."""
         self.missed = 0
-        """Records among them that nobody had recorded before."""
+        """Records among them that were new to the events table."""
         self._counting = threading.Lock()
 
     def use(self, server: Server, api: Api | None) -> None:
-        """Goes on with another entry of the secret for the same server."""
+        """Switches to another entry of the secret for the same server."""
         self._server, self._api = server, api
 
     def fetch(
         self, since: datetime, until: datetime, *, young: datetime | None = None, without_alarms: bool = False
     ) -> Fetched | None:
-        """Records what the lists have of a span.
+        """Records the rows that the lists have of a span.
 
         Args:
             since: its beginning.
             until: its end.
-            young: from when on a record is left to whoever brings it by itself, and where it is next time.
-            without_alarms: whether an alarm list that fails counts as none.
+            young: the time after which records are skipped: the subscription may still bring them, and the next fetch
+                finds them.
+            without_alarms: treats a failing alarm list as missing.
 
         Returns:
-            what became of it; None if the task had to stop before.
+            the result; None if the task had to stop before.
 
         Raises:
-            CallFailed: the record list does not answer as it should.
-            AlarmsFailed: the alarm list does not; the records of the span are recorded.
+            CallFailed: the record list gives no usable answer.
+            AlarmsFailed: the alarm list gives none; the records of the span are recorded.
         """
         lacking = []
         upto: tuple[datetime, datetime | None] | None = (since, None)
         try:
             upto = self._records(since, until, young)
-            self._there(Kind.RECORD)
+            self._note_seen(Kind.RECORD)
         except NoSuchCall:
-            self._missing(Kind.RECORD)
+            self._note_missing(Kind.RECORD)
             lacking.append(Kind.RECORD)
         if upto is None:
             return None
         try:
             if not self._alarms(since, until, young):
                 return None
-            self._there(Kind.ALARM)
+            self._note_seen(Kind.ALARM)
         except NoSuchCall:
             try:
-                self._missing(Kind.ALARM)
+                self._note_missing(Kind.ALARM)
             except CallFailed as error:
-                self._without_alarms(error, bears=without_alarms)
+                self._without_alarms(error, tolerated=without_alarms)
             lacking.append(Kind.ALARM)
         except CallFailed as error:
-            self._without_alarms(error, bears=without_alarms)
+            self._without_alarms(error, tolerated=without_alarms)
             lacking.append(Kind.ALARM)
         return Fetched(*upto, tuple(lacking))
 
-    def _without_alarms(self, error: CallFailed, *, bears: bool) -> None:
-        if not bears:
+    def _without_alarms(self, error: CallFailed, *, tolerated: bool) -> None:
+        if not tolerated:
             raise AlarmsFailed(str(error)) from None
         log.warning("alarms are not fetched", server=self._server.server, why=str(error))
 
-    def _there(self, kind: Kind) -> None:
+    def _note_seen(self, kind: Kind) -> None:
         self.seen.add(kind)
         self._absent.pop(kind, None)
 
-    def _missing(self, kind: Kind) -> None:
-        """There is no list, so it seems.
+    def _note_missing(self, kind: Kind) -> None:
+        """Notes that the server reports a list as missing, and decides whether to believe it.
 
         Raises:
-            CallFailed: there was one, or it was not asked for often and long enough: whoever is in front of a server
-                that starts says the same.
+            CallFailed: the list was seen before, or was not reported missing often and long enough: a proxy in front
+                of a starting server gives the same answer.
         """
         if self._api is None:
             return
@@ -171,8 +170,8 @@ class Lists:
         if times + 1 < _ABSENT or time.monotonic() - since < self._patience:
             raise CallFailed(f"senselink: the server has no {_NAMES[kind]} yet")
 
-    def tell(self, since: datetime, until: datetime, lacking: Sequence[Kind]) -> bool:
-        """Says in the book what nobody can fetch, between when and when; False if the task had to stop before."""
+    def record_gap(self, since: datetime, until: datetime, lacking: Sequence[Kind]) -> bool:
+        """Records a gap notice, with the missing lists and the span; False if the task had to stop before."""
         builder = EventBuilder(
             vendor="senselink",
             account=self._server.server,
@@ -200,7 +199,7 @@ class Lists:
     def _records(
         self, since: datetime, until: datetime, young: datetime | None
     ) -> tuple[datetime, datetime | None] | None:
-        """Records the records; returns the times of the newest and the oldest, None if the task had to stop."""
+        """Records the access records; returns the times of the newest and the oldest, None if the task had to stop."""
         if self._api is None:
             raise NoSuchCall("no api_url")
         upto = since
@@ -220,7 +219,7 @@ class Lists:
         return (upto, oldest) if self._hand_all(Kind.RECORD, rows, self._note) else None
 
     def _alarms(self, since: datetime, until: datetime, young: datetime | None) -> bool:
-        """Records the alarms that came into their state in the span; False if the task had to stop."""
+        """Records the alarms that entered their state in the span; False if the task had to stop."""
         if self._api is None:
             raise NoSuchCall("no api_url")
         rows = self._api.alarms(since, until + _AHEAD)
@@ -228,9 +227,9 @@ class Lists:
         return self._hand_all(Kind.ALARM, wanted, lambda _: None)
 
     def _is_within(self, row: Row, since: datetime, young: datetime | None) -> bool:
-        """Whether an alarm can have come into its state in a span: the list has whole days.
+        """Tells whether an alarm may have entered its state in the span, since the list has whole days.
 
-        Only where it says when; it does not for one that is being released.
+        An alarm without that time, such as one that is being released, counts as within.
         """
         alarm = _read({"code": int(Kind.ALARM), "data": row})
         when = _STATES.get(alarm.status or 0) if isinstance(alarm, AlarmRecord) else None
@@ -242,35 +241,35 @@ class Lists:
         for row in rows:
             message = json.dumps({"code": int(kind), "data": row}).encode()
             hand = partial(self._recorder.hand, message, self._now(), done, Arrival.BACKFILL)
-            handed = None if self._stop.said else hand()
-            if handed is None:
+            outcome = None if self._stop.requested else hand()
+            if outcome is None:
                 return False
             self.fetched += 1
-            in_hand.append(handed)
+            in_hand.append(outcome)
             if len(in_hand) > _IN_HAND and not in_hand.popleft().result():
                 return False
-        return all(handed.result() for handed in in_hand)
+        return all(outcome.result() for outcome in in_hand)
 
-    def _note(self, became: Sequence[Admission]) -> None:
+    def _note(self, admissions: Sequence[Admission]) -> None:
         with self._counting:
-            self.missed += not _NEW.isdisjoint(became)
+            self.missed += not _NEW.isdisjoint(admissions)
 
 
 def time_of(payload: JsonValue, received_at: datetime, server: Server) -> datetime | None:
-    """When a record was made, by its own word, or when it came, if that is earlier; None if it does not say.
+    """The time that a record states, but none later than its arrival; None for a message without such a time.
 
     Args:
         payload: a message.
-        received_at: when it came.
-        server: whose it is.
+        received_at: its arrival.
+        server: its sender.
     """
-    found = _read(payload)
-    told = found.moment(server.zone) if isinstance(found, AccessRecord) else None
-    return None if told is None else min(told, received_at)
+    record = _read(payload)
+    stated = record.moment(server.zone) if isinstance(record, AccessRecord) else None
+    return None if stated is None else min(stated, received_at)
 
 
 def _read(payload: JsonValue) -> AccessRecord | AlarmRecord | None:
     try:
         return wire.read(payload)
-    except ValueError:  # the gate will say so
+    except ValueError:  # the gate reports it
         return None

@@ -1,4 +1,4 @@
-"""SenseLink's words in ours ("3.1.1 認証レコードのPush", "3.1.2 アラートレコードのPush")."""
+"""Maps SenseLink's messages to our events ("3.1.1 認証レコードのPush", "3.1.2 アラートレコードのPush")."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
@@ -58,11 +58,11 @@ _ABNORMAL: Final[dict[int | Unreadable | None, Anomaly]] = {
     40001: Anomaly.TEMPERATURE,
     50001: Anomaly.NO_MASK,
 }
-# What is abnormal and no refusal: who it was is known, and whether somebody with a fever or without a mask may pass is
-# a setting of the terminal's. All others refuse what was shown.
+# Anomalies that are no refusal: the person is known, and a setting of the terminal decides whether somebody with a
+# fever or without a mask may pass. All other anomalies refuse what was shown.
 _NO_REFUSAL: Final = frozenset({Anomaly.TEMPERATURE, Anomaly.NO_MASK})
 _DIRECTION: Final[dict[int | None, Direction]] = {1: Direction.IN, 2: Direction.OUT}
-# The table has 0 and 2; 1 is in no table and can only be the other one of what 0 says twice.
+# The vendor's table has 0 twice, "not known" and "not worn", and 2. It lacks 1, which can only be "not worn".
 _MASK: Final[dict[int | None, Mask]] = {1: Mask.NOT_WORN, 2: Mask.WORN}
 _ALARM: Final[dict[int | None, AlarmKind]] = {
     10001: AlarmKind.TAMPERED,
@@ -90,7 +90,7 @@ _OUTCOME: Final = {
     PersonKind.STRANGER: Outcome.NOT_RECOGNISED,
     PersonKind.BLOCKLISTED: Outcome.RECOGNISED,
 }
-# 'level', for what is in no table of kinds: 1 an alert, 2 something abnormal.
+# 'level', for codes outside of the vendor's table: 1 an alert, 2 something abnormal.
 _LEVEL: Final[dict[int | None, Severity]] = {1: Severity.MEDIUM, 2: Severity.LOW}
 _STATE: Final[dict[int | None, AlarmState]] = {
     1: AlarmState.RAISED,
@@ -103,17 +103,17 @@ _RELEASE: Final[dict[int | None, Release]] = {
     2: Release.REMOTE,
     3: Release.DEVICE_OR_REMOTE,
 }
-# What a server says to show that it is there. By WebSocket the listener knows them.
+# Messages that only show that the server is alive. On a WebSocket the listener handles them.
 _SIGNS_OF_LIFE: Final = frozenset({Kind.HEARTBEAT, Kind.CONNECTED})
 
 
 def normalise(payload: JsonValue, builder: EventBuilder, verified: Verified) -> list[CloudEvent]:
-    """Makes the event of a message; none, where it only says that the server is there.
+    """Makes the event of a message; none for one that only shows that the server is alive.
 
     Args:
         payload: the message.
         builder: of its events.
-        verified: with the server, whose zone times without one are in.
+        verified: with the server, whose time zone applies to times without one.
 
     Raises:
         NotUnderstood: neither a record nor an alarm.
@@ -171,7 +171,7 @@ def _recognition(record: AccessRecord, builder: EventBuilder, zone: tzinfo) -> C
 
 
 def _kind(record: AccessRecord, groups: Iterable[Group]) -> PersonKind:
-    """By one group that bars; else by the type of the record, else by the first group that tells."""
+    """The kind of person: by any blocklisted group; else by the record's type; else by the first known group."""
     kinds = [group.kind for group in groups]
     if PersonKind.BLOCKLISTED in kinds:
         return PersonKind.BLOCKLISTED
@@ -189,7 +189,9 @@ def _outcome(kind: PersonKind, anomaly: Anomaly | None) -> Outcome:
 
 
 def _occurred_at(record: AccessRecord, builder: EventBuilder, zone: tzinfo) -> datetime | None:
-    """The time of a record; where only the day is told, its beginning if it is over, and else that of arrival."""
+    """The time of a record. If it states only a day: the day's beginning if that day is over, else None, which stands
+    for the time of arrival.
+    """
     moment = record.moment(zone)
     if moment is not None:
         return moment
@@ -227,7 +229,7 @@ def _alarm(alarm: AlarmRecord, builder: EventBuilder, zone: tzinfo) -> CloudEven
 
 
 def _pictures(builder: EventBuilder, topic: Topic, named: Iterable[tuple[str, str]]) -> tuple[Picture, ...]:
-    """The pictures that a record names: with our copy where there is one, and the server's id in any case."""
+    """The pictures that a record names, each with the server's id, and with our copy if there is one."""
     copies = {picture.role: picture for picture in builder.pictures(topic)}
     return tuple(
         copies.get(role, Picture(role=role)).model_copy(update={"reference": reference}) for role, reference in named

@@ -1,4 +1,4 @@
-"""Up to when everything that a server sent is recorded, and where that is written down."""
+"""The watermark of each server: the time up to which all its messages are recorded, and the table that keeps it."""
 
 from __future__ import annotations
 
@@ -18,61 +18,61 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _DAYS: Final = 7
-"""For which the lateness of records is remembered."""
+"""Days for which the lateness of records is remembered."""
 _LATEST: Final = timedelta(days=1)
-"""The lateness that is reckoned with at most."""
+"""The largest lateness that is taken into account."""
 _OWED: Final = "owed_"
-"""How the attributes begin that say what a task has in hand; its own name follows."""
+"""Prefix of the attributes with the messages that a task has in hand; the task's own name follows."""
 _ISO: Final = len("2026-07-01T12:00:00.000000+00:00")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is written down of a server."""
+    """The row of a server."""
 
     mark: datetime
-    """Up to when everything is recorded; it never goes back."""
+    """The time up to which everything is recorded; it never goes back."""
     begun: datetime
-    """The first mark: nothing from before it is ours."""
+    """The first mark. Records from before it are not fetched."""
     owed: Mapping[str, str] = field(default_factory=dict)
-    """What was in hand from before the mark, by task: a time, and a word that no other has."""
+    """Messages in hand from before the mark, by task: the oldest time, and a random token that is never reused."""
     late: Mapping[str, float] = field(default_factory=dict)
     """See `Lateness`."""
     lists: frozenset[int] = frozenset()
-    """The kinds of record of which the server was seen to have a list."""
+    """The kinds of message of which the server was seen to have a list."""
 
     @property
     def since(self) -> datetime:
-        """From when on something may be missing."""
+        """The time from which messages may be missing."""
         return min([self.mark, *(datetime.fromisoformat(text[:_ISO]) for text in self.owed.values())])
 
 
 class Watermarks(Protocol):
-    """Where the watermarks are kept. Each call may raise `Unavailable`."""
+    """The store of the watermarks. Each call may raise `Unavailable`."""
 
     def read(self, server: str) -> Written | None:
-        """What is written of a server; None if nobody has listened yet."""
+        """The row of a server; None before the first connection."""
 
     def begin(self, server: str, first: datetime) -> Written | None:
-        """Writes the first mark; returns what is there if another task was first."""
+        """Writes the first mark; returns the present row if another task was first."""
 
     def advance(self, server: str, mark: datetime) -> None:
         """Moves a watermark on, never back."""
 
     def owe(self, server: str, task: str, since: datetime | None) -> None:
-        """Says from when on a task has something in hand that is older than the mark; None if it has nothing more."""
+        """Writes the time of the oldest message that a task has in hand from before the mark; None removes it."""
 
     def settle(self, server: str, owed: Mapping[str, str]) -> None:
-        """Takes away what tasks had in hand, unless they have said something else since."""
+        """Removes these entries of tasks, except those that were written anew since."""
 
     def learn(self, server: str, late: Mapping[str, float], lists: Iterable[int]) -> None:
-        """Writes how late records come, and which lists there are."""
+        """Writes the lateness of records, and the kinds of list that were seen."""
 
 
 class WatermarksTable:
     """The watermarks in DynamoDB, an item for each `server` (the key).
 
-    Times are ISO 8601 in UTC with microseconds: of one length, so that text compares as time does.
+    Times are ISO 8601 in UTC with microseconds. All have the same length, so they compare as text.
     """
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str) -> None:
@@ -105,7 +105,7 @@ class WatermarksTable:
         return None if written else self.read(server)
 
     def advance(self, server: str, mark: datetime) -> None:
-        """See `Watermarks`; of two tasks, the one that knows more says it."""
+        """See `Watermarks`; of two tasks, the later mark wins."""
         self._update(
             server,
             UpdateExpression="SET mark = :mark, begun = if_not_exists(begun, :mark)",
@@ -119,12 +119,12 @@ class WatermarksTable:
         if since is None:
             self._update(server, UpdateExpression="REMOVE #owed", ExpressionAttributeNames=name)
             return
-        said = {":since": {"S": f"{_text(since)} {uuid.uuid4().hex[:8]}"}}
+        values = {":since": {"S": f"{_text(since)} {uuid.uuid4().hex[:8]}"}}
         self._update(
             server,
             UpdateExpression="SET #owed = :since",
             ExpressionAttributeNames=name,
-            ExpressionAttributeValues=said,
+            ExpressionAttributeValues=values,
         )
 
     def settle(self, server: str, owed: Mapping[str, str]) -> None:
@@ -140,18 +140,18 @@ class WatermarksTable:
 
     def learn(self, server: str, late: Mapping[str, float], lists: Iterable[int]) -> None:
         """See `Watermarks`."""
-        told: dict[str, Any] = {":late": {"S": json.dumps(dict(late))}}
+        values: dict[str, Any] = {":late": {"S": json.dumps(dict(late))}}
         expression = "SET late = :late"
         if kinds := [str(int(kind)) for kind in lists]:
-            told[":lists"] = {"NS": kinds}
+            values[":lists"] = {"NS": kinds}
             expression += " ADD seen_lists :lists"
-        self._update(server, UpdateExpression=expression, ExpressionAttributeValues=told)
+        self._update(server, UpdateExpression=expression, ExpressionAttributeValues=values)
 
-    def _update(self, server: str, **how: Any) -> bool:
+    def _update(self, server: str, **update: Any) -> bool:
         """Changes an item; False if its condition does not hold."""
         with aws.calling("UpdateItem"):
             try:
-                self._client().update_item(TableName=self._table, Key={"server": {"S": server}}, **how)
+                self._client().update_item(TableName=self._table, Key={"server": {"S": server}}, **update)
             except ClientError as error:
                 if aws.fault(error) != aws.CONDITION_FAILED:
                     raise
@@ -164,33 +164,33 @@ def _text(moment: datetime) -> str:
 
 
 class Lateness:
-    """The lateness of a server's records: how far behind the newest one they come, at most, day by day for a week.
+    """The lateness of a server's records: their largest distance behind the newest one, for each day of a week.
 
-    A terminal whose clock is slow is late by as much with each record, and one that was cut off with some. What is
-    fetched begins earlier by it.
+    A terminal with a slow clock is late with each record; one that was offline is late with some. Fetching begins
+    earlier by this lateness.
     """
 
-    def __init__(self, known: Mapping[str, float]) -> None:
+    def __init__(self, days: Mapping[str, float]) -> None:
         self._lock = threading.Lock()
-        self._days = dict(known)
+        self._days = dict(days)
 
     def seen(self, late: timedelta, now: datetime) -> None:
-        """A record came, so far behind the newest one."""
+        """Notes a record that came so far behind the newest one."""
         seconds = round(min(late, _LATEST).total_seconds(), 3)
         day = f"{now:%Y-%m-%d}"
         with self._lock:
-            # A tenth more is news: so the clock that drifts does not have it written with each record.
+            # Only an increase by a tenth counts, so that a drifting clock does not cause a write with each record.
             if seconds > 0 and seconds > self._days.get(day, 0) * 1.1:
-                self._days = {day: seconds, **{known: most for known, most in self._kept(now).items() if known != day}}
+                self._days = {day: seconds, **{other: most for other, most in self._kept(now).items() if other != day}}
 
     def most(self, now: datetime) -> timedelta:
-        """The largest of the week, and a tenth."""
+        """The largest lateness of the week, plus a tenth."""
         with self._lock:
             return min(timedelta(seconds=max(self._kept(now).values(), default=0) * 1.1), _LATEST)
 
     @property
     def days(self) -> dict[str, float]:
-        """The same by day, as it is written down."""
+        """The lateness by day, for writing down."""
         with self._lock:
             return dict(self._days)
 
@@ -200,20 +200,20 @@ class Lateness:
 
 
 class Progress:
-    """What of a server's messages is in hand, and so up to when all of them are recorded.
+    """The messages of a server that are in hand, and thereby the time up to which all are recorded.
 
-    Times are the server's own, since its record list is asked by them: that of the newest record, but none later than
-    when it came, for the sake of clocks that are ahead.
+    Times are the server's own, since its record list is queried by them. A record's time counts as no later than its
+    arrival, because some clocks are ahead.
     """
 
     def __init__(self, mark: datetime, *, anew: bool = False, floor: Callable[[], datetime] | None = None) -> None:
-        """Begins where somebody left off, with a gap; or anew, without one.
+        """Continues after an earlier task, with a gap; or begins anew, without one.
 
         Args:
-            mark: since when something may be missing.
-            anew: whether nothing is.
-            floor: from when on what is fetched is ours. A record from before it moves nothing and holds nothing: so a
-                clock that stands at zero does not have an archive fetched.
+            mark: the time from which messages may be missing.
+            anew: begins without a gap.
+            floor: returns the time before which no record is fetched. An older record does not change the mark, so
+                that a device whose clock stands at zero does not cause a whole archive to be fetched.
         """
         self._lock = threading.Lock()
         self._floor = floor
@@ -225,13 +225,13 @@ class Progress:
 
     @property
     def mark(self) -> datetime:
-        """Up to when everything is recorded. It goes back when something comes that is older."""
+        """The time up to which everything is recorded. It goes back when an older message comes."""
         with self._lock:
             return min([self._newest, *self._in_hand.values(), *self._gaps.values()])
 
     @property
     def gap(self) -> tuple[int, datetime] | None:
-        """What is to be filled: the number of the last gap, and since when messages may be missing in any."""
+        """The gaps that are open: the number of the last one, and the beginning of the first one; None without any."""
         with self._lock:
             if not self._gaps:
                 return None
@@ -239,31 +239,32 @@ class Progress:
         return number, since if self._floor is None else max(since, self._floor())
 
     def disconnected(self) -> None:
-        """From now on messages are missed: the mark stays where it is until they were fetched."""
+        """Opens a gap: from now on messages are missed, and the mark stays until they are fetched."""
         with self._lock:
             self._losses += 1
             self._gaps[self._losses] = min([self._newest, *self._in_hand.values()])
 
     def filled(self, gap: int, upto: datetime) -> None:
-        """What was missed in a gap, and in those before it, is recorded; one that opened meanwhile stays open.
+        """Closes a gap, and those before it; one that opened meanwhile stays open.
 
         Args:
             gap: its number.
-            upto: the time of the newest that was fetched; where nothing could be fetched, up to when the book says so.
+            upto: the time of the newest record that was fetched; if nothing could be fetched, the end time given in
+                the gap notice.
         """
         with self._lock:
             self._gaps = {number: since for number, since in self._gaps.items() if number > gap}
             self._newest = max(upto, self._newest)
 
     def ours(self, at: datetime | None) -> datetime | None:
-        """A record's time; None if it is from before all that is ours, as that of a clock at zero."""
+        """A record's time; None if it is before the floor, such as the time of a clock at zero."""
         return None if at is None or (self._floor is not None and at < self._floor()) else at
 
     def begin(self, at: datetime | None) -> object:
-        """A message is in hand; returns what `end` is to be told when it is recorded.
+        """Notes that a message is in hand; returns its ticket for `end`.
 
         Args:
-            at: its time by the server's clock; a message that does not tell moves nothing.
+            at: its time by the server's clock; a message without one does not move the mark.
         """
         ticket = object()
         at = self.ours(at)
@@ -273,12 +274,12 @@ class Progress:
         return ticket
 
     def behind(self, at: datetime) -> timedelta:
-        """How far a message's time is behind the newest that was heard, or fetched."""
+        """The distance of a message's time behind the newest message that was heard or fetched."""
         with self._lock:
             return max(self._newest, self._heard) - at
 
     def end(self, ticket: object) -> None:
-        """A message is recorded. What is no ticket, as that of a record that was fetched, changes nothing."""
+        """Notes that a message is recorded. Unknown tickets are ignored."""
         with self._lock:
             at = self._in_hand.pop(ticket, None)
             if at is not None:

@@ -1,6 +1,6 @@
-"""The way of a server's messages to the gate, for the listener and for its lists: several at once, and bounded.
+"""Records a server's messages through the gate, for the listener and for the lists: in parallel, and bounded.
 
-When AWS takes nothing, what is handed over waits, and so does whoever hands it.
+While AWS accepts nothing, the messages in hand wait, and so does the caller who hands over the next one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from gatehouse.telemetry import log
 from gatehouse.vocabulary import Arrival
 
 _BODY_LIMIT: Final = 4 * 1024 * 1024
-"""Bytes. A message is sent once, so none is refused for its size: no connection and no list brings more."""
+"""Bytes. A message is sent only once, so none may be refused for its size: no connection and no list brings more."""
 _IN_HAND: Final = 8 * 1024 * 1024
 """Bytes of a server's messages in hand at most, or a single message."""
 _OWN_FAULTS: Final = 3
-"""Attempts at a message that fails for a reason of its own."""
+"""Attempts at a message whose failure is not AWS's fault."""
 _PICTURED: Final = 4
-"""Messages of a server whose pictures are in hand at once."""
+"""Messages with pictures that are recorded in parallel, for each server."""
 _DRAIN: Final = 14.0
-"""Seconds for what is in hand when the task is to stop; all of it has 20."""
+"""Seconds for the messages in hand after a shutdown was requested; the whole shutdown has 20."""
 
 type Done = Callable[[Sequence[Admission]], None]
 type _Senselink = Vendor[wire.Accounts, verify.Verified]
@@ -45,10 +45,10 @@ type _Form = Callable[[Push, _Senselink], _Opened]
 
 
 class Api(Protocol):
-    """What is asked of a server besides its messages."""
+    """The calls to a server's API."""
 
     def records(self, since: datetime, until: datetime) -> Iterable[Row]:
-        """The records between two times, in the server's words. Raises `NoSuchCall`, `CallFailed`."""
+        """The records between two times, as the server sends them. Raises `NoSuchCall`, `CallFailed`."""
 
     def alarms(self, since: datetime, until: datetime) -> Iterable[Row]:
         """The alarms of the days between two times, likewise."""
@@ -57,43 +57,43 @@ class Api(Protocol):
         """A picture. Raises `NoSuchCall`, `CallFailed`."""
 
     def clock(self) -> datetime | None:
-        """What the server's clock shows; None if it does not tell."""
+        """The time of the server's clock; None if its answer has none."""
 
 
 class Stop:
-    """The word that ends the task."""
+    """Shutdown request, with a deadline for draining."""
 
     def __init__(self) -> None:
-        self._said = threading.Event()
+        self._requested = threading.Event()
         self._ends_at = 0.0
 
-    def say(self) -> None:
-        """It is to end."""
+    def request(self) -> None:
+        """Requests the shutdown."""
         self._ends_at = time.monotonic() + _DRAIN
-        self._said.set()
+        self._requested.set()
 
     @property
-    def said(self) -> bool:
-        """Whether it is to end."""
-        return self._said.is_set()
+    def requested(self) -> bool:
+        """Tells whether a shutdown was requested."""
+        return self._requested.is_set()
 
     @property
     def since(self) -> float:
-        """Seconds since it was said."""
-        return time.monotonic() - (self._ends_at - _DRAIN) if self.said else 0.0
+        """Seconds since the request; 0 before it."""
+        return time.monotonic() - (self._ends_at - _DRAIN) if self.requested else 0.0
 
     @property
-    def over(self) -> bool:
-        """Whether the time for what is in hand is over."""
-        return self.said and time.monotonic() > self._ends_at
+    def deadline_passed(self) -> bool:
+        """Tells whether the time for draining is over."""
+        return self.requested and time.monotonic() > self._ends_at
 
     def pause(self, seconds: float) -> None:
-        """Waits, but no longer than until it is said."""
-        self._said.wait(seconds)
+        """Waits, but no longer than until the request."""
+        self._requested.wait(seconds)
 
 
 class _Room:
-    """The room for messages in hand: so many, and so many bytes; one alone always has room."""
+    """The room for messages in hand, limited by number and by bytes. A single message always has room."""
 
     def __init__(self, messages: int) -> None:
         self._messages = messages
@@ -117,7 +117,7 @@ class _Room:
             self._changed.notify_all()
 
     def empty(self, timeout: float) -> bool:
-        """Waits until nothing is in hand; False if that takes longer."""
+        """Waits until no message is in hand; False if that takes longer."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._taken, timeout)
 
@@ -126,7 +126,7 @@ class _Room:
 
 
 class Recorder:
-    """Records the messages of one server, each however long it takes."""
+    """Records the messages of one server, and retries each until it is recorded."""
 
     def __init__(
         self,
@@ -139,16 +139,16 @@ class Recorder:
         buffer: int,
         alive: Callable[[], None] = lambda: None,
     ) -> None:
-        """A recorder with nothing in hand.
+        """Makes a recorder with no message in hand.
 
         Args:
-            server: whose messages.
-            gate: where they go.
-            stop: when to end.
-            api: where their pictures are, if anywhere.
-            workers: messages that are recorded at once.
+            server: the sender of the messages.
+            gate: records them.
+            stop: the shutdown request.
+            api: for their pictures, if the server has one.
+            workers: messages that are recorded in parallel.
             buffer: messages in hand at most.
-            alive: is called while somebody waits.
+            alive: called regularly during a wait.
         """
         self._server = server
         self._gate = gate
@@ -158,11 +158,11 @@ class Recorder:
         self._room = _Room(buffer)
         self._pictured = threading.BoundedSemaphore(_PICTURED)
         self.given_up = 0
-        """Messages that could not be recorded as what they are, for a reason of their own."""
+        """Messages that did not become events of their own, for a fault that is not AWS's."""
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix=f"{server.server}-")
 
     def use(self, server: Server, api: Api | None) -> None:
-        """Goes on with another entry of the secret for the same server."""
+        """Switches to another entry of the secret for the same server."""
         self._server, self._api = server, api
 
     def hand(
@@ -172,25 +172,25 @@ class Recorder:
 
         Args:
             message: as the server sent it.
-            received_at: when.
-            done: is told what became of its events.
-            arrival: how it came, where not by itself.
+            received_at: its arrival.
+            done: called with the admissions of its events.
+            arrival: backfilled, for one from a list; None for one that the server sent.
 
         Returns:
-            whether it was recorded, some day; None if the task has no more time for it.
+            a future, True once the message is recorded; None if the task has no more time for it.
         """
         while not self._room.take(len(message), TICK):
             self._alive()
-            if self._stop.over:
+            if self._stop.deadline_passed:
                 return None
         return self._workers.submit(self._keep, message, received_at, done, arrival)
 
     def admit(self, record: Record) -> bool:
-        """Records an event of ours, however long it takes; False if the task had to stop before."""
-        while not self._stop.over:
+        """Records an event of ours, and retries until it is recorded; False if the task had to stop before."""
+        while not self._stop.deadline_passed:
             try:
                 self._gate.admit(record)
-            except Exception as error:  # noqa: BLE001 - as with a message
+            except Exception as error:  # noqa: BLE001 - the notice is retried, as a message is
                 log.error("a notice is not recorded yet", server=self._server.server, error=type(error).__name__)
                 time.sleep(TICK)
             else:
@@ -198,30 +198,30 @@ class Recorder:
         return False
 
     def drain(self) -> None:
-        """Waits for what is in hand, as long as there is time; then it takes nothing more."""
-        while not self._room.empty(0.2) and not self._stop.over:
+        """Waits for the messages in hand, until the deadline; then accepts no more."""
+        while not self._room.empty(0.2) and not self._stop.deadline_passed:
             self._alive()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _keep(self, message: bytes, received_at: datetime, done: Done, arrival: Arrival | None) -> bool:
-        """Records a message, however long AWS takes; False if the task had to stop before.
+        """Records a message, and retries while AWS does not accept it; False if the task had to stop before.
 
-        A message that fails for a reason of its own is recorded as unreadable, which only the operator may read. One
-        that fails as that too is given up. Neither holds a worker.
+        A message that fails for another reason is recorded as unreadable, which only the operator may read. One that
+        fails again in that form is given up. Neither blocks a worker.
         """
         push = Push("GET", (self._server.url or "",), {}, message, received_at)
         forms = deque([self._as_it_is, self._as_unreadable])
         pause, faults = 0.1, 0
         try:
-            while forms and not self._stop.over:
+            while forms and not self._stop.deadline_passed:
                 try:
-                    became = self._recorded(forms[0], push, arrival)
+                    admissions = self._recorded(forms[0], push, arrival)
                 except (Unavailable, NotKept) as error:
-                    # It will not be sent again, so it is tried again.
+                    # The server will not send it again, so it is retried here.
                     log.error("not recorded yet", server=self._server.server, error=type(error).__name__)
                     time.sleep(pause)
                     pause = min(pause * 2, 5.0)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the message behind it is to be recorded
+                except Exception as error:  # noqa: BLE001 - no fault of a message may block the next ones
                     # A library's exception in the chain may quote the message, so no traceback here.
                     log.error("a message cannot be recorded", server=self._server.server, error=type(error).__name__)
                     faults += 1
@@ -230,7 +230,7 @@ class Recorder:
                         faults = 0
                         self._give_up(len(forms))
                 else:
-                    done(became)
+                    done(admissions)
                     return True
             if forms:
                 return False
@@ -260,7 +260,7 @@ class Recorder:
         return Opened(push, vendor, verify.connected(self._server), Unwrapped(None), error)
 
     def _vendor(self, arrival: Arrival | None) -> _Senselink:
-        """SenseLink by WebSocket or by its lists. Its `verify` is not asked: the far end is known."""
+        """Describes SenseLink on our own connections. `verify` is not called: the connection proves the sender."""
         return Vendor(
             name="senselink",
             accounts=wire.Accounts,
@@ -277,13 +277,13 @@ class Recorder:
         return replace(verify.unwrap(push, verified), images=self._pictures(push.body))
 
     def _pictures(self, message: bytes) -> dict[str, Image | None]:
-        """The pictures that a message names, as far as the server gives them."""
+        """The pictures that a message names, without those that the server does not return."""
         if self._api is None or not self._server.pictures:
             return {}
-        found: dict[str, Image | None] = {}
+        images: dict[str, Image | None] = {}
         for role, reference in wire.pictures(message):
             try:
-                found[role] = image(self._api.picture(role, reference))
+                images[role] = image(self._api.picture(role, reference))
             except (CallFailed, NoSuchCall) as error:
                 log.warning("a picture stays where it is", server=self._server.server, role=role, why=str(error))
-        return found
+        return images

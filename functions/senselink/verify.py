@@ -1,4 +1,7 @@
-"""SenseLink's authenticity: a token in the path of a subscription, and a signature of ours on a connection."""
+"""SenseLink's authenticity: a token in the path of a subscription.
+
+On a WebSocket, our signature authenticates us; the server is known by its address and certificate (`connected`).
+"""
 
 import hashlib
 import json
@@ -15,13 +18,13 @@ from gatehouse.errors import NotReadable, Reason, Rejected
 from gatehouse.gate import Push, Unwrapped
 
 DECIDING: Final = ("person.id", "code", "released_at")
-"""Fields that tell two happenings of one identity apart: who it was, which alarm it is, when that was released. All
-ways in carry them, and nothing else alike: neither the names of a device or a group, nor pictures, nor a kind."""
+"""Fields that tell two occurrences with one identity apart: the person, the alarm's code and its release. All channels
+carry these fields alike. They do not agree in the names of devices and groups, in pictures, or in the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A message of a server's."""
+    """The proven sender of a message."""
 
     server: Server
 
@@ -42,21 +45,21 @@ def signature(timestamp: int, app_secret: str) -> str:
 
 
 def verify(push: Push, accounts: Accounts) -> Verified:
-    """Finds the server whose token a push of the event subscription has. The vendor does not authenticate it otherwise.
+    """Finds the server by the token in the path. The event subscription has no other authentication.
 
     Raises:
-        Rejected: it has none.
+        Rejected: no server has this token.
     """
-    found = account_for_token(
-        push.path_parameters.get("token", ""), ((server, server.tokens) for server in accounts.accounts)
+    server = account_for_token(
+        push.path_parameters.get("token", ""), ((entry, entry.tokens) for entry in accounts.accounts)
     )
-    if found is None:
+    if server is None:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "senselink: no server in the secret has this token")
-    return Verified(found)
+    return Verified(server)
 
 
 def connected(server: Server) -> Verified:
-    """Vouches for a message of a WebSocket that we opened: its far end is the server, by its address and certificate.
+    """Vouches for a message of a WebSocket that we opened: address and certificate prove that its peer is the server.
 
     The vendor signs none of its messages. We sign the connection, with `signature`.
     """
@@ -64,7 +67,7 @@ def connected(server: Server) -> Verified:
 
 
 def unwrap(push: Push, verified: Verified) -> Unwrapped:
-    """Reads the message. Nothing is encrypted here. A picture that stands where its id should be is left out.
+    """Reads the message. SenseLink encrypts nothing. A picture in place of its id is left out.
 
     Raises:
         NotReadable: the body is not JSON.
@@ -77,10 +80,10 @@ def unwrap(push: Push, verified: Verified) -> Unwrapped:
 
 
 def identity(payload: JsonValue, verified: Verified) -> list[str]:
-    """A record's id and second; an alarm's id, state and beginning. However it came, it is the same happening.
+    """A message's identity on every channel: a record's id and second; an alarm's id, state and beginning.
 
-    A server that is set up anew counts from 1, so that an id alone is no identity. The device is none of it: one
-    channel has its LDID where another has its serial number.
+    A server that is set up anew counts from 1, so an id alone does not identify. The device is not part of it: one
+    channel has its LDID, another its serial number.
     """
     record, zone = wire.read(payload), verified.server.zone
     if record is None:
@@ -90,21 +93,21 @@ def identity(payload: JsonValue, verified: Verified) -> list[str]:
         return [kind, "", _digest(payload, _message(payload) if record.second(zone) is None else "")]
     when = _when(record, zone)
     if isinstance(record, AlarmRecord) and record.trace_id is not None:
-        # A device makes it for this one alarm.
+        # A device makes a trace id for one alarm only.
         return [kind, record.id, str(record.status), record.trace_id, when or ""]
     state = [str(record.status), ""] if isinstance(record, AlarmRecord) else []
     return [kind, record.id, *state, when or _digest(payload)]
 
 
 def _lasting(payload: JsonValue) -> JsonValue:
-    """The part of a message that is the same when it is sent again: not when it was sent, where it has an id."""
+    """The part of a message that stays the same when it is sent again: without the time of sending, if it has an id."""
     if not isinstance(payload, dict) or wire.envelope(payload).message_id is None:
         return payload
     return {name: value for name, value in payload.items() if name not in {"sendTime", "send_time"}}
 
 
 def _when(record: AccessRecord | AlarmRecord, zone: tzinfo) -> str | None:
-    """The second in which it happened; the day, where no more is told."""
+    """The second in which it happened; only the day, if no more is stated."""
     second = record.second(zone)
     if second is not None or isinstance(record, AlarmRecord):
         return None if second is None else str(second)
@@ -113,12 +116,12 @@ def _when(record: AccessRecord | AlarmRecord, zone: tzinfo) -> str | None:
 
 
 def _message(payload: JsonValue) -> str:
-    """The message's own id, or when it was sent: nothing else tells a record without id and time from the next."""
+    """The message's own id, or its time of sending: nothing else tells a record without id and time from the next."""
     around = wire.envelope(payload)
     return around.message_id or around.send_time or ""
 
 
 def _digest(payload: JsonValue, message: str = "") -> str:
-    """A digest of the record in a message: the same by subscription and by WebSocket, whatever is around it."""
-    held = json.dumps([wire.held(payload), message], sort_keys=True)
-    return hashlib.sha256(held.encode()).hexdigest()
+    """A digest of the record in a message: the same by subscription and by WebSocket, without the envelope."""
+    content = json.dumps([wire.content(payload), message], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

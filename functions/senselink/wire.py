@@ -1,7 +1,7 @@
-"""SenseLink's messages, by WebSocket, by subscription and from its lists, and what its secret holds.
+"""SenseLink's messages, by WebSocket, by subscription and from its lists, and the content of its secret.
 
 Source: "3 Push通知" of the SenseLink GE documentation, chapters 3.1.1 and 3.1.2. Older servers and the lists have
-other names for the same; one model reads them all.
+other names for the same fields; one model reads them all.
 """
 
 import re
@@ -28,27 +28,27 @@ def _known_zone(name: str) -> str:
 
 
 class Server(Credentials):
-    """A SenseLink server: the tokens of its subscription, and how the listener reaches it."""
+    """A SenseLink server: the tokens of its subscription, and the listener's access to it."""
 
     server: str = Field(min_length=1)
     tokens: tuple[Token, ...] = ()
-    """Those in the path of its event subscription, each that is live."""
+    """The valid tokens for the path of its event subscription."""
     url: str | None = Field(default=None, pattern=r"^wss?://[^/?#@]+/?$")
     """The address that the listener connects to: `wss://HOST:9000`."""
     app_key: str | None = Field(default=None, pattern=r"\S")
     app_secret: Key | None = None
     api_url: str | None = Field(default=None, pattern=r"^https?://[^?#@]+$")
-    """The address of the lists and the pictures, `https://HOST`; without it, gaps are reported and not filled."""
+    """The address of the lists and the pictures, `https://HOST`. Without it, gaps are reported and not filled."""
     time_zone: Annotated[
         str, Field(pattern=r"^([+-][01]\d:[0-5]\d|[A-Za-z][A-Za-z0-9_+/-]{1,39})$"), AfterValidator(_known_zone)
     ] = "+09:00"
-    """The server's, in which the record list reads times: an offset, or a name where there is daylight saving."""
+    """The server's time zone, which applies to the record list: an offset, or a name for daylight saving."""
     ca: str | None = None
-    """The authority behind its certificate, as PEM, where it is none that everybody knows."""
+    """The authority of its certificate, as PEM, if it is not a public one."""
     pictures: bool = False
-    """The listener fetches the pictures that a message names."""
+    """Has the listener fetch the pictures that a message names."""
     insecure: bool = False
-    """`ws://` and `http://` are meant: whoever is in between reads all, and may use a signature again."""
+    """Permits `ws://` and `http://`. A third party on the way can then read everything, and reuse a signature."""
 
     @model_validator(mode="after")
     def _is_secure(self) -> Self:
@@ -80,9 +80,9 @@ _ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{1,39}")
 
 
 @lru_cache(maxsize=256)
-def zone_of(told: str | None) -> tzinfo | None:
-    """The time zone that somebody means by `+09:00`, `GMT+09:00`, `UTC+9` or `Europe/Berlin`; None if none is meant."""
-    name = (told or "").strip()
+def zone_of(written: str | None) -> tzinfo | None:
+    """The time zone written as `+09:00`, `GMT+09:00`, `UTC+9` or `Europe/Berlin`; None for any other text."""
+    name = (written or "").strip()
     if name.upper() in {"Z", "UTC", "GMT"}:
         return UTC
     if match := _OFFSET.fullmatch(name):
@@ -92,7 +92,7 @@ def zone_of(told: str | None) -> tzinfo | None:
 
 
 def _named_zone(name: str) -> tzinfo | None:
-    # Most servers are set up with an offset.
+    # Imported here, since most servers are set up with an offset.
     import tarfile  # noqa: PLC0415
     from importlib import resources  # noqa: PLC0415
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415
@@ -101,12 +101,12 @@ def _named_zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass
-    # Lambda's image need not have a database of time zones; dateutil, which the SDK needs, brings one.
+    # Lambda's image may lack a database of time zones; dateutil, which the SDK needs, brings one.
     bundled = resources.files("dateutil.zoneinfo").joinpath("dateutil-zoneinfo.tar.gz")
     with bundled.open("rb") as content, tarfile.open(fileobj=content) as database:
         try:
-            found = database.extractfile(name)
-            return None if found is None else ZoneInfo.from_file(found, key=name)
+            file = database.extractfile(name)
+            return None if file is None else ZoneInfo.from_file(file, key=name)
         except (KeyError, ValueError):
             return None
 
@@ -115,17 +115,17 @@ def _named_zone(name: str) -> tzinfo | None:
 
 
 def _bare(name: str) -> str:
-    """A field's name without what versions spell differently: `device_sn`, `deviceSN` and `deviceSn` are one."""
+    """A field's name without case and underscores: `device_sn`, `deviceSN` and `deviceSn` are one."""
     return name.replace("_", "").lower()
 
 
 def _called(*names: str) -> Any:
-    """A field by the names that it has in one version or another, the most telling first."""
+    """Declares a field by its names in the different versions, the most specific first."""
     return Field(default=None, validation_alias=AliasChoices(*names))
 
 
-class Told(Message):
-    """The base of what a server tells: reads a field by any of its names, in any spelling, where one has a value."""
+class LenientMessage(Message):
+    """Base of the server's objects: reads a field by any of its names, in any spelling, from the first with a value."""
 
     @model_validator(mode="before")
     @classmethod
@@ -133,23 +133,23 @@ class Told(Message):
         if not isinstance(data, Mapping):
             return data
         names = _names(cls)
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         for name, value in data.items():
             alias = names.get(_bare(name))
-            # An empty field beside a full one of another name says nothing.
+            # An empty field is ignored: another name of the same field may have the value.
             if alias is not None and value is not None and not (isinstance(value, str) and not value.strip()):
-                found.setdefault(alias, value)
-        return found
+                fields.setdefault(alias, value)
+        return fields
 
 
 @lru_cache
-def _names(model: type[Told]) -> dict[str, str]:
+def _names(model: type[LenientMessage]) -> dict[str, str]:
     """The names that a model reads, by their bare spelling."""
     return {_bare(name): name for names in _choices(model).values() for name in names}
 
 
-def _choices(model: type[Told]) -> dict[str, list[str]]:
-    """The names that a model reads, by its own name for the field."""
+def _choices(model: type[LenientMessage]) -> dict[str, list[str]]:
+    """The names that a model reads, by the model's own name for the field."""
     return {
         own: [str(name) for name in field.validation_alias.choices]
         for own, field in model.model_fields.items()
@@ -171,23 +171,23 @@ class Kind(IntEnum):
 
 
 def _identifier(value: object) -> str | None:
-    """An id as its digits; None for what is the id of nothing: 0, a negative number, a nil in words, nil UUIDs."""
+    """An id as its digits; None for an empty id: 0, a negative number, a word such as `null`, a nil UUID."""
     word = _name(value)
     number = whole(word)
     return word if word is None or number is None or word.isdecimal() else str(number)
 
 
 def _name(value: object) -> str | None:
-    """An id that need be no number, as it is; None for what is the id of nothing."""
+    """An id that may be any text, unchanged; None for an empty id."""
     word = text(value)
     return None if is_nothing(word) else word
 
 
 type Identifier = Annotated[str | None, BeforeValidator(_identifier)]
-"""An id of the server's; absent where it is the id of nothing."""
+"""An id that the server made; None for an empty id."""
 
 type Name = Annotated[str | None, BeforeValidator(_name)]
-"""An id of a device's, in whatever letters; absent where it is the id of nothing."""
+"""An id that a device made, in any letters; None for an empty id."""
 
 
 def _reference(value: object) -> str | None:
@@ -196,14 +196,14 @@ def _reference(value: object) -> str | None:
 
 
 LONGEST_REFERENCE: Final = 200
-"""Characters of an id of a picture, which has 24; what is longer is the picture itself, and no id."""
+"""Characters of a picture's id at most; real ones have 24. A longer text is the picture itself, and no id."""
 
 type Reference = Annotated[str | None, BeforeValidator(_reference)]
 """The server's id of a picture."""
 
 
-class Group(Told):
-    """A group that somebody belongs to."""
+class Group(LenientMessage):
+    """A group of persons."""
 
     id: Identifier = _called("id", "groupId")
     name: Text = _called("name", "groupName")
@@ -221,7 +221,7 @@ def _groups(value: object) -> object:
 _NO_GROUP: Final = Group()
 
 
-class AccessRecord(Told):
+class AccessRecord(LenientMessage):
     """An authentication."""
 
     id: Identifier = _called("id")
@@ -258,46 +258,47 @@ class AccessRecord(Told):
 
     @property
     def device(self) -> str | None:
-        """Its LDID, which every channel has by one name or another; an old server's serial number where it has none."""
+        """The device's LDID, which every channel has under some name; on old servers without it, the serial number."""
         return self.device_ldid or self.sn or self.device_sn
 
     @property
     def serial(self) -> str | None:
-        """The device's serial number, where that is told beside the LDID."""
-        return next((told for told in (self.device_sn, self.sn) if told not in {None, self.device}), None)
+        """The device's serial number, if it is stated beside the LDID."""
+        return next((serial for serial in (self.device_sn, self.sn) if serial not in {None, self.device}), None)
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """All groups: those of the list, and the one that old servers tell by itself."""
-        alone = Group(id=self.group_id, name=self.group_name)
-        known = alone == _NO_GROUP or any(
-            alone.id == group.id if alone.id and group.id else alone.name == group.name for group in self.listed_groups
+        """All groups: those of the list, and the single one that old servers state in fields of its own."""
+        single = Group(id=self.group_id, name=self.group_name)
+        is_listed = single == _NO_GROUP or any(
+            single.id == group.id if single.id and group.id else single.name == group.name
+            for group in self.listed_groups
         )
-        return self.listed_groups if known else (*self.listed_groups, alone)
+        return self.listed_groups if is_listed else (*self.listed_groups, single)
 
     def moment(self, zone: tzinfo) -> datetime | None:
-        """The time at which it was made, in UTC; None where it does not say, or no more than the day.
+        """The time of the authentication, in UTC; None if it is not stated, or only the day.
 
         Args:
             zone: the server's, for text without one.
         """
         own = zone_of(self.sign_time_zone) or zone
-        for told in (self.sign_time, self.sign_date):
-            # Some tell the whole time in the date.
-            if told is not None and not _DAY.fullmatch(told) and (moment := read_time(told, own)):
+        for value in (self.sign_time, self.sign_date):
+            # Some versions have the whole time in the date.
+            if value is not None and not _DAY.fullmatch(value) and (moment := read_time(value, own)):
                 return moment
         return None
 
     def second(self, zone: tzinfo) -> int | None:
-        """The Unix second in which it was made: one channel tells milliseconds where another tells seconds."""
+        """The Unix second of the authentication: one channel has milliseconds, another only seconds."""
         moment = self.moment(zone)
         return None if moment is None else int(moment.timestamp())
 
     def day(self, zone: tzinfo) -> datetime | None:
-        """The beginning of the day on which it was made, in its own zone; None where it does not say."""
+        """The beginning of the day of the authentication, in the record's own zone; None if no day is stated."""
         own = zone_of(self.sign_time_zone) or zone
-        for told in (self.sign_date, self.sign_time):
-            match = _DAY.fullmatch(told or "")
+        for value in (self.sign_date, self.sign_time):
+            match = _DAY.fullmatch(value or "")
             if match and (moment := read_time(f"{match[1]}-{match[2]}-{match[3]} 00:00:00", own)):
                 return moment.astimezone(own)
         return None
@@ -316,8 +317,8 @@ class AccessRecord(Told):
 _DAY: Final = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?")
 
 
-class AlarmRecord(Told):
-    """A state of an alarm."""
+class AlarmRecord(LenientMessage):
+    """One state of an alarm."""
 
     id: Identifier = _called("id")
     level: Code = _called("level")
@@ -338,24 +339,24 @@ class AlarmRecord(Told):
 
     @property
     def device(self) -> str | None:
-        """Its LDID, which is what the page means by `deviceSn`."""
+        """The device's LDID, which the vendor's page calls `deviceSn`."""
         return self.device_ldid or self.device_sn or self.sn
 
     @property
     def serial(self) -> str | None:
-        """The device's serial number, where that is told beside the LDID."""
-        return next((told for told in (self.sn, self.device_sn) if told not in {None, self.device}), None)
+        """The device's serial number, if it is stated beside the LDID."""
+        return next((serial for serial in (self.sn, self.device_sn) if serial not in {None, self.device}), None)
 
     def raised_at(self, zone: tzinfo) -> datetime | None:
-        """The time at which it began, in UTC; None where it does not say."""
+        """The time at which the alarm began, in UTC; None if it is not stated."""
         return read_time(self.alarm_time, zone)
 
     def released_at(self, zone: tzinfo) -> datetime | None:
-        """The time at which it was released, in UTC; None where it does not say."""
+        """The time at which the alarm was released, in UTC; None if it is not stated."""
         return read_time(self.release_time, zone)
 
     def second(self, zone: tzinfo) -> int | None:
-        """The Unix second in which it began, the same in each of its states."""
+        """The Unix second in which the alarm began, the same in each of its states."""
         moment = self.raised_at(zone) or self.released_at(zone)
         return None if moment is None else int(moment.timestamp())
 
@@ -370,7 +371,7 @@ _KNOWN: Final = frozenset(Kind)
 _SNAKE: Final = re.compile(r"_([a-z0-9])")
 
 
-class Envelope(Told):
+class Envelope(LenientMessage):
     """The fields around the data: by WebSocket, by subscription, or in an answer."""
 
     event_type: Code = _called("eventType")
@@ -380,25 +381,25 @@ class Envelope(Told):
 
 
 def envelope(payload: JsonValue) -> Envelope:
-    """The fields around the data of a message; empty where it is no message."""
+    """The fields around the data of a message; empty for a payload that is no object."""
     return Envelope.model_validate(payload if isinstance(payload, dict) else {})
 
 
 def kind(payload: JsonValue) -> int | None:
-    """The kind of a message: its `eventType` where it came by subscription, its `code` by WebSocket.
+    """The kind of a message: its `eventType` by subscription, its `code` by WebSocket.
 
-    Both may be there: `code` 200 is then the envelope's own success.
+    A message may have both: `code` 200 then only means success.
     """
     around = envelope(payload)
-    told = [code for code in (around.event_type, around.code) if code is not None]
-    told.sort(key=lambda code: (code not in RECORDS, code not in _KNOWN))
-    return told[0] if told else None
+    codes = [code for code in (around.event_type, around.code) if code is not None]
+    codes.sort(key=lambda code: (code not in RECORDS, code not in _KNOWN))
+    return codes[0] if codes else None
 
 
 def record(payload: JsonValue) -> dict[str, Any] | None:
     """The record in a message, with its fields in camel case; None if there is none.
 
-    Some versions' record list has them in snake case.
+    The record list of some versions has them in snake case.
     """
     data = payload.get("data") if isinstance(payload, dict) else None
     if isinstance(data, str):
@@ -407,7 +408,7 @@ def record(payload: JsonValue) -> dict[str, Any] | None:
 
 
 def _encoded(data: str) -> JsonValue:
-    """The data of a message that was made into JSON twice."""
+    """The data of a message that was encoded as JSON twice; None if the text is no JSON."""
     try:
         return read_json(data)
     except ValueError:
@@ -415,61 +416,61 @@ def _encoded(data: str) -> JsonValue:
 
 
 def read(payload: JsonValue) -> AccessRecord | AlarmRecord | None:
-    """The record or the alarm that a message tells of; None if it is about neither."""
-    model, found = RECORDS.get(kind(payload) or 0), record(payload)
-    return None if model is None or found is None else model.model_validate(found)
+    """The record or the alarm in a message; None if it has neither."""
+    model, data = RECORDS.get(kind(payload) or 0), record(payload)
+    return None if model is None or data is None else model.model_validate(data)
 
 
-def held(payload: JsonValue) -> dict[str, Any]:
-    """All that the record in a message says but its id, however it is spelled: numbers and their text are one."""
-    told = read(payload)
-    if told is None:
+def content(payload: JsonValue) -> dict[str, Any]:
+    """The fields of the record in a message but its id, in one spelling: a number and its text are the same."""
+    model = read(payload)
+    if model is None:
         return {}
-    own = {_bare(name): field for field, names in _choices(type(told)).items() for name in names}
-    said = {own.get(_bare(name), _bare(name)): _said(value) for name, value in (record(payload) or {}).items()}
-    # Versions differ in which of several fields they have for these.
-    said |= {"device": told.device, "serial": told.serial}
-    if isinstance(told, AccessRecord):
-        said["groups"] = [[group.id, group.name, group.type] for group in told.groups] or None
-    return {name: value for name, value in said.items() if value is not None and name not in _TOLD_OTHERWISE}
+    own = {_bare(name): field for field, names in _choices(type(model)).items() for name in names}
+    fields = {own.get(_bare(name), _bare(name)): _canonical(value) for name, value in (record(payload) or {}).items()}
+    # Versions have different fields for these.
+    fields |= {"device": model.device, "serial": model.serial}
+    if isinstance(model, AccessRecord):
+        fields["groups"] = [[group.id, group.name, group.type] for group in model.groups] or None
+    return {name: value for name, value in fields.items() if value is not None and name not in _REPLACED}
 
 
-_TOLD_OTHERWISE: Final = frozenset({"id", "sn", "device_sn", "device_ldid", "listed_groups", "group_id", "group_name"})
+_REPLACED: Final = frozenset({"id", "sn", "device_sn", "device_ldid", "listed_groups", "group_id", "group_name"})
 
 
-def _said(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
     if isinstance(value, dict):
-        inside = {_bare(name): _said(inner) for name, inner in value.items()}
+        inside = {_bare(name): _canonical(inner) for name, inner in value.items()}
         return {name: inner for name, inner in inside.items() if inner is not None} or None
     if isinstance(value, list):
-        return [_said(inner) for inner in value] or None
+        return [_canonical(inner) for inner in value] or None
     return str(value) if isinstance(value, bool) else text(value)
 
 
-def message(content: bytes) -> JsonValue:
-    """A message, also one that was made into JSON twice, or that has a byte order mark for each time.
+def message(body: bytes) -> JsonValue:
+    """The JSON of a message, also of one that was encoded as JSON twice, or has a byte order mark each time.
 
     Raises:
         ValueError: it is no JSON.
     """
-    found = read_json(_MARKS.sub(b"", content))
+    value = read_json(_MARKS.sub(b"", body))
     for _ in range(_WRAPPINGS):
-        if not isinstance(found, str):
+        if not isinstance(value, str):
             break
         try:
-            found = read_json(found.lstrip("\ufeff"))
+            value = read_json(value.lstrip("\ufeff"))
         except ValueError:
             break
-    return found
+    return value
 
 
 _MARKS: Final = re.compile(rb"\A(?:\xef\xbb\xbf)+")
 _WRAPPINGS: Final = 8
-"""How often a message may be JSON within JSON; one that was seen was so once."""
+"""Times that a message may be JSON within JSON; real ones were so once."""
 
 
 def without_pictures(value: Any) -> Any:
-    """The same without the pictures that are in it themselves, where ids of them should be."""
+    """The same value without pictures that stand in place of their ids."""
     if isinstance(value, Mapping):
         return {name: without_pictures(inner) for name, inner in value.items() if not _is_picture(name, inner)}
     if isinstance(value, list):
@@ -485,8 +486,8 @@ def _is_picture(name: str, value: object) -> bool:
         return False
     if _bare(name) in _PICTURES:
         return True
-    found = decode(value)
-    return found is not None and found.content_type.startswith("image/")
+    decoded = decode(value)
+    return decoded is not None and decoded.content_type.startswith("image/")
 
 
 _PICTURES: Final = frozenset(
@@ -498,17 +499,17 @@ _PICTURES: Final = frozenset(
 )
 
 
-def pictures(content: bytes) -> list[tuple[str, str]]:
+def pictures(body: bytes) -> list[tuple[str, str]]:
     """The pictures that a message names, by role, with the server's ids of them."""
     try:
-        found = read(message(content))
+        model = read(message(body))
     except ValueError:
         return []
-    return [] if found is None else found.pictures()
+    return [] if model is None else model.pictures()
 
 
 def camel(value: Any) -> Any:
-    """The same with every field's name in camel case: `sign_time` → `signTime`."""
+    """The same value with every field's name in camel case: `sign_time` → `signTime`."""
     if isinstance(value, Mapping):
         return {_SNAKE.sub(lambda match: match[1].upper(), name): camel(inner) for name, inner in value.items()}
     return [camel(inner) for inner in value] if isinstance(value, list) else value

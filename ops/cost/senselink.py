@@ -36,7 +36,7 @@ def listener(facts: Facts) -> dict[str, list[Line]]:
     processors, memory = int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024
     alarms = total(idle(dataclasses.replace(facts, deployed=deployed))) - total(idle(facts))
     report = Report("north")
-    gauges = len(report.told()) + 2  # DeafServers, MessagesNotRecorded
+    gauges = len(report.take_metrics()) + 2  # DeafServers, MessagesNotRecorded
     common = [
         Line(
             f"a task of {processors:g} processor and {memory:g} GB",

@@ -117,7 +117,7 @@ def _listen(url: str) -> Result:
         servers="north",
     )
     aws, stop, memory = _Aws(), Stop(), psutil.Process()
-    signal.signal(signal.SIGTERM, lambda *_: stop.say())
+    signal.signal(signal.SIGTERM, lambda *_: stop.request())
     entry = Entry.model_validate({"server": "north", "url": url, "insecure": True, **APP})
     listener = Listener(entry, Gate(aws, aws, FakeSpill(), Announce.INLINE, FakeMedia()), aws, settings, stop)
     thread = Thread(target=listener.run)
@@ -128,7 +128,7 @@ def _listen(url: str) -> Result:
     while time.monotonic() - started < WARM_UP:
         time.sleep(0.1)
     warm = memory.memory_info().rss
-    while not stop.said:
+    while not stop.requested:
         time.sleep(0.1)
     end = memory.memory_info().rss
     processor = (time.process_time() - spent) / (time.monotonic() - started)

@@ -164,7 +164,7 @@ def _listening() -> Iterator[list[threading.Thread]]:
     try:
         yield threads
     finally:
-        stop.say()
+        stop.request()
         for thread in threads:
             thread.join(ENDS_WITHIN)
 

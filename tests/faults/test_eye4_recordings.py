@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from functions.eye4.download import Body
-from functions.eye4.pending import PendingFiles, Row, Told
+from functions.eye4.pending import PendingFiles, Reported, Row
 from functions.eye4.resolve import Bucket
 from functions.redrive.handler import handle as redrive
 from functions.relay.handler import Relay
@@ -28,7 +28,7 @@ from tests.unit.eye4.cloud import Bench, bench
 from tests.vendors.eye4 import FILEID
 
 FILES: Final = (File("image", 2_000), File("video", 9_000))
-STEPS: Final = ("taken", "keep", "copied", "keep", "copied", "tell", "record", "publish", "mark")
+STEPS: Final = ("taken", "keep", "copied", "keep", "copied", "note_reported", "record", "publish", "mark")
 """The side effects of a recording of two files, in their order."""
 WHEN: Final = ("before", "after")
 POINTS: Final = [(number, when) for number in range(len(STEPS)) for when in WHEN]
@@ -71,8 +71,8 @@ class Rows(PendingFiles):
     def taken(self, recording: str, alarm_id: str) -> Row:
         return self.trouble.through("taken", lambda: super(Rows, self).taken(recording, alarm_id))
 
-    def tell(self, recording: str, told: Told, row: Row) -> None:
-        self.trouble.through("tell", lambda: super(Rows, self).tell(recording, told, row))
+    def note_reported(self, recording: str, reported: Reported, row: Row) -> None:
+        self.trouble.through("note_reported", lambda: super(Rows, self).note_reported(recording, reported, row))
 
     def copied(self, recording: str, name: str, copy: Picture) -> None:
         self.trouble.through("copied", lambda: super(Rows, self).copied(recording, name, copy))
@@ -257,7 +257,7 @@ def test_the_first_event_stays_although_a_later_attempt_would_say_something_else
     assert {message.body for message in on.topics.messages} == {record.body}
 
 
-CORRECTED: Final = ("taken", "keep", "copied", "record", "publish", "mark", "tell")
+CORRECTED: Final = ("taken", "keep", "copied", "record", "publish", "mark", "note_reported")
 """The side effects of one film that came after `missing` was said."""
 
 
@@ -289,9 +289,9 @@ def test_a_correction_is_one_event_and_announced_whatever_goes_wrong(
     assert f'"corrects":"{first.id}"' in second.body
     assert {message.id for message in on.topics.messages} >= {second.id}
     assert on.store.published == {first.id, second.id}
-    told = on.files.read(f"workshop/{FILEID}").told
-    assert told is not None
-    assert told.event == second.id
+    reported = on.files.read(f"workshop/{FILEID}").reported
+    assert reported is not None
+    assert reported.event == second.id
 
 
 def test_these_are_the_steps_of_a_correction(healthy: Bench) -> None:

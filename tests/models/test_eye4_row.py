@@ -296,13 +296,13 @@ class Program:
         firsts = [body for body in events if '"corrects"' not in body]
         assert len(firsts) <= 1, "a recording ends in one event, and in corrections of it"
         assert bool(firsts) >= is_known, "an alarm or an answered message, and no event"
-        told = self._files(World(Schedule({}), table=world.table)).read(_KEY).told
+        reported = self._files(World(Schedule({}), table=world.table)).read(_KEY).reported
         if answered:
-            assert told is not None
-            assert told.kind == "available", "answered 200, and the film is not told of"
+            assert reported is not None
+            assert reported.kind == "available", "answered 200, and the film is not told of"
         if "alarm" in self.order:
-            assert told is not None
-            assert told.alarm_id is not None, "told of without its alarm"
+            assert reported is not None
+            assert reported.alarm_id is not None, "told of without its alarm"
 
 
 _ORDERS: Final = (

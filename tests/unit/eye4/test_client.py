@@ -1,4 +1,4 @@
-"""The call to Eye4's API, against a web server: how it says who asks, and what it makes of every answer."""
+"""The call to Eye4's API, against a web server: its credentials, and its handling of every answer."""
 
 import gzip
 import json
@@ -37,7 +37,7 @@ def _answer(api: Web, answer: Answer) -> Client:
 
 
 def _fails(asking: Client) -> str:
-    """All that an exception of a call shows to whoever prints it."""
+    """All text that an exception of a call shows when it is printed."""
     with pytest.raises(CallFailed) as failure:
         asking.files(FILEID, Storage.DOORBELL)
     return "".join([str(failure.value), repr(failure.value), *traceback.format_exception(failure.value)])
@@ -112,7 +112,7 @@ def test_the_files_come_in_the_vendors_order(api: Web) -> None:
 
 @pytest.mark.parametrize("written", [b"[]", b"null", b"\xef\xbb\xbf[]", b"\xef\xbb\xbfnull", b"[]\0", b" [ ] \r\n"])
 def test_an_empty_list_is_no_files_and_no_failure(api: Web, written: bytes) -> None:
-    """Reports 20: Go writes null for it, and some servers a byte order mark before everything."""
+    """Reports 20: Go writes null for an empty list, and some servers a byte order mark before everything."""
     assert _answer(api, said(written)).files(FILEID, Storage.ALARM) == []
 
 

@@ -1,5 +1,5 @@
-"""Files from addresses that somebody else named: never from inside our own network, never larger or longer than is
-taken, never half of one. Real sockets; where a test is about an address, every connection that is attempted is noted.
+"""Files from addresses that a third party named: never from inside our own network, never beyond the limits of size and
+time, never incomplete. The sockets are real; tests about an address note every attempted connection.
 """
 
 import gzip
@@ -58,7 +58,7 @@ def files() -> Iterator[Web]:
 
 @pytest.fixture
 def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that a connection was attempted to. Public ones are only noted: nobody is called from here."""
+    """The addresses of attempted connections. Connections to public ones are only noted, and not made."""
     attempts: list[str] = []
     genuine = urllib3.util.connection.create_connection
 
@@ -86,7 +86,7 @@ def _own(files: Web, host: str = "127.0.0.1", limits: Limits = LIMITS, **more: A
 
 
 def _fault(downloads: Downloads, url: str) -> tuple[type[GatehouseError], MediaFault]:
-    """How a download ends that does not come to its end."""
+    """Reads a download that fails; returns its fault."""
     with pytest.raises((Refused, Interrupted)) as failure, downloads.open(url) as body:
         body.read()
     assert isinstance(failure.value, Refused | Interrupted)
@@ -136,7 +136,7 @@ def _read(downloads: Downloads, url: str) -> bytes:
         "http://①②⑦.0.0.1/",
         "http://\uff11\uff12\uff17.0.0.1/",
         "http://127。0。0。1/",
-        # what looks like an allowed host, and is another
+        # another host that looks like an allowed one
         "http://eye4.cn/",
         "http://evileye4.cn/",
         "http://eye4.cn.evil.com/",
@@ -152,7 +152,7 @@ def _read(downloads: Downloads, url: str) -> bytes:
         "http://evil.com#a.eye4.cn",
         "http://evil.com;a.eye4.cn/",
         "http://evil.com:80#@a.eye4.cn/",
-        # a user's name, which only hides a host
+        # a user name, which only serves to disguise a host
         "http://a.eye4.cn@127.0.0.1/",
         "http://a.eye4.cn:80@127.0.0.1/",
         "http://127.0.0.1@a.eye4.cn/",
@@ -191,7 +191,7 @@ def _read(downloads: Downloads, url: str) -> bytes:
         "http://./",
         "http://[::1",
         "http://a.eye4.cn:99999/",
-        # where other programs listen than the web's
+        # ports on which other programs listen
         "http://a.eye4.cn:8080/x",
         "http://a.eye4.cn:22/x",
         "https://a.eye4.cn:6379/x",
@@ -266,7 +266,7 @@ def test_one_internal_address_among_others_is_enough(found: list[str], dialled: 
 def test_a_name_that_really_is_of_an_internal_address_is_refused_although_it_is_on_the_list(
     host: str, files: Web, dialled: list[str]
 ) -> None:
-    """With the system's own resolver."""
+    """Uses the system's own resolver."""
     files.answers["/x"] = said(b"credentials")
 
     downloads = Downloads([host], LIMITS)
@@ -290,7 +290,7 @@ def test_a_host_that_does_not_exist_is_not_there_this_time(dialled: list[str]) -
 
 
 def test_the_connection_goes_to_the_address_that_was_looked_at(dialled: list[str]) -> None:
-    """A name may have another address the next time it is looked up."""
+    """A name may resolve to another address at the next look-up."""
     answers = iter([[PUBLIC], ["127.0.0.1"], [METADATA]])
 
     _fault(Downloads(HOSTS, LIMITS, resolve=lambda _host, _port: next(answers)), "http://a.eye4.cn/")
@@ -359,7 +359,7 @@ def _redirect(target: str, status: int = 302) -> bytes:
 
 @pytest.fixture
 def public(files: Web, monkeypatch: pytest.MonkeyPatch) -> Downloads:
-    """Downloads for which the server stands on the web, at port 80 of every allowed name."""
+    """Downloads that find the server on the web, at port 80 of every allowed name."""
     genuine = urllib3.util.connection.create_connection
 
     def connect(address: tuple[str, int], *more: Any, **others: Any) -> Any:
@@ -380,7 +380,7 @@ def test_a_redirect_is_followed(files: Web, public: Downloads, status: int, targ
 
 
 def test_a_redirect_never_reaches_an_api_of_our_own(files: Web, public: Downloads) -> None:
-    # S19: GET /admin?delete=1 was called, as whoever stands behind that API's door.
+    # S19: GET /admin?delete=1 was called on the operator's API, from inside its network.
     files.answers |= {"/a": _redirect(f"{files.url}/admin?delete=1"), "/admin": said(b"deleted")}
 
     assert _fault(public, "http://a.eye4.cn/a") == (Refused, MediaFault.HOST_NOT_ALLOWED)
@@ -492,7 +492,7 @@ def _chunks(content: bytes, size: int = 50_000) -> Iterator[bytes]:
 
 
 def test_as_many_bytes_come_as_are_asked_for_and_fewer_only_at_the_end(files: Web) -> None:
-    """S3 takes no part but the last of under 5 MiB."""
+    """S3 accepts parts of under 5 MiB only as the last one."""
     files.answers["/a"] = [said(length=10), b"0123", b"45", b"6789"]
 
     with _own(files).open(f"{files.url}/a") as body:
@@ -537,7 +537,7 @@ def test_a_host_that_is_not_there_is_not_there_this_time() -> None:
 
 
 def test_a_malformed_header_puts_no_key_into_the_log(files: Web, caplog: pytest.LogCaptureFixture) -> None:
-    """S9: urllib3 warns of it with the whole address, and Lambda has a handler on the root that prints it."""
+    """S9: urllib3 logs a warning with the whole address, and Lambda's handler on the root logger prints it."""
     head = b"HTTP/1.1 200 x\r\nno header at all\r\nlocation: http://a.eye4.cn/?sig=KEY\r\nconnection: close\r\n\r\nfile"
     files.answers["/f.mp4"] = head
     with caplog.at_level(logging.DEBUG):
@@ -655,7 +655,7 @@ def test_a_trickle_is_measured_by_the_real_clock(files: Web) -> None:
 
 @pytest.fixture
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.LeafCert:
-    """A certificate of files.eye4.cn that is vouched for."""
+    """A trusted certificate of files.eye4.cn."""
     authority, file = trustme.CA(), tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))

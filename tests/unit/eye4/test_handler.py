@@ -1,4 +1,4 @@
-"""Eye4's two messages through the gate: one is kept, the other ends the wait for it, in either order."""
+"""Eye4's two messages through the gate: the alarm is kept, the resource message ends a flow's wait, in either order."""
 
 import json
 from typing import Any
@@ -84,7 +84,7 @@ def test_a_resource_message_before_its_alarm_is_noted_for_it(
 def test_a_resource_message_that_comes_twice_ends_the_same_wait_twice(
     eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
 ) -> None:
-    """The first one may have been noted and not have got as far as the wait."""
+    """The first message may have been noted without reaching the wait."""
     waits(account)
     eye4.send(uploaded())
 

@@ -1,4 +1,6 @@
-"""What comes in another order than the pages say: a message without an alarm, a film after the end, a picture alone."""
+"""Pushes in another order than on the vendor's pages: a message without an alarm, a video after the end, a picture
+alone.
+"""
 
 import json
 from collections.abc import Iterator
@@ -29,26 +31,26 @@ COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600"
 
 @dataclass
 class Site:
-    """The handler and the resolver on the same rows; what the handler starts is resolved when it is told to be."""
+    """The handler and the resolver on the same rows; flows that the handler starts are resolved on request."""
 
     on: Bench
     house: House[Any]
     states: FakeStates
     resolved: list[str] = field(default_factory=list)
-    """The names of the executions that are over."""
+    """The names of the executions that have ended."""
 
     def push(self, **more: Any) -> None:
-        """A resource message comes."""
+        """Sends a resource message."""
         assert self.house.send(uploaded(**more), at=self.on.now).status == 200
 
     @property
     def begun(self) -> list[Wanted]:
-        """What the executions are to resolve that are not over yet."""
+        """The tasks of the executions that have not ended."""
         names = [name for name in self.states.started if name not in self.resolved]
         return [Wanted.model_validate_json(self.states.started[name]) for name in names]
 
     def follow_up(self, *, waited: float = 0) -> list[str]:
-        """Has the executions that were begun come to an end, each as soon as it may; and what it was."""
+        """Ends the executions that were begun, each as early as possible; returns their statuses."""
         ends = []
         for begun in self.begun:
             self.on.now = max(self.on.now, begun.resolve_from)
@@ -57,11 +59,11 @@ class Site:
         return ends
 
     def resolve_alarm(self, **more: Any) -> str:
-        """Has the alarm's own execution come to its end, whose wait is over."""
+        """Ends the alarm's own execution, after its wait; returns its status."""
         return self.on.resolve(waited=600, **more)
 
     def hold(self, *files: File, **more: Any) -> None:
-        """What the cloud has."""
+        """Sets the files that the cloud has."""
         self.on.cloud.hold(FILEID, Recording(files, **more))
 
 
@@ -76,7 +78,7 @@ def site(account: Aws) -> Iterator[Site]:
 
 
 def test_a_message_without_an_alarm_begins_to_wait_for_it(site: Site) -> None:
-    """Protocol B4: it was a row for 35 days, and nothing."""
+    """Protocol B4: the message was a row for 35 days, and no event."""
     site.push()
 
     (begun,) = site.begun
@@ -340,17 +342,17 @@ def test_a_late_message_whose_flow_does_not_begin_is_sent_again_and_looked_into(
 
 
 def test_a_message_that_comes_while_it_is_told_is_not_lost(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It finds neither a wait nor what was told; so whoever tells sees it, and looks again."""
+    """The message finds neither a wait nor a report; so the resolver sees it in the row, and looks again."""
     site.hold(IMAGE)
-    tell = site.on.files.tell
+    note_reported = site.on.files.note_reported
 
-    def push_and_tell(*told: Any) -> None:
+    def push_and_note(*arguments: Any) -> None:
         site.hold(IMAGE, VIDEO)
         site.push()
-        monkeypatch.setattr(site.on.files, "tell", tell)
-        tell(*told)
+        monkeypatch.setattr(site.on.files, "note_reported", note_reported)
+        note_reported(*arguments)
 
-    monkeypatch.setattr(site.on.files, "tell", push_and_tell)
+    monkeypatch.setattr(site.on.files, "note_reported", push_and_note)
     with pytest.raises(NotThereYet):
         site.resolve_alarm()
 
@@ -369,7 +371,7 @@ def test_a_correction_is_one_although_its_process_dies_behind_it(site: Site, mon
         raise Killed
 
     with monkeypatch.context() as dying:
-        dying.setattr(site.on.files, "tell", die)
+        dying.setattr(site.on.files, "note_reported", die)
         with pytest.raises(Killed):
             site.follow_up()
 
@@ -378,7 +380,7 @@ def test_a_correction_is_one_although_its_process_dies_behind_it(site: Site, mon
 
 
 def test_what_was_to_be_told_and_was_not_is_told_as_it_is_now(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between the row and the record: what nobody heard needs no correction."""
+    """The process is killed between the row and the record: an event that was never published needs no correction."""
     site.hold(there_from=None)
 
     def die(*_: Any) -> None:
@@ -434,7 +436,7 @@ def test_the_first_wait_ends_although_the_second_row_is_not_written(
 
 
 def _cover(url: str = COVER, **more: Any) -> Wanted:
-    """What the flow is to resolve for an alarm without a recording that has this picture."""
+    """The task of the flow for an alarm without a recording that has this picture."""
     house = eye4_house()
     house.send(ring(None, cover=COVER, **more))
     return recording.of(house.event).model_copy(update={"cover": url})
@@ -537,7 +539,7 @@ def test_what_is_told_of_a_hundred_files_is_small_in_the_row(site: Site, account
     site.hold(*[File("video", 10)] * 100)
     site.on.resolve()
 
-    assert len(row(account, RECORDING)["told"]) < 4_000
+    assert len(row(account, RECORDING)["reported"]) < 4_000
     assert rows(account) == [RECORDING]
 
 

@@ -23,7 +23,7 @@ def house() -> House[Any]:
 
 
 def _data(house: House[Any], body: Any) -> dict[str, Any]:
-    """The data of the one event that a push becomes."""
+    """The data of the one event of a push."""
     assert house.send(eye4_push(body)).status == 200
     data: dict[str, Any] = house.event["data"]
     return data
@@ -148,7 +148,7 @@ def test_an_alarm_with_a_fileid_has_a_recording_to_come(house: House[Any], *, as
 
 
 def test_the_fileid_is_the_vendors_own_but_for_spaces(house: House[Any]) -> None:
-    """The API is asked for it as it came."""
+    """The API is asked for the id unchanged."""
     assert _data(house, _alarm({"fileid": f"{FILEID[:9].upper()} {FILEID[9:]}"}))["recording_id"] == (
         FILEID[:9].upper() + FILEID[9:]
     )
@@ -218,7 +218,7 @@ def test_a_link_expires_when_its_address_says_so(house: House[Any], query: str, 
 def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(house: House[Any], cover: str) -> None:
     data = _data(house, _alarm({"cover": cover, "fileid": FILEID}))
 
-    # S15: and nobody who shows events gets it as a link.
+    # S15: consumers do not get it as a link either.
     assert data["links"] == []
     assert data["payload"]["payload"]["cover"] == cover
 

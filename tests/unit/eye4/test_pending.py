@@ -1,4 +1,4 @@
-"""The recordings' rows on DynamoDB: who came first, what was waited for, and which files are ours already."""
+"""The recordings' rows in DynamoDB: order of the messages, waits, and copied files."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from pydantic import JsonValue
 
 from functions.eye4 import pending, wire
-from functions.eye4.pending import KEPT, Changed, PendingFiles, Row, Told
+from functions.eye4.pending import KEPT, Changed, PendingFiles, Reported, Row
 from gatehouse.errors import Unavailable
 from gatehouse.events import Picture
 from tests.aws import Aws
@@ -31,7 +31,7 @@ def _copy(name: str) -> Picture:
 
 
 def _waits(account: Aws, token: str) -> None:
-    """What the flow writes when it begins to wait."""
+    """Writes the flow's update at the beginning of its wait."""
     account.dynamodb.update_item(
         TableName=PENDING,
         Key={"recording": {"S": RECORDING}},
@@ -164,30 +164,30 @@ def test_a_message_has_a_row_for_each_recording_that_it_may_be_about() -> None:
 # ─── What is said of a recording ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _told(event: str, *messages: str, **more: Any) -> Told:
-    return Told.model_validate({"event": event, "kind": "missing", "messages": messages, "wanted": "{}", **more})
+def _reported(event: str, *messages: str, **more: Any) -> Reported:
+    return Reported.model_validate({"event": event, "kind": "missing", "messages": messages, "wanted": "{}", **more})
 
 
 def test_what_is_told_is_read_back(files: PendingFiles) -> None:
-    told = _told("eye4-1", "m1", copies=("00", "ff"), alarm_id="eye4-alarm")
-    files.tell(RECORDING, told, Row())
+    reported = _reported("eye4-1", "m1", copies=("00", "ff"), alarm_id="eye4-alarm")
+    files.note_reported(RECORDING, reported, Row())
 
-    assert files.read(RECORDING).told == told
-    assert files.arrived(RECORDING, RESOURCE).told == told
+    assert files.read(RECORDING).reported == reported
+    assert files.arrived(RECORDING, RESOURCE).reported == reported
 
 
 def test_nothing_is_told_where_a_message_came_since_the_row_was_read(files: PendingFiles) -> None:
     row = files.taken(RECORDING, "eye4-alarm")
     files.arrived(RECORDING, RESOURCE)
     with pytest.raises(Changed):
-        files.tell(RECORDING, _told("eye4-1"), row)
+        files.note_reported(RECORDING, _reported("eye4-1"), row)
 
     row = files.read(RECORDING)
     files.arrived(RECORDING, {"Key": "another"})
     with pytest.raises(Changed):
-        files.tell(RECORDING, _told("eye4-1"), row)
+        files.note_reported(RECORDING, _reported("eye4-1"), row)
 
-    files.tell(RECORDING, _told("eye4-1"), files.read(RECORDING))
+    files.note_reported(RECORDING, _reported("eye4-1"), files.read(RECORDING))
 
 
 def test_a_message_that_came_before_and_comes_again_holds_up_nothing(files: PendingFiles) -> None:
@@ -195,25 +195,25 @@ def test_a_message_that_came_before_and_comes_again_holds_up_nothing(files: Pend
     row = files.taken(RECORDING, "eye4-alarm")
     files.arrived(RECORDING, dict(reversed(RESOURCE.items())))
 
-    files.tell(RECORDING, _told("eye4-1"), row)
+    files.note_reported(RECORDING, _reported("eye4-1"), row)
 
 
 def test_of_two_that_tell_at_once_one_does(files: PendingFiles) -> None:
     row = files.taken(RECORDING, "eye4-alarm")
-    files.tell(RECORDING, _told("eye4-1"), row)
+    files.note_reported(RECORDING, _reported("eye4-1"), row)
     with pytest.raises(Changed):
-        files.tell(RECORDING, _told("eye4-2"), row)
+        files.note_reported(RECORDING, _reported("eye4-2"), row)
 
-    files.tell(RECORDING, _told("eye4-2"), files.read(RECORDING))
+    files.note_reported(RECORDING, _reported("eye4-2"), files.read(RECORDING))
     with pytest.raises(Changed):
-        files.tell(RECORDING, _told("eye4-3"), Row(told=_told("eye4-1")))
+        files.note_reported(RECORDING, _reported("eye4-3"), Row(reported=_reported("eye4-1")))
 
 
 def test_nothing_is_told_without_an_alarm_where_one_came(files: PendingFiles) -> None:
     row = files.read(RECORDING)
     files.taken(RECORDING, "eye4-alarm")
     with pytest.raises(Changed):
-        files.tell(RECORDING, _told("eye4-1"), row)
+        files.note_reported(RECORDING, _reported("eye4-1"), row)
 
 
 def test_the_first_of_two_alarms_stays(files: PendingFiles) -> None:

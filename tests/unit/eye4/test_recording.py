@@ -1,4 +1,4 @@
-"""A recording as the flow hands it on: what its alarm says of it, and the name of its execution."""
+"""The task of a flow: the fields of the alarm, and the name of the execution."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A recording is resolved: its files copied to the byte, in order and once, and one media event that says what came."""
+"""The resolver: files are copied to the byte, in order and once, and one media event reports the result."""
 
 import hashlib
 import io
@@ -52,7 +52,7 @@ def files() -> Iterator[Web]:
 
 @dataclass
 class FakeApi:
-    """Eye4's API in memory: what it lists by storage, and what it was asked."""
+    """Eye4's API in memory: its lists by storage, and the calls it got."""
 
     listed: dict[Storage, list[Listed]] = field(default_factory=dict)
     asked: list[tuple[str, Storage]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class FakeApi:
 
 @dataclass
 class SlowBucket:
-    """A bucket on whose clock the files of some numbers take five minutes, and then have not come."""
+    """A bucket whose clock moves on by five minutes for files of some numbers, which then fail."""
 
     bucket: Any
     numbers: set[str]
@@ -93,12 +93,12 @@ def _hold(on: Bench, *held: File, **more: Any) -> None:
 
 
 def _outcomes(event: dict[str, Any]) -> list[str]:
-    """What is said of each file: its reason, or its status."""
+    """The outcome of each file: its reason, else its status."""
     return [file.get("reason", file["status"]) for file in event["data"]["files"]]
 
 
 def _assert_copied(on: Bench, *names: str) -> None:
-    """That these files of the cloud are ours, to the byte, in this order, and nothing else is."""
+    """Asserts that exactly these files of the cloud were copied, to the byte and in this order."""
     copies = [file["copy"] for file in on.event["data"]["files"] if "copy" in file]
     assert [on.stored[copy["key"]] for copy in copies] == [on.cloud.content(name) for name in names]
     assert on.stored.keys() == {copy["key"] for copy in copies}
@@ -221,7 +221,7 @@ def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
 def test_a_file_whose_name_does_not_tell_is_of_the_form_of_its_type(
     on: Bench, files: Web, name: str, kind: str | None, suffix: str, content_type: str
 ) -> None:
-    """Vendors-code 10: real names have no suffix and a double slash, and a key behind them."""
+    """Vendors-code 10: real names have no suffix, a double slash, and a key at the end."""
     files.otherwise = said(b"file")
     on.own = files.url
     url = f"{files.url}//{name}?e=1795000000&token=a%3D:b"
@@ -249,7 +249,7 @@ def test_segments_of_five_seconds_are_films_in_their_order(on: Bench, files: Web
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_host_overseas_is_one_that_the_operator_names(*, allowed: bool) -> None:
-    """Vendors-code 11: pictures lie at *.oss-us-west-1.aliyuncs.com; anybody may have a bucket there."""
+    """Vendors-code 11: pictures lie at *.oss-us-west-1.aliyuncs.com, where everyone can have a bucket."""
     names = ["d013-3.oss-us-west-1.aliyuncs.com"] if allowed else ["*.eye4.cn"]
 
     assert Hosts(names).allow("http://d013-3.oss-us-west-1.aliyuncs.com/a.jpg?Expires=1") is allowed
@@ -304,7 +304,7 @@ def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
 
 
 def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_given_up(on: Bench) -> None:
-    """E1: renamed, or taken out by mistake while a flow waits; it was ten minutes."""
+    """E1: the account is renamed, or removed by mistake while a flow waits; the flow gave up after ten minutes."""
     renamed = wanted(account="pier", recording=f"pier/{FILEID}")
     for waited in (0, 601, 86_399):
         with pytest.raises(NotThereYet):
@@ -315,7 +315,7 @@ def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_give
 
 
 def test_a_customer_who_is_put_back_within_a_day_has_lost_nothing(on: Bench) -> None:
-    """E1: also the way to rename one, with the old name left in the secret."""
+    """E1: an account is also renamed so, with the old name left in the secret."""
     _hold(on, IMAGE, VIDEO)
     known = on.customers.pop("workshop")
     with pytest.raises(NotThereYet):
@@ -471,7 +471,7 @@ def test_a_picture_alone_is_all_where_the_message_came(on: Bench) -> None:
 
 
 def test_slow_files_keep_the_others_from_nobody_and_end(on: Bench) -> None:
-    """Each takes all its time in each attempt, and an attempt has time for two."""
+    """Each file takes all its time in each attempt, and an attempt has time for two."""
     _hold(on, VIDEO, VIDEO, VIDEO, VIDEO)
     on.bucket = slow = SlowBucket(on.bucket, {"001", "002", "003"})
     on.monotonic = lambda: slow.seconds
@@ -526,7 +526,7 @@ def test_files_that_are_refused_are_named_with_their_reason_and_hold_up_no_other
         "host_not_allowed",
     ]
     assert [entry["file_name"] for entry in on.event["data"]["payload"]["files"]] == urls
-    # S15: nobody is sent where we do not go ourselves; what is too large for us may be fetched by somebody else.
+    # S15: an address that we do not call is not published; a file that is too large for us keeps its link.
     links = [file.get("link", {}).get("url") for file in on.event["data"]["files"]]
     assert links == [None, image, None, None, video, None, None]
     _assert_copied(on, image)
@@ -693,7 +693,7 @@ def test_an_invocation_ends_before_its_time_is_up_and_the_next_one_goes_on(on: B
 
 
 class Overlong:
-    """A bucket in which some tries take too long: they are left to themselves, and go on."""
+    """A bucket in which some tries take too long: they are abandoned, and go on."""
 
     name = BUCKET
 
@@ -842,7 +842,7 @@ def test_a_part_that_s3_does_not_take_leaves_nothing_half_done(on: Bench) -> Non
 
 
 def _asked(wait: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the flow sends."""
+    """The event that the flow sends."""
     alarm = wanted().model_dump(mode="json")
     return {"alarm": {**alarm, **({"wait": wait} if wait else {})}, "since": "2026-07-01T12:00:00.000Z"}
 

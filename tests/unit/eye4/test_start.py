@@ -1,4 +1,4 @@
-"""From the alarms' queue to the flow: one for each recording, however many alarms there are of it."""
+"""From the alarms' queue to the flow: one for each recording, even with several alarms."""
 
 import json
 from datetime import timedelta
@@ -35,7 +35,7 @@ def states(monkeypatch: pytest.MonkeyPatch, account: Aws, files: PendingFiles) -
 
 
 def _event(push: Request) -> dict[str, Any]:
-    """The alarm of a push, as it was announced."""
+    """The announced event of a push."""
     house = eye4_house()
     house.send(push)
     return house.event
@@ -90,7 +90,7 @@ def test_an_alarm_that_comes_twice_is_one_flow(states: FakeStates) -> None:
 
 
 def test_an_alarm_in_the_envelope_of_sns_is_the_same_flow_as_one_without(states: FakeStates) -> None:
-    """What SNS could not deliver comes back from the dead-letter queue as SNS left it there."""
+    """A message that SNS could not deliver comes back from the dead-letter queue with SNS's envelope."""
     event = _event(ring())
     # https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
     envelope = {"Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:…", "Message": json.dumps(event),
@@ -176,7 +176,7 @@ def test_a_cover_has_a_flow_that_waits_for_nothing(states: FakeStates, account: 
     (told,) = map(json.loads, states.started.values())
     assert (told["cover"], told["alarm_id"], told["device"]) == (COVER, event["id"], "VSTC1")
     assert "fileid" not in told
-    # As where a resource message came first: the flow's condition fails at once.
+    # The row looks like one whose resource message came first: the flow's condition fails at once.
     assert row(account, told["recording"])["arrived_at"] == NOW.isoformat()
 
 

@@ -1,4 +1,4 @@
-"""Whose an Eye4 push is, by its guid; and when two of them are the same happening."""
+"""The sender of an Eye4 push, by its guid; and the identity of two pushes."""
 
 import base64
 import hmac
@@ -152,7 +152,7 @@ def test_the_guid_is_in_no_event_and_no_log_line(house: House[Any], output: Outp
 
 
 def _ids(house: House[Any], *pushes: Request, apart: timedelta = timedelta(0)) -> list[str]:
-    """The ids of the events of these pushes, which come one after the other."""
+    """The event ids of these pushes, sent one after the other."""
     for number, push in enumerate(pushes):
         assert house.send(push, at=SLOT + number * apart).status == 200
     return list(house.store.records)
@@ -205,7 +205,7 @@ def test_parts_of_an_identity_do_not_run_into_each_other(house: House[Any]) -> N
 def test_an_alarm_without_a_recording_is_one_within_five_seconds_and_another_one_after(
     house: House[Any], action: str
 ) -> None:
-    """Protocol A6: nothing tells two openings of a door apart but their arrival."""
+    """Protocol A6: two openings of a door differ only in their arrival."""
     opened = ring(None, action=action)
 
     assert len(_ids(house, *[opened] * 5, apart=timedelta(seconds=1.2))) == 1  # 0 to 4.8 s
@@ -234,7 +234,7 @@ def test_two_rings_with_a_word_for_no_recording_are_two_and_wait_for_nothing(hou
 
 
 def test_an_alarm_whose_fileid_was_taken_by_another_message_is_kept_beside_it(house: House[Any]) -> None:
-    """Whoever holds the guid can take a fileid in advance, but does not know the charge that the device will tell."""
+    """A holder of the guid can send a fileid in advance, but does not know the charge that the device will report."""
     taken, true = ring(electricity="1"), ring(electricity="64")
     for push in (taken, true, true, taken):
         assert house.send(push).status == 200

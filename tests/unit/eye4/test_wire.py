@@ -1,4 +1,4 @@
-"""Eye4's messages as they are read: which recording they are about, whatever field the id is in."""
+"""Eye4's messages: the recording that they mean, with the id in any field."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ NOTHINGS: list[Any] = [
     -2147483648,
     "null1",
 ]
-# As the vendor's page prints it, chapter 4.
+# The form on the vendor's page, chapter 4.
 PRINTED = "f 991d 9064ac 71fad6a9fae22d17a4aab9f5b264d"
 
 
@@ -127,7 +127,7 @@ def test_ids_that_differ_late_differ() -> None:
 
 @pytest.mark.parametrize("fileid", NOTHINGS)
 def test_a_word_for_nothing_names_no_recording(fileid: Any) -> None:
-    """Reports 19: a nil is registered as the text `(null)`; whatever the word, it has not the form of an id."""
+    """Reports 19: null is registered as the text `(null)`; no such word has the form of an id."""
     assert _alarm({"fileid": fileid}).fileid is None
 
 
@@ -155,7 +155,7 @@ def test_what_has_a_word_for_nothing_inside_is_a_fileid(fileid: str) -> None:
 
 
 def test_a_low_battery_has_no_recording_whatever_it_says() -> None:
-    assert wire.Alarm.model_validate({"action": "101", "payload": {"fileid": FILEID}}).fileid is None
+    assert wire.AlarmMessage.model_validate({"action": "101", "payload": {"fileid": FILEID}}).fileid is None
 
 
 def test_a_resource_message_that_names_its_device_is_none_the_less_one() -> None:
@@ -195,8 +195,8 @@ def test_an_alarm_is_told_by_what_is_in_it(message: Any, *, is_alarm: bool) -> N
 # ─── An alarm ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _alarm(payload: Any) -> wire.Alarm:
-    return wire.Alarm.model_validate({"type": "doorbell", "action": "100", "did": "D1", "payload": payload})
+def _alarm(payload: Any) -> wire.AlarmMessage:
+    return wire.AlarmMessage.model_validate({"type": "doorbell", "action": "100", "did": "D1", "payload": payload})
 
 
 @pytest.mark.parametrize("payload", [{"fileid": PRINTED}, json.dumps({"fileid": FILEID})])
@@ -221,12 +221,12 @@ def test_a_fileid_that_is_none_names_no_recording(fileid: Any) -> None:
 @pytest.mark.parametrize("action", [101, 101.0, "101", "101.0", " 101 ", "1.01e2", "0101"])
 def test_a_code_is_one_in_whichever_type_it_comes(action: Any) -> None:
     """Reports 22."""
-    assert wire.Alarm.model_validate({"action": action}).action == "101"
+    assert wire.AlarmMessage.model_validate({"action": action}).action == "101"
 
 
 @pytest.mark.parametrize("action", [True, None, "", [101], {"code": 101}])
 def test_a_code_that_is_none_is_none(action: Any) -> None:
-    assert wire.Alarm.model_validate({"action": action}).action is None
+    assert wire.AlarmMessage.model_validate({"action": action}).action is None
 
 
 @pytest.mark.parametrize(
@@ -423,10 +423,10 @@ def test_custom_data_is_read_however_it_is_encoded_and_spelt(payload: Any) -> No
 
 
 def test_what_stands_beside_the_custom_data_is_read_where_that_has_none() -> None:
-    alarm = wire.Alarm.read({"action": "100", "did": "D1", "fileId": FILEID, "electricity": "0", "payload": {}})
+    alarm = wire.AlarmMessage.read({"action": "100", "did": "D1", "fileId": FILEID, "electricity": "0", "payload": {}})
     assert (alarm.fileid, alarm.battery) == (FILEID, 0)
 
-    alarm = wire.Alarm.read({"action": 100, "fileid": OTHER, "payload": {"fileid": FILEID, "electricity": 5}})
+    alarm = wire.AlarmMessage.read({"action": 100, "fileid": OTHER, "payload": {"fileid": FILEID, "electricity": 5}})
     assert (alarm.fileid, alarm.battery) == (FILEID, 5)
 
 
@@ -435,5 +435,5 @@ def test_an_alarm_is_one_in_whatever_case_its_fields_are(name: str) -> None:
     message: dict[str, Any] = {name: 100, "DID": "D1", "Payload": {"fileid": FILEID}}
 
     assert wire.is_alarm(message)
-    alarm = wire.Alarm.read(message)
+    alarm = wire.AlarmMessage.read(message)
     assert (alarm.action, alarm.did, alarm.fileid) == ("100", "D1", FILEID)

@@ -159,13 +159,16 @@ def _house(
         push.body.decode(), [push.body.decode()]
     ),
 ) -> House[Nobody]:
-    vendor = _vendor(verify, normalise)
+    vendor = _vendor(verify, normalise, unwrap)
     return House(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
 
 
 def _vendor(
     verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
     normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
+    unwrap: Callable[[Push, Known], Unwrapped] = lambda push, _verified: Unwrapped(
+        push.body.decode(), [push.body.decode()]
+    ),
 ) -> Vendor[Nobody, Known]:
     return Vendor[Nobody, Known](
         name="acme",

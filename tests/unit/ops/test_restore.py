@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from functions.eye4.pending import PendingFiles, Told
+from functions.eye4.pending import PendingFiles, Reported
 from functions.relay.handler import Relay, handle
 from functions.relay.sweep import Sweep
 from functions.senselink.progress import WatermarksTable
@@ -278,9 +278,9 @@ def test_a_newer_watermark_is_not_moved_back_and_a_lost_one_is_there_again(house
 def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_waits(house: House) -> None:
     table = house.tables["PendingFilesTable"]
     files = PendingFiles(lambda: house.aws.dynamodb, table, lambda: datetime.now(UTC))
-    told = Told(event="eye4-1", kind=MediaStatus.AVAILABLE, wanted="{}")
+    reported = Reported(event="eye4-1", kind=MediaStatus.AVAILABLE, wanted="{}")
     row = files.taken("house/told", "alarm")
-    files.tell("house/told", told, row)
+    files.note_reported("house/told", reported, row)
     for recording in ("house/told", "house/waiting"):
         # As the flow writes it, functions/eye4/flow.asl.yaml.
         house.aws.dynamodb.update_item(
@@ -297,7 +297,7 @@ def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_wait
 
     assert house.restored("PendingFilesTable") == "PendingFilesTable: 2 read, 2 copied, 0 were there, 0 expired\n"
 
-    assert (files.read("house/told").told, files.read("house/told").token) == (told, None)
+    assert (files.read("house/told").reported, files.read("house/told").token) == (reported, None)
     # So a message starts a flow of its own, and is not left to an execution that may be gone.
     assert not files.arrived("house/waiting", {"key": "1"}).is_known
 

@@ -55,7 +55,7 @@ def _since(place: House) -> list[datetime]:
 
 
 def _next(place: House) -> House:
-    """The house with another task: what is written down is there, and nothing else."""
+    """The rig of the next task, which has only the stored state."""
     return House(store=place.store, media=place.media, marks=place.marks, calls=place.calls)
 
 
@@ -67,7 +67,7 @@ def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
     house: House, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """Record 1 (now) is recorded, the mark saved → a terminal that was offline brings record 2, hours or days old →
-    AWS takes nothing, the task is to stop, its time is over → the next task fetches.
+    AWS accepts nothing, a shutdown is requested, its deadline passes → the next task fetches.
     """
     monkeypatch.setattr(recorder, "_DRAIN", 0.3)
     house.marks.marks["north"] = NOW - seconds(600)
@@ -84,7 +84,7 @@ def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
 
     with house.listening(script, overlap=300) as running:
         until(lambda: len(house.store.seen) >= 2 and house.marks.north == NOW)
-        house.stop.say()
+        house.stop.request()
         running.thread.join(10)
         assert not running.thread.is_alive()
         assert _ids(house) == [1]
@@ -96,7 +96,7 @@ def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
 
 
 def _listed(place: House, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that a server lists that goes by their times."""
+    """The rows of a server whose list selects by their times."""
     return [row for row in rows if row["signTime"] >= _time(_since(place)[-1])]
 
 
@@ -146,7 +146,7 @@ def test_r02_a_servers_clock_that_nobody_knows_is_at_most_a_day_behind_and_one_a
 
 
 def test_r03_one_404_does_not_give_a_gap_up(house: House) -> None:
-    """The server restarts: its WebSocket is there, and whoever is in front of its API answers 404 for a moment."""
+    """The server restarts: its WebSocket is there, and the proxy in front of its API answers 404 for a moment."""
     house.marks.marks["north"] = NOW - seconds(7200)
     house.calls = Calls([NoSuchCall("404")] * 3 + [[_record(1, -7000), _record(2, -60)]])
     with house.listening(_says(), no_list_seconds=0):
@@ -241,22 +241,22 @@ def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(hou
     house.calls = Calls([[_record(1, -100), _record(2, -50)]], shows=NOW - seconds(200))
     with sockets(_says()) as there:
         other = house.listener(there.port)
-        assert other._known() is None  # noqa: SLF001 - the schedule
+        assert other._read_mark() is None  # noqa: SLF001 - the schedule
         first = _next(house)
         with first.listening(_says(_heard(1, -100))):
             until(lambda: _ids(first) == [1])
         assert house.marks.north == NOW - seconds(100)
-        other._known = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
+        other._read_mark = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
         thread = threading.Thread(target=other.run, daemon=True)
         thread.start()
         until(lambda: _ids(house) == [1, 2])
-        house.stop.say()
+        house.stop.request()
         thread.join(20)
     assert house.marks.begun["north"] == NOW - seconds(200)
 
 
 def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: House, output: Output) -> None:
-    """A server that gets another name in the secret has no watermark, and its gap is told by nobody."""
+    """A server that is renamed in the secret has no watermark, and its gap was not reported."""
     with house.listening(_says(_heard(1))) as running:
         until(lambda: house.events)
         assert running.listener.report.begun == 1
@@ -268,7 +268,7 @@ def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: Hou
 def test_r09_that_a_list_begins_after_what_is_known_is_said_and_counted(
     house: House, listed: Sequence[int], times: int
 ) -> None:
-    """The server was set up anew, or its own retention has deleted what is to be fetched."""
+    """The server was set up anew, or its own retention has deleted the records of the gap."""
     house.marks.marks["north"] = NOW - seconds(60)
     house.calls = Calls([[_record(number, second) for number, second in enumerate(listed, 1)]])
     with house.listening(_says()) as running:
@@ -288,7 +288,7 @@ def test_how_old_the_watermark_is_is_told(house: House) -> None:
 
 
 class _Poisoned(FakeStore):
-    """A book in which whatever holds a word breaks, for no reason of AWS's."""
+    """An events table that breaks on every record with a certain word, and not by AWS's fault."""
 
     def __init__(self, word: str, *, breaks_on_all: bool = False) -> None:
         super().__init__()
@@ -303,11 +303,11 @@ class _Poisoned(FakeStore):
 
 @pytest.fixture
 def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stop]:
-    """The end of a task, which comes with the test's own: no worker is waited for."""
+    """A shutdown request, made at the end of the test, so that no worker is waited for."""
     monkeypatch.setattr(recorder, "_DRAIN", 0.1)
     stop = Stop()
     yield stop
-    stop.say()
+    stop.request()
 
 
 def _recorder(store: FakeStore, media: FakeMedia, stop: Stop) -> Recorder:
@@ -320,7 +320,7 @@ def _message(number: int, **more: Any) -> bytes:
 
 
 def test_s7_a_message_that_is_refused_does_not_hold_a_worker_and_is_kept_elsewhere(stop: Stop) -> None:
-    """Two workers, two messages larger than is taken: the record behind them was never stored."""
+    """Two workers, two messages above the limit: the record behind them was never stored."""
     store, media = FakeStore(), FakeMedia()
     hands = _recorder(store, media, stop)
     poison = b"x" * (recorder._BODY_LIMIT + 1)  # noqa: SLF001
@@ -378,7 +378,7 @@ def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest
     hands = _recorder(store, FakeMedia(), stop)
     large = _message(1, remark="r" * 6_000)
     assert hands.hand(large, NOW, lambda _: None)
-    stop.say()
+    stop.request()
     assert hands.hand(large, NOW, lambda _: None) is None  # there is room for one
     store.open.set()
 
@@ -410,7 +410,7 @@ def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> No
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         thread.join(10)
-        house.stop.say()
+        house.stop.request()
 
     assert statuses == [1]
     assert "a thread has ended" in [line["message"] for line in output.logged]
@@ -418,7 +418,7 @@ def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> No
 
 def test_a_task_that_is_told_to_end_ends_well(house: House) -> None:
     with sockets(_says()) as there:
-        threading.Timer(0.3, house.stop.say).start()
+        threading.Timer(0.3, house.stop.request).start()
         told = ListenerSettings.read({**LISTENS, "HEALTH_PORT": "0"})
 
         assert module._listen([house.listener(there.port)], told, house.stop) == 0  # noqa: SLF001
@@ -449,7 +449,7 @@ def test_a_secret_that_was_rotated_is_used_at_the_next_connection(house: House) 
         thread = threading.Thread(target=listener.run, daemon=True)
         thread.start()
         until(lambda: _ids(house) == [1])
-        house.stop.say()
+        house.stop.request()
         thread.join(20)
 
     assert [path.split("/")[3] for path in there.paths] == [SENSELINK["app_key"], "rotated"]

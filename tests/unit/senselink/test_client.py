@@ -1,4 +1,4 @@
-"""The calls to a server, against one on this machine that answers as versions differ, or not at all."""
+"""The calls to a server, against one on this machine that answers like different versions, or not at all."""
 
 import json
 from collections.abc import Callable
@@ -108,7 +108,7 @@ def test_a_server_that_gives_the_last_page_again_and_again_is_at_its_end() -> No
 
 
 def test_r09_what_the_servers_own_retention_moves_into_a_page_that_was_read_is_found_all_the_same() -> None:
-    """After the first page five old records go: 101 to 105 are on none of the pages that come."""
+    """After the first page five old records are deleted: 101 to 105 are on none of the later pages."""
     there_is = list(RECORDS)
 
     def answer(asked: Asked) -> tuple[int, bytes]:

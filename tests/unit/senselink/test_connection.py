@@ -1,4 +1,4 @@
-"""The WebSocket to a server: signed anew each time, dead when it is silent, and trusted only when it may be."""
+"""The WebSocket to a server: signed anew each time, lost when silent, and trusted only with a valid certificate."""
 
 import hashlib
 import socket
@@ -41,7 +41,7 @@ def _server(there: Place, scheme: str = "ws", **more: Any) -> Server:
 
 
 def _heard(messages: Iterator[bytes | None], count: int) -> list[bytes]:
-    """So many messages; what is none is passed over."""
+    """Reads so many messages, and skips the pauses between them."""
     return list(islice((message for message in messages if message is not None), count))
 
 
@@ -393,5 +393,5 @@ def test_an_authority_that_is_no_certificate_says_so(ca: str) -> None:
 
 
 def _all_of(error: BaseException | None) -> str:
-    """All texts of an error, however deep."""
+    """All text of an error and its causes."""
     return "" if error is None else f"{error!r} {error} {_all_of(error.__cause__)}"

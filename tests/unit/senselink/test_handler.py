@@ -1,4 +1,4 @@
-"""SenseLink's event subscription through the gate: acknowledged, kept, and in the server's time."""
+"""SenseLink's event subscription through the gate: acknowledged and kept within the time that the server waits."""
 
 import json
 import threading
@@ -61,7 +61,7 @@ def test_an_alarms_times_are_in_its_servers_zone(zone: str, occurred: str) -> No
 
     house.send(told(alarm_record(), 30100))
 
-    # In UTC: the index by time compares text.
+    # The time is in UTC: the index by time compares text.
     assert house.event["time"] == house.event["data"]["occurred_at"] == occurred
 
 
@@ -128,14 +128,14 @@ def test_a_large_record_is_no_reason_to_end_the_subscription(senselink: House[An
     ],
 )
 def test_a_push_is_kept_within_four_seconds_of_its_arrival(passed: float, left: float) -> None:
-    """Protocol A1: the server takes 5 s for a failure."""
+    """Protocol A1: the server counts 5 s as a failure."""
     vendor = handler.vendor(
         handler.SenselinkSettings.read(ENVIRONMENT), now=lambda: NOW + seconds(passed), monotonic=lambda: 0.0
     )
     deadlines: list[Deadline] = []
 
     class Watched(Gate):
-        """A gate that notes by when it is to be done."""
+        """A gate that notes its deadlines."""
 
         def within(self, deadline: Deadline) -> Gate:
             deadlines.append(deadline)
@@ -153,7 +153,7 @@ def test_a_push_is_kept_within_four_seconds_of_its_arrival(passed: float, left: 
 
 @dataclass
 class _HangingStore(FakeStore):
-    """A book that takes nothing before it is opened."""
+    """An events table that accepts nothing before it is opened."""
 
     opened: threading.Event = field(default_factory=threading.Event)
 
@@ -297,7 +297,7 @@ def test_what_is_no_message_is_kept_whole_and_counted(senselink: House[Any], out
 def test_what_nobody_can_read_is_kept_where_no_subscriber_looks(
     senselink: House[Any], output: Output, body: bytes
 ) -> None:
-    """Reports 2: what could not be parsed was written into the table and on the topic."""
+    """Reports 2: a body that could not be parsed was written into the table and published."""
     assert senselink.send(told(body)).body == DONE
 
     data = senselink.event["data"]

@@ -1,4 +1,4 @@
-"""The listener as it is seen from outside: its metrics, and the answer to the health check."""
+"""The listener's health: its metrics, and the check of its threads."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ from tests.waiting import until
 
 @dataclass
 class Clock:
-    """A clock that is set."""
+    """A clock that tests set."""
 
     now: float = 1000.0
 
@@ -195,7 +195,9 @@ def test_with_every_server_connected_nobody_is_deaf(output: Output) -> None:
 def test_the_first_metrics_are_written_before_an_alarm_could_miss_them(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An alarm is made when the task stands, counts what is missing as deaf, and would page for a first deployment."""
+    """The alarm is created once the task runs. It counts a missing metric as deaf, and would page for a first
+    deployment.
+    """
     assert health._FIRST < 30, "a task stands once it was asked for its health, every 30 s"  # noqa: SLF001
     monkeypatch.setattr(health, "_FIRST", 0.02)
     with serve(0, [Report("north")], 3600):

@@ -1,4 +1,4 @@
-"""The listener on fakes and a tiny server: what it hears is recorded, and what it missed is fetched."""
+"""The listener on fakes and a tiny server: messages are recorded, and missed ones are fetched."""
 
 import json
 import random
@@ -54,18 +54,18 @@ class Marks:
 
     marks: dict[str, datetime] = field(default_factory=dict)
     begun: dict[str, datetime] = field(default_factory=dict)
-    """The first ones; long before the others, where it is not said."""
+    """The first marks; by default, long before the others."""
     owed: dict[str, dict[str, str]] = field(default_factory=dict)
     late: dict[str, dict[str, float]] = field(default_factory=dict)
     lists: dict[str, set[int]] = field(default_factory=dict)
     down: bool = False
-    """True where it tells nothing."""
+    """Fails every read."""
     refuses: bool = False
-    """True where it takes nothing."""
+    """Refuses every write."""
     reads: int = 0
     refused: int = 0
     said: list[datetime | None] = field(default_factory=list)
-    """The times that were said to be in hand."""
+    """The times of messages in hand that were written."""
 
     def read(self, server: str) -> Written | None:
         self.reads += 1
@@ -124,16 +124,16 @@ class Marks:
 
 @dataclass
 class Calls:
-    """A server's API in memory: what it answers to each call in turn, the last answer from then on."""
+    """A server's API in memory: gives these answers in turn, and the last one from then on."""
 
     answers: list[Any] = field(default_factory=lambda: [[]])
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     alarm_answers: list[Any] = field(default_factory=lambda: [[]])
-    """The same of the alarm list."""
+    """The same for the alarm list."""
     alarms_asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     shows: datetime | None = NOW
-    """The time that its clock shows."""
+    """The time of its clock."""
 
     def clock(self) -> datetime | None:
         return self.shows
@@ -160,14 +160,14 @@ class Calls:
 
 
 class Watched(FakeStore):
-    """A book that remembers what it was given, and takes nothing before it is opened."""
+    """An events table that notes the records it gets, and accepts nothing before it is opened."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open = threading.Event()
         self.open.set()
         self.holds = ""
-        """A text in the events that it does not take before."""
+        """The text in the events that it holds back until then."""
         self.seen: list[str] = []
 
     def record(self, record: Record, announce: str) -> Mapping[str, str] | None:
@@ -202,7 +202,7 @@ class House:
 
     @contextmanager
     def listening(self, *scripts: Script | bytes, **more: Any) -> Iterator["Running"]:
-        """A listener that listens to a server with these scripts; stopped with the block."""
+        """Runs a listener to a server with these scripts until the end of the block."""
         with sockets(*scripts) as there:
             listener = self.listener(there.port, **more)
             thread = threading.Thread(target=listener.run, daemon=True)
@@ -211,8 +211,8 @@ class House:
                 yield Running(listener, there.paths, thread)
             finally:
                 self.store.open.set()
-                if not self.stop.said:
-                    self.stop.say()
+                if not self.stop.requested:
+                    self.stop.request()
                 thread.join(20)
                 assert not thread.is_alive()
 
@@ -227,7 +227,7 @@ class House:
 
 @dataclass
 class Running:
-    """A listener that runs."""
+    """A running listener."""
 
     listener: Listener
     paths: list[str]
@@ -241,7 +241,7 @@ def house() -> House:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The longest that each pause between attempts might have taken; none takes longer than a millisecond."""
+    """The upper bound of each pause between attempts; the pauses themselves take at most a millisecond."""
     longest: list[float] = []
 
     def uniform(_low: float, high: float) -> float:
@@ -369,7 +369,7 @@ def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, ou
 
 
 def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The number of connections within some time, if each stands for so long and chance is at its worst."""
+    """The number of connections within some time, if each lasts for so long and every pause is the shortest."""
     monkeypatch.setattr(module, "_AT_ONCE", 5.0)
     monkeypatch.setattr(module, "random", type("Chance", (), {"uniform": staticmethod(lambda low, _high: low)}))
     pauses = module._Pauses(ListenerSettings.read(LISTENS))  # noqa: SLF001 - an hour of it
@@ -437,7 +437,7 @@ def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
         thread.start()
         until(lambda: len(pauses) > 1100 or not thread.is_alive(), 60)
         assert thread.is_alive()
-        house.stop.say()
+        house.stop.request()
         thread.join(20)
 
     assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -516,7 +516,7 @@ def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(hous
 
 
 def test_a_server_without_an_alarm_list_says_once_a_gap_that_alarms_may_be_missing(house: House) -> None:
-    """protocol.md A13: a fire alarm in a gap left nothing at all, where records could be fetched."""
+    """protocol.md A13: a fire alarm in a gap left no trace, although records could be fetched."""
     since = NOW - seconds(600)
     house.marks.marks["north"] = since
     house.calls = Calls([[_record(1, -60)]], alarm_answers=[NoSuchCall("no list")])
@@ -577,7 +577,7 @@ _LISTED = {
 
 @pytest.mark.parametrize("camel", [False, True])
 def test_what_the_list_has_by_other_names_has_device_name_kind_and_pictures(house: House, camel: bool) -> None:
-    """protocol.md A2, vendors-code.md 2.4: it had none of them, and took the place of what did."""
+    """protocol.md A2, vendors-code.md 2.4: a fetched record lacked all of these fields, and replaced one with them."""
     row = wire.camel(_LISTED) if camel else _LISTED
     house.marks.marks["north"] = NOW - seconds(600)
     house.calls = Calls([[row]])
@@ -795,7 +795,7 @@ def test_when_it_is_to_stop_what_is_in_hand_is_finished_and_the_mark_written(hou
     house.store.open.clear()
     with house.listening(_says(_heard(1, -5))) as running:
         until(lambda: house.store.seen)
-        house.stop.say()
+        house.stop.request()
         time.sleep(0.1)
         assert running.thread.is_alive()
         house.store.open.set()
@@ -819,7 +819,7 @@ def test_what_cannot_be_finished_is_not_before_the_mark(house: House, monkeypatc
 
     with house.listening(script, buffer=2, workers=2) as running:
         until(lambda: len(set(house.store.seen)) == 3)
-        house.stop.say()
+        house.stop.request()
         running.thread.join(20)
         assert not running.thread.is_alive()
 
@@ -829,7 +829,7 @@ def test_what_cannot_be_finished_is_not_before_the_mark(house: House, monkeypatc
 
 
 def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: House) -> None:
-    """A server that goes after every few messages, and a book that fails at random; the seed is in the failure."""
+    """A server closes after every few messages, and the events table fails at random; a failure shows the seed."""
     seed = 20260701
     chance = random.Random(seed)
     records = [_record(number, number - 1000, sn=f"SPS-{number}") for number in range(60)]

@@ -1,4 +1,4 @@
-"""SenseLink's tables ("3.1.1", "3.1.2") in our words."""
+"""SenseLink's tables ("3.1.1", "3.1.2") as our events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,7 +118,7 @@ def test_an_abnormal_type_that_refuses_what_was_shown_is_a_denial(code: int, ano
 
 @pytest.mark.parametrize(("code", "anomaly"), [(40001, Anomaly.TEMPERATURE), (50001, Anomaly.NO_MASK)])
 def test_a_fever_and_no_mask_are_abnormal_and_no_refusal(code: int, anomaly: Anomaly) -> None:
-    """Protocol B2, `abnormalType`: the page says "abnormal"; whether somebody may pass is a setting of the terminal."""
+    """Protocol B2, `abnormalType`: the page says "abnormal"; a setting of the terminal decides who may pass."""
     known, stranger = (_recognition(abnormalType=code, type=kind, groups=[]) for kind in (1, 3))
 
     assert (known.anomaly, known.outcome) == (anomaly, Outcome.RECOGNISED)
@@ -433,7 +433,7 @@ def test_how_an_alarm_can_be_released(option: object, release: Release | None) -
 
 
 def test_an_alarm_of_the_list_is_read_by_the_same_names_in_snake_case() -> None:
-    """Vendor's code 2.1: the names of a row were not seen, so they are read leniently."""
+    """Vendor's code 2.1: no real row was seen, so its names are read leniently."""
     told = alarm_record(description="held open")
     row = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): value for name, value in told.items()}
     (event,) = normalise({"code": 30100, "data": row}, _builder(), TOKYO)

@@ -1,4 +1,4 @@
-"""`--once`: what a subscription did not bring is fetched, and its silence is told."""
+"""`--once`: records that a subscription did not bring are fetched, and its silence is reported."""
 
 import json
 import threading
@@ -186,7 +186,7 @@ def test_an_alarm_list_that_fails_holds_the_mark_for_two_days_and_not_longer(sit
 
 
 class Listed(Calls):
-    """A list that is asked by days."""
+    """A list that is queried by days."""
 
     def records(self, since: datetime, until: datetime) -> Iterable[Row]:
         self.asked.append((since, until))

@@ -1,4 +1,4 @@
-"""The watermark: never past what is not recorded; what is written down never goes back."""
+"""The watermark: never past a message that is not recorded; and in the table, never back."""
 
 import random
 from collections.abc import Callable
@@ -134,14 +134,14 @@ def test_what_was_told_of_a_gap_does_not_move_the_mark_past_another_or_what_is_i
 
 @dataclass
 class Model:
-    """The same, naively: everything that ever happened, looked through anew each time."""
+    """A naive model of `Progress`: keeps everything that ever happened, and searches it anew each time."""
 
     start: datetime
     anew: bool
     done: list[datetime] = field(default_factory=list)
     in_hand: list[datetime] = field(default_factory=list)
     losses: list[datetime | None] = field(default_factory=list)
-    """Up to when all was recorded at each loss of the connection; None where it was filled."""
+    """The mark at each loss of the connection; None once the gap is filled."""
 
     def __post_init__(self) -> None:
         self.done.append(self.start)
@@ -164,9 +164,9 @@ _STEPS = st.lists(
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(_STEPS, st.booleans(), st.randoms(use_true_random=False))
 def test_the_mark_never_passes_what_is_not_recorded(steps: list[str], anew: bool, chance: random.Random) -> None:
-    """Time goes on with each step; what the server sends is of that time.
+    """Time moves on with each step, and the server's messages have that time.
 
-    So the mark is what the naive model says; and nothing that was sent and not recorded is before it.
+    The mark equals the naive model's, and no message that was sent and not recorded is before it.
     """
     progress, model = Progress(_at(0), anew=anew), Model(_at(0), anew)
     tickets: list[tuple[object, datetime]] = []

@@ -1,4 +1,4 @@
-"""The account of a SenseLink message, the signature of a connection, and the identity of a message."""
+"""The sender of a SenseLink message, the signature of a connection, and the identity of a message."""
 
 import base64
 import hmac
@@ -30,7 +30,7 @@ SOUTH = {
 
 
 def _snake(record: dict[str, Any]) -> dict[str, Any]:
-    """A record as some versions' list has it."""
+    """A record in the form of some versions' list."""
     return {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): value for name, value in record.items()}
 
 
@@ -130,7 +130,7 @@ def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(hmac, "compare_digest", watched)
     house.send(told(access_record(), token=token))
 
-    # By hashes of one length: neither which token nor how much of it is right changes what is done.
+    # Hashes of one length are compared, so the work depends neither on the matching token nor on a partial match.
     assert compared[:5] == [(32, 32)] * 5
     assert len(compared) == 5
 
@@ -232,7 +232,7 @@ def test_a_record_by_all_ways_is_one_event() -> None:
 @pytest.mark.parametrize("ways", list(itertools.permutations(("pushed", "heard", "fetched"))))
 @pytest.mark.parametrize("number", [1364591, 0])
 def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], number: int) -> None:
-    """By the subscription's handler, the listener's own, and as it brings what it fetched from a list."""
+    """Through the subscription's handler, from the listener's connection, and from a list that it fetched."""
     house, server = senselink_house(), Server.model_validate(SENSELINK)
     record = access_record(id=number)
     gate = Gate(house.store, house.topics, house.spill, house.announce, house.media)
@@ -429,7 +429,7 @@ def test_camel_case_goes_all_the_way_down() -> None:
 def test_two_fires_in_one_second_are_two_alarms_whatever_word_stands_for_no_id(
     senselink: House[Any], nil: object
 ) -> None:
-    """A word for nothing that is taken for an id, or for a trace, makes one of them."""
+    """A word for null that counted as an id, or as a trace id, would make one event of all alarms."""
     for device in ("D1", "D2"):
         alarm = alarm_record(id=nil, traceId=nil, code=20003, deviceSn=device)
         assert senselink.send(told(alarm, 30100)).status == 200

@@ -1,4 +1,4 @@
-"""The listener while its secret is empty, broken, or cannot be read: it waits, says so, and goes on by itself."""
+"""The listener while its secret is empty, broken, or cannot be read: it waits, logs that, and goes on by itself."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ class Task:
     account: Aws
     arn: str
     port: int
-    """Of its health check."""
+    """The port of its health check."""
     thread: threading.Thread
     statuses: list[int] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class Task:
 
 
 def _empty() -> str:
-    """The document that the stack makes the secret with."""
+    """The initial content of the secret in the template."""
     (secret,) = (
         properties["SecretString"]
         for name, properties in Stack().of_type("AWS::SecretsManager::Secret").items()
@@ -81,10 +81,10 @@ def _account() -> Iterator[Aws]:
 
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
-    """Starts a task; it is told to end when the test is over, and ends well."""
+    """Starts a task; at the end of the test, requests its shutdown and asserts its success."""
     monkeypatch.setattr(accounts, "MIN_AGE", 0.05)
     handlers: dict[int, Callable[..., None]] = {}
-    # This is no main thread, which alone may have handlers; ours is kept, and called as the signal would.
+    # Only the main thread may set signal handlers. This is another thread, so the test calls ours itself.
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
     forget: Callable[[], None] = aws.client.cache_clear  # type: ignore[attr-defined]
     started: list[Task] = []
@@ -206,7 +206,7 @@ def test_whatever_is_in_the_secret_is_no_reason_to_end(
 def test_a_secret_that_may_not_be_read_yet_is_waited_for(
     task: Callable[..., Task], output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role's permissions are there a moment after the role is.
+    """A role's permissions take effect a moment after the role exists.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
     """
@@ -282,11 +282,11 @@ def test_a_secret_that_is_broken_meanwhile_is_connected_by_as_it_was_read_last(
 def test_what_is_waited_for_is_said_once_a_minute(
     task: Callable[..., Task], output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert module._TELLS == 60  # noqa: SLF001
-    monkeypatch.setattr(module, "_TELLS", 0.5)
+    assert module._LOG_INTERVAL == 60  # noqa: SLF001
+    monkeypatch.setattr(module, "_LOG_INTERVAL", 0.5)
     task("no json")
     until(lambda: len(_waits(output)) == 3)
-    # The secret's own word for it stands once; it was read many times.
+    # The secret's own log line comes once, although it was read many times.
     assert len([line for line in output.logged if line["message"] == "the secret is not usable"]) == 1
 
 

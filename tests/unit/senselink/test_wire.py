@@ -1,4 +1,4 @@
-"""SenseLink's messages and its secret, as they are read."""
+"""Reading of SenseLink's messages and its secret."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_an_odd_field_is_read_as_absent_and_never_fails(odd: object) -> None:
     record = AccessRecord.model_validate(dict.fromkeys(access_record(), odd))
     alarm = AlarmRecord.model_validate(dict.fromkeys(alarm_record(), odd))
 
-    # A truth value, a list or an object is no code; a number may be one of no table.
+    # A truth value, a list or an object is no code; a number may be a code outside of the table.
     assert record.entry_mode is None or isinstance(record.entry_mode, int)
     assert alarm.code is None or isinstance(alarm.code, int)
 
@@ -116,7 +116,7 @@ _PEOPLE = {
         "signTime": int(AT) - 2,
         "companyId": 1,
     },
-    # Protocol A2, vendor's code 2.4: a row of the record list, as a PHP client reads it.
+    # Protocol A2, vendor's code 2.4: a row of the record list, in the form that a PHP client reads.
     "a row": {
         "id": 1364591,
         "device_ldid": "SPSE-6b39",
@@ -297,7 +297,7 @@ def test_a_zone_by_name_has_daylight_saving() -> None:
 
 
 def test_a_zone_is_known_where_the_machine_knows_none() -> None:
-    """Lambda's image need not have a database of time zones."""
+    """Lambda's image may lack a database of time zones."""
     zones = (
         "from datetime import datetime\n"
         "from functions.senselink.wire import Server, zone_of\n"
