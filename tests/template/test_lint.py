@@ -74,12 +74,13 @@ _WRONG: Final = (
 
 
 def test_a_property_that_a_provider_does_not_take_is_noticed(tmp_path: Path) -> None:
-    template = deepcopy(translated())
-    wanted = set()
+    # These resources alone: the whole template takes cfn-lint many times as long.
+    template, wanted = {**translated(), "Resources": {}}, set()
     for kind, change, rule in _WRONG:
-        name, resource = next((n, one) for n, one in template["Resources"].items() if one["Type"] == kind)
+        name, resource = next((n, one) for n, one in translated()["Resources"].items() if one["Type"] == kind)
         merged = {**resource["Properties"], **change}
-        resource["Properties"] = {key: value for key, value in merged.items() if value is not None}
+        properties = {key: value for key, value in merged.items() if value is not None}
+        template["Resources"][name] = {**resource, "Properties": properties}
         wanted.add(f"{rule}: {name}")
     said = json.loads(_said(_written(template, tmp_path), _REGIONS[0], "--format", "json"))
     found = {f"{one['Rule']['Id']}: {one['Location']['Path'][1]}" for one in said if one["Level"] == "Error"}
@@ -87,6 +88,5 @@ def test_a_property_that_a_provider_does_not_take_is_noticed(tmp_path: Path) -> 
 
 
 def test_a_type_that_a_region_does_not_have_is_noticed(tmp_path: Path) -> None:
-    template = deepcopy(translated())
-    template["Resources"]["Elsewhere"] = {"Type": _NOT_IN_CHINA, "Properties": {}}
+    template = {"Resources": {"Elsewhere": {"Type": _NOT_IN_CHINA, "Properties": {}}}}
     assert "E3006" in _said(_written(template, tmp_path), "cn-north-1")

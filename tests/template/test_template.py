@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from tests.template.stack import ROOT, TEMPLATE, Document, Function, Stack, plai
 _STACK: Final = Stack(driver.parameters())
 _FUNCTIONS: Final = _STACK.functions()
 _PARAMETERS: Final[Document] = sam()["Parameters"]
-_BOOK: Final = "EventsTable"
+_EVENTS_TABLE: Final = "EventsTable"
 # Read by libraries, and by no Settings of ours.
 _OF_LIBRARIES: Final = {
     "PYDANTIC_DISABLE_PLUGINS",  # https://docs.pydantic.dev/latest/concepts/plugins/
@@ -91,18 +92,8 @@ def test_every_log_group_forgets() -> None:
 
 def _with_parameters(**values: str) -> Document:
     """The template as AWS::LanguageExtensions leaves it to SAM: with the parameters' values in their places."""
-    template = translate.read(TEMPLATE)
-    defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items()}
-    known = {**defaults, **values}
-
-    def resolved(node: Any) -> Any:
-        if isinstance(node, dict):
-            if set(node) == {"Ref"} and node["Ref"] in known:
-                return known[node["Ref"]]
-            return {name: resolved(value) for name, value in node.items()}
-        return [resolved(value) for value in node] if isinstance(node, list) else node
-
-    return {**template, **{part: resolved(template[part]) for part in ("Globals", "Resources")}}
+    defaults = {name: str(parameter["Default"]) for name, parameter in sam()["Parameters"].items()}
+    return translate.with_values(deepcopy(sam()), {**defaults, **values})
 
 
 def _versions(template: Document) -> dict[str, str]:
@@ -302,7 +293,7 @@ def test_a_stream_that_cannot_be_worked_through_ends_in_a_queue(function: Functi
 
 
 def test_the_book_has_the_id_as_its_only_key_and_three_narrow_indexes() -> None:
-    table = _STACK.of_type("AWS::DynamoDB::Table")[_BOOK]
+    table = _STACK.of_type("AWS::DynamoDB::Table")[_EVENTS_TABLE]
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     indexes = table["GlobalSecondaryIndexes"]
     assert [index["Projection"] for index in indexes] == [{"ProjectionType": "KEYS_ONLY"}] * 3
@@ -311,7 +302,7 @@ def test_the_book_has_the_id_as_its_only_key_and_three_narrow_indexes() -> None:
 
 
 def test_the_book_streams_its_new_images_and_forgets_and_can_be_restored() -> None:
-    table = _STACK.of_type("AWS::DynamoDB::Table")[_BOOK]
+    table = _STACK.of_type("AWS::DynamoDB::Table")[_EVENTS_TABLE]
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True

@@ -26,6 +26,14 @@ def _definition(tmp_path: Path, text: str) -> str:
     return translate.definition(path)
 
 
+def test_each_place_of_an_alias_is_an_object_of_its_own() -> None:
+    """SAM changes what it is given."""
+    first, second = translate.parsed("Resources: {A: &one {Type: T, Properties: {}}, B: *one}")["Resources"].values()
+    assert first == second
+    assert first is not second
+    assert first["Properties"] is not second["Properties"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
