@@ -126,7 +126,7 @@ class Rig:
             return f"the log ends with\n{(self.folder / 'listener.log').read_text(errors='replace')[-3000:]}"
 
         started = time.monotonic()
-        until(look, patience, failing=log)
+        until(look, patience, meanwhile=lambda: time.sleep(0.05), failing=log)
         return time.monotonic() - started
 
     def connected(self) -> None:
