@@ -332,12 +332,7 @@ def _sum_of_nothing(site: Site, report: Report, step: Step) -> None:
 
 def _keys() -> set[str]:
     """The template's routes."""
-    return {
-        f"{event['Properties']['Method']} {event['Properties']['Path']}"
-        for resource in translate.read(deploy.TEMPLATE)["Resources"].values()
-        for event in resource.get("Properties", {}).get("Events", {}).values()
-        if event["Type"] == "HttpApi"
-    }
+    return translate.routes(translate.read(deploy.TEMPLATE))
 
 
 def _vendors(site: Site) -> Iterator[str]:

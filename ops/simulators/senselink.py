@@ -28,7 +28,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from ops.simulators import Accounts, Credentials, Request, Target
+from ops.simulators import Accounts, Credentials, Messages, Request, Target, now
 
 PATH: Final = "/v1/senselink"
 SILENCE: Final = 20
@@ -45,6 +45,7 @@ _PUSHING: Final = "harbour"
 """A server that only pushes, and whose subscription has ended without a word."""
 _GRACE: Final = 2
 """Seconds for which a record is left to the subscription."""
+_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 _CATCH_UP: Final = 30
 """Seconds after which is fetched again what it did not bring."""
 
@@ -70,6 +71,13 @@ def new_accounts() -> Accounts:
         "app_secret": app["app_secret"],
     }
     return Accounts(secret={"accounts": [server]}, apps={"senselink": app})
+
+
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first server in a secret's document, with the first of its tokens or the last."""
+    server = secret["accounts"][0]
+    keys = {name: server[name] for name in ("app_key", "app_secret") if name in server}
+    return {"senselink": {**keys, "token": server["tokens"][-1 if older else 0]}}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -240,7 +248,7 @@ def record(number: int, *, at: float | None = None, **more: Any) -> Fields:
         at: Unix seconds; now by default.
         more: further fields, or other values.
     """
-    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    moment = datetime.fromtimestamp(now() if at is None else at, _ZONE)
     return {
         "id": number,
         "userId": 17,
@@ -281,7 +289,7 @@ def alarm(number: int, status: int = 1, *, at: float | None = None, **more: Any)
         at: Unix seconds of this state; now by default.
         more: further fields, or other values.
     """
-    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    moment = datetime.fromtimestamp(now() if at is None else at, _ZONE)
     local = f"{moment:%Y-%m-%d %H:%M:%S}"
     return {
         "id": number,
@@ -377,7 +385,7 @@ def push(
     body = {
         "messageId": message_id or str(uuid.uuid4()),
         "eventType": kind,
-        "sendTime": int(time.time() * 1000),
+        "sendTime": int(now() * 1000),
         "data": data,
         **around,
     }
@@ -402,36 +410,65 @@ def pushes(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Ite
 
     One message is of a type that no page knows: it is to be `unmapped`.
     """
-    app = apps["senselink"]
     numbers = itertools.count(secrets.randbelow(10**9))
     while True:
-        raised = alarm(next(numbers), 1)
-        yield push(app, api_url, 30000, record(next(numbers), direction=1, jobNumber="J0017", icNumber="40017"))
-        yield push(app, api_url, 30100, raised)
-        yield push(app, api_url, 30000, older(record(next(numbers))), write=_as_text)
-        yield push(
-            app, api_url, 30100, {**raised, "status": 2}, code=200, write=lambda told: b"\xef\xbb\xbf" + _written(told)
-        )
-        yield push(app, api_url, 30100, alarm(raised["id"], 3, alarmTime=raised["alarmTime"]), write=_as_text)
-        stranger = record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0, direction=2)
-        yield push(app, api_url, 30000, {**stranger, "signTime": stranger["signTime"] * 1000})
-        visitor = record(next(numbers), userId=31, name="Jon Ivers", type=2, groups=[])
-        host = {"receptionUserId": 17, "receptionUserName": "Mira Holt", "docPhoto": "5d901af663cdaf0001252bbb"}
-        yield push(app, api_url, 30000, {**visitor, **host}, write=lambda told: _written(told) + b"\0")
-        barred = [{"id": 1, "name": "Default group", "type": 1}, {"id": 9, "name": "Not welcome", "type": 5}]
-        yield push(app, api_url, 30000, row(record(next(numbers), userId=99, name="Otto Kern", groups=barred)))
-        yield push(
-            app, api_url, 30000, row(record(next(numbers), abnormalType=40001, bodyTemperature=38.4), camel=True)
-        )
-        yield push(app, api_url, 10000, {}, message_id="00000000-0000-0000-0000-000000000000")
-        yield push(
-            app,
-            api_url,
-            30000,
-            {**record(0, userId=next(numbers)), "id": None},
-            message_id="00000000-0000-0000-0000-000000000000",
-        )
-        yield push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}})
+        for make in _day(apps["senselink"], api_url, numbers).values():
+            yield make()
+
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message of the event subscription."""
+    app, numbers = apps["senselink"], itertools.count(secrets.randbelow(10**9))
+    return {
+        **_day(app, api_url, numbers),
+        "unreadable": lambda: push(app, api_url, 30000, record(next(numbers)), write=lambda told: _written(told)[:80]),
+    }
+
+
+def _day(app: Credentials, api_url: str, numbers: Iterator[int]) -> dict[str, Callable[[], Request]]:
+    """A round of messages; those of an alarm are of the same one."""
+    raised = alarm(next(numbers), 1)
+
+    def passed(
+        fields: Fields, write: Callable[[Fields], bytes] | None = None, message_id: str | None = None
+    ) -> Request:
+        return push(app, api_url, 30000, fields, write=write, message_id=message_id)
+
+    def stranger() -> Request:
+        fields = record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0, direction=2)
+        return passed({**fields, "signTime": fields["signTime"] * 1000})
+
+    def visitor() -> Request:
+        host: Fields = {"receptionUserId": 17, "receptionUserName": "Mira Holt", "docPhoto": "5d901af663cdaf0001252bbb"}
+        fields = record(next(numbers), userId=31, name="Jon Ivers", type=2, groups=[], **host)
+        return passed(fields, lambda message: _written(message) + b"\0")
+
+    def barred() -> Request:
+        groups = [{"id": 1, "name": "Default group", "type": 1}, {"id": 9, "name": "Not welcome", "type": 5}]
+        return passed(row(record(next(numbers), userId=99, name="Otto Kern", groups=groups)))
+
+    def releasing() -> Request:
+        fields = {**raised, "status": 2}
+        return push(app, api_url, 30100, fields, code=200, write=lambda message: b"\xef\xbb\xbf" + _written(message))
+
+    def released() -> Request:
+        return push(app, api_url, 30100, alarm(raised["id"], 3, alarmTime=raised["alarmTime"]), write=_as_text)
+
+    fever: Fields = {"abnormalType": 40001, "bodyTemperature": 38.4}
+    return {
+        "record": lambda: passed(record(next(numbers), direction=1, jobNumber="J0017", icNumber="40017")),
+        "alarm-raised": lambda: push(app, api_url, 30100, raised),
+        "record-2-2-0": lambda: passed(older(record(next(numbers))), _as_text),
+        "alarm-releasing": releasing,
+        "alarm-released": released,
+        "record-stranger": stranger,
+        "record-visitor": visitor,
+        "record-barred": barred,
+        "record-fever": lambda: passed(row(record(next(numbers), **fever), camel=True)),
+        "heartbeat": lambda: push(app, api_url, 10000, {}, message_id=_NO_ID),
+        "record-without-id": lambda: passed({**record(0, userId=next(numbers)), "id": None}, message_id=_NO_ID),
+        "unmapped": lambda: push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}}),
+    }
 
 
 # ─── The server ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,6 +15,8 @@ from functions.eye4 import normalise, pending, recording, verify
 from gatehouse.errors import GatehouseError
 from gatehouse.events import Receipt, Record
 from gatehouse.reading import read_json
+from ops.api_event import api_event
+from ops.simulators import Request
 from tests.template import driver
 from tests.template.driver import Calls
 from tests.template.stack import Document, Function
@@ -178,18 +180,9 @@ def _put_secret(function: Function) -> None:
 
 
 def _request(payload: Document) -> Document:
-    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
-    return {
-        "rawPath": "/v1/eye4/resources",
-        "headers": {"content-type": "application/json", "guid": _GUID},
-        "requestContext": {
-            "domainName": "localhost",
-            "http": {"method": "POST"},
-            "requestId": "1",
-            "timeEpoch": int(_RECEIVED_AT.timestamp() * 1000),
-        },
-        "body": json.dumps(payload),
-    }
+    headers = {"content-type": "application/json", "guid": _GUID}
+    push = Request("https://localhost/v1/eye4/resources", json.dumps(payload).encode(), headers)
+    return api_event(push, _RECEIVED_AT)
 
 
 def _message(body: str) -> Document:
