@@ -34,7 +34,9 @@ _EMPTY: Final = 3
 _IN_A_ROW: Final = 10
 """Messages after which it is not the message's fault that none of them is taken."""
 _REASONS: Final = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
-"""What SNS and Lambda add to a dead letter. SQS takes ten attributes of a message, so with these none of ours may fit.
+"""Attributes that SNS and Lambda add to a dead letter.
+
+SQS takes ten attributes of a message, so with these none of ours may fit.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 https://github.com/localstack/localstack/issues/6639 has what AWS's SNS did."""
 
@@ -48,13 +50,13 @@ class Dead:
     url: str
     count: int
     home: str = ""
-    """Where its messages belong, in the template; empty for the relay's, whose events are in the table."""
+    """The home of its messages, in the template; empty for the relay's, whose events are in the table."""
     home_url: str = ""
 
 
 @dataclass
 class Moved:
-    """What became of a queue's messages."""
+    """The fate of a queue's messages."""
 
     taken: int = 0
     left: int = 0
@@ -185,7 +187,7 @@ def worked_off(sqs: SQSClient, queue: Dead, take: Callable[[MessageTypeDef], Non
         for message in messages:
             try:
                 take(message)
-                # Where this fails, it was taken and is still there: it comes twice, and is one event all the same.
+                # A failure here leaves a message that was taken: it comes twice, and is one event all the same.
                 sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
             except (ClientError, BotoCoreError, ValueError) as error:
                 print(f"{queue.name}: message {message['MessageId']} stays: {_named(error)}")

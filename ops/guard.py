@@ -47,7 +47,7 @@ class Guard:
         self._admitted = frozenset(admitted)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """As of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html"""
+        """A message of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html"""
         fault = None if scope["type"] == "lifespan" else self.fault(scope)
         if fault is None:
             await self._app(scope, receive, send)

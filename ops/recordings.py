@@ -36,7 +36,7 @@ message that came before its alarm would be taken for one that an alarm's flow h
 
 @dataclass
 class Counted:
-    """What became of the executions that did not end well."""
+    """The fate of the executions that did not end well."""
 
     started: int = 0
     before: int = 0
@@ -126,7 +126,7 @@ def _not_ended_well(states: SFNClient, machine: str) -> Iterator[ExecutionListIt
 
 
 def _exists(states: SFNClient, execution: str) -> bool:
-    """Whether there is an execution. Starting one would not tell: while it runs, that is answered as if it were new."""
+    """Tells if there is an execution. Starting one would not: while it runs, that is answered as if it were new."""
     try:
         states.describe_execution(executionArn=execution)
     except states.exceptions.ExecutionDoesNotExist:

@@ -26,7 +26,7 @@ _NO_ACCOUNT: Final = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "BOTO_CONFIG": os.devnull,
 }
-"""Where botocore would look for credentials besides."""
+"""Variables that lead botocore to further credentials."""
 _HARMLESS: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
@@ -121,7 +121,7 @@ def _with_programs(environ: Mapping[str, str], programs: Path | None) -> dict[st
 
 
 def needs_account(arguments: Sequence[str]) -> bool:
-    """Whether SAM's command asks something of the developer's account in AWS."""
+    """Tells if SAM's command asks something of the developer's account in AWS."""
     return _WITHOUT_ACCOUNT.isdisjoint(arguments[:1])
 
 

@@ -67,7 +67,7 @@ def with_values(template: Template, values: Mapping[str, str]) -> Template:
 
 
 def translated(template: Template, artifacts: Mapping[str, str], region: str) -> Template:
-    """What SAM makes of a template on AWS.
+    """Translates a template as SAM does on AWS.
 
     Args:
         template: the SAM template; it is changed.

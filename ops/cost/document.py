@@ -21,7 +21,7 @@ from ops.cost.template import Deployed, Document
 MILLION: Final = 1_000_000
 HOUR: Final = 3_600
 STORED: Final = frozenset({"table_gb_month", "recovery_gb_month", "bucket_gb_month", "log_gb_month"})
-"""What is paid for as long as something is kept."""
+"""Prices that are paid for as long as something is kept."""
 _MODES: Final = ("inline", "stream")
 _ROUTE_METRICS: Final = ("4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency")
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
@@ -43,7 +43,7 @@ class Facts:
     rejected: Mapping[str, Counted]
     sweep: Counted
     besides: Mapping[str, Mapping[str, Counted]]
-    """What vendors' functions do beside their pushes, by vendor and by step."""
+    """The work of vendors' functions beside their pushes, by vendor and by step."""
 
     def usd(self, usage: Mapping[str, float]) -> float:
         """US$ for what was used."""
@@ -116,7 +116,7 @@ def _every(rule: Document) -> float:
 
 
 def traffic(facts: Facts) -> list[Line]:
-    """What comes with any traffic at all, however little."""
+    """The cost that comes with any traffic, however little."""
     prices, assumed = facts.prices, facts.assumed
     vendors = len(list(facts.deployed.vendors()))
     reads = vendors * assumed["sandboxes"].value * facts.hours * HOUR / MAX_AGE
@@ -198,7 +198,7 @@ def routes(deployed: Deployed) -> list[str]:
 
 
 def averaged(pushes: Iterable[Push]) -> Usage:
-    """What a push takes on average over some samples."""
+    """The usage of a push, averaged over some samples."""
     taken = list(pushes)
     names = {name for push in taken for name in push.usage}
     return Usage({name: mean(push.usage[name] for push in taken) for name in names})
@@ -500,7 +500,7 @@ def prose(text: str) -> Iterator[str]:
 
 
 def amount(name: str, number: float) -> str:
-    """How much was used of what has a price."""
+    """Amounts of everything that has a price."""
     if name.endswith(("gb", "gb_month")):
         return f"{number * GB / 1_000:,.2f} KB" + (" for a month" if name.endswith("month") else "")
     return f"{number:,.3g}"

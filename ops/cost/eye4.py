@@ -1,4 +1,4 @@
-"""What Eye4 costs beside its pushes: its alarms' recordings, each fetched by a flow of its own."""
+"""The cost of Eye4 beside its pushes: its alarms' recordings, each fetched by a flow of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _wanted() -> Document:
 
 
 def _flow(run: Run, wanted: Document) -> Counted:
-    """What the flow itself does: its transitions, and the row that its wait writes."""
+    """The work of the flow itself: its transitions, and the row that its wait writes."""
     states: Document = yaml.safe_load((ROOT / "functions/eye4/flow.asl.yaml").read_text())["States"]
     first = states["AwaitUpload"]
     token = "t" * int(run.assumed["token_characters"].value)

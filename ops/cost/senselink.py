@@ -1,4 +1,4 @@
-"""What SenseLink costs beside its pushes: its listener, which runs whether anything comes or not."""
+"""The cost of SenseLink beside its pushes: its listener, which runs whether anything comes or not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def told(facts: Facts) -> Told:
 
 
 def listener(facts: Facts) -> dict[str, list[Line]]:
-    """What the listener is besides, by how it reaches the internet."""
+    """The listener's further costs, by its way to the internet."""
     prices, hours = facts.prices, facts.hours
     deployed = Deployed(**_WITH_LISTENER)
     (task,) = deployed.of("AWS::ECS::TaskDefinition").values()

@@ -1,4 +1,4 @@
-"""What SensePass costs beside its pushes: its terminals' heartbeats, and sandboxes that are kept warm for its doors."""
+"""The cost of SensePass beside its pushes: its terminals' heartbeats, and sandboxes kept warm for its doors."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Deployed:
         return values
 
     def number(self, kind: str) -> int:
-        """How many resources there are of a type."""
+        """The number of resources of a type."""
         return sum(resource["Type"] == kind for resource in self._resources.values())
 
     def kinds(self) -> set[str]:

@@ -20,7 +20,7 @@ _PERMISSION: Final = "iam:SimulatePrincipalPolicy"
 
 @cache
 def rules() -> dict[str, Any]:
-    """What permissions.toml says."""
+    """The content of permissions.toml."""
     return tomllib.loads(_FILE.read_text())
 
 
@@ -33,7 +33,7 @@ def schema(kind: str) -> Mapping[str, Any]:
     """
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # noqa: PLC0415 - a second that other commands save
 
-    # What is needed to create one is the same in all regions.
+    # The permissions to create one are the same in all regions.
     found: Mapping[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     return found
 
@@ -89,7 +89,7 @@ def principal(account: Account, caller: str) -> str:
 
 
 def check(account: Account, plan: Plan, caller: str) -> Finding:
-    """Whether the caller may create what the plan has.
+    """Checks that the caller may create what the plan has.
 
     Raises:
         NotAskedError: the simulator may not be asked.

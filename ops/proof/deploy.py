@@ -22,7 +22,7 @@ _TOLD: Final = 12
 
 
 def preflight(report: Report, aws: Aws, name: str) -> None:
-    """What can be known of the account before anything is made in it."""
+    """Asks the account what can be asked before anything is made in it."""
     claim = "nothing about the account stands in the way, as `gatehouse preflight` sees it"
     with report.step("preflight", claim) as step:
         aws.needs_aws("quotas, service-linked roles and the region's services")

@@ -36,7 +36,7 @@ _BY_ITSELF: Final = "its time-out"
 
 
 @contextlib.contextmanager
-def running(aws: Aws) -> Iterator[Mapping[str, str]]:
+def services(aws: Aws) -> Iterator[Mapping[str, str]]:
     """An Eye4 that has recordings, where the stack reaches one that is here."""
     if aws.endpoint is None:
         yield {**_SETTINGS, "Eye4ApiUrl": _NOBODY}
@@ -106,7 +106,7 @@ def _executions(site: Site, fileid: str) -> list[dict[str, Any]]:
 
 
 def _end_of_wait(site: Site, execution: str) -> str:
-    """What ended the first task of an execution, the wait."""
+    """The event that ended the first task of an execution, the wait."""
     pages = site.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
     for one in (one for page in pages for one in page["events"]):
         if one["type"] == "TaskSucceeded":

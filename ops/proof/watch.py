@@ -1,4 +1,4 @@
-"""What only AWS can tell (docs/aws-truth.md), each row as a verdict, in its own words, or said to be looked at by hand.
+"""Claims that only AWS can confirm (docs/aws-truth.md): each row as a verdict, in its own words, or left to hands.
 
 A vendor's rows are given in the module of its name. A test holds them all against the document
 (tests/unit/ops/test_proof.py). An emulator decides nothing of this: there a look is rehearsed, so that it works when it
@@ -321,7 +321,7 @@ def _sum_of_nothing(site: Site, report: Report, step: Step) -> None:
     site.aws.needs_aws("an emulator makes no metrics of log lines")
     (vendor, recorded), *_ = report.figures("metrics").items()
     metrics = {"known": (Count.RECORDED, (("vendor", vendor),)), "never": ("NeverSent", (("vendor", vendor),))}
-    # As the alarms have it: tests/template/test_alarms.py holds each to this form.
+    # The form that the alarms have: tests/template/test_alarms.py holds each to this form.
     step.figures |= (found := totals(site, metrics, sums="SUM(FILL(METRICS(), 0))"))
     if "never" in found or found.get("all", 0) < recorded or found["all"] != found["known"]:
         raise RefutedError(f"of {recorded} and nothing it makes {found.get('all', 'nothing')}")
@@ -355,7 +355,7 @@ def _live_seconds(site: Site) -> str:
 
 
 def waiting(site: Site, queue: str) -> int:
-    """How many messages a queue has."""
+    """The number of messages in a queue."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = site.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     time.sleep(1)

@@ -37,7 +37,7 @@ ALARM_WAIT: Final = 30
 
 
 class Callbacks(StrEnum):
-    """When the resource message of a recording comes."""
+    """The time at which the resource message of a recording comes."""
 
     USUAL = "usual"
     """After the alarm."""
@@ -125,11 +125,11 @@ def services(
 
 
 type Field = Literal["Key", "key", "d009_id", "path"]
-"""Which field of a resource message holds the fileid; `path`: `key` does, inside of a percent-encoded path."""
+"""The field of a resource message that holds the fileid; `path`: `key` does, inside of a percent-encoded path."""
 
 
 class Style(StrEnum):
-    """How a body is written: encoders of several languages, and a compressing proxy."""
+    """The writing of a body: encoders of several languages, and a compressing proxy."""
 
     PLAIN = "plain"
     MARKED = "marked"
@@ -324,7 +324,7 @@ type Fault = Literal[500, 429, "cut"]
 
 
 class _Form(NamedTuple):
-    """How files of a kind look."""
+    """The form of files of a kind."""
 
     suffix: str
     content_type: str
@@ -353,11 +353,11 @@ class File:
     content: bytes | None = None
     """In place of what its name and size make of it."""
     with_length: bool = True
-    """Whether the answer has a content-length; without, it is chunked."""
+    """True for an answer with a content-length; without, it is chunked."""
     refusals: tuple[int, ...] = ()
     """The status of the answers to the first requests."""
     location: str | None = None
-    """Where a request is redirected to."""
+    """The address that a request is redirected to."""
     pause: float = 0
     """Seconds before each chunk."""
     chunk: int = 65_536
@@ -366,7 +366,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the cloud has under a fileid, and how its API says so."""
+    """A recording that the cloud has under a fileid, and its API's way to say so."""
 
     files: tuple[File, ...] = ()
     type: str = "D009"
@@ -374,13 +374,13 @@ class Recording:
     there_from: int | None = 1
     """The number of the asking, under its type, from which on it is there; none for never."""
     entries: Any = None
-    """What the API answers in place of the files' list; any JSON."""
+    """The API's answer in place of the files' list; any JSON."""
     refusals: tuple[int, ...] = ()
     """The status of the answers to the first askings, under its type."""
 
 
 class Credential(NamedTuple):
-    """Who asked, and by which of the two ways he said so."""
+    """A caller's credentials, and the one of the two ways by which they came."""
 
     way: Literal["body", "headers"]
     user: str
@@ -393,7 +393,7 @@ class Faults:
     def __init__(self, seed: int, share: float) -> None:
         """Decides by a seed, for a share (0 to 1) of the requests."""
         self.struck: Counter[Fault] = Counter()
-        """How many requests met which."""
+        """The number of requests that met each."""
         self._random = random.Random(seed)  # noqa: S311 - trouble, not a secret
         self._share = share
         self._lock = threading.Lock()
@@ -428,7 +428,7 @@ class Cloud:
         self.fetched: Counter[str] = Counter()
         """Requests for files by name."""
         self.credentials: set[Credential] = set()
-        """What requests to the API came with."""
+        """The credentials of the requests to the API."""
         self._expiry = expiry
         self._faults = faults
         self._now = now
@@ -457,7 +457,7 @@ class Cloud:
         self._held[fileid] = recording
 
     def recording(self, fileid: str) -> Recording:
-        """What it has under a fileid; by default, if well-formed, an image and one to three segments of some KB."""
+        """The recording under a fileid; by default, if well-formed, an image and one to three segments of some KB."""
         if fileid in self._held:
             return self._held[fileid]
         if not _FILEID.fullmatch(fileid):
@@ -510,12 +510,12 @@ class Cloud:
         return b"".join(self.chunks(link))
 
     def is_expired(self, link: str) -> bool:
-        """Whether a link is past its `e`, or has none."""
+        """Tells if a link is past its `e`, or has none."""
         (expires_at, *_) = parse_qs(urlsplit(link).query).get("e", [""])
         return not expires_at.isdecimal() or int(expires_at) < self._now()
 
     def fault(self) -> Fault | None:
-        """What goes wrong with the next request."""
+        """The fault of the next request, if it has one."""
         return self._faults.strike() if self._faults else None
 
     def answer(self, question: Mapping[str, Any], headers: Message) -> tuple[int, Any]:
@@ -534,7 +534,7 @@ class Cloud:
         if not given:
             return 401, {"error": "who asks?"}
         recording = self.recording(fileid)
-        # Nothing is an empty list or, as some encoders have it, null.
+        # An empty answer is a list or, by some encoders, null.
         nothing: Any = [] if number % 2 else None
         if kind != recording.type:
             return 200, nothing
@@ -581,7 +581,7 @@ class _Server(ThreadingHTTPServer):
         self.ended = threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # Whoever has read enough goes away.
+        # A client that has read enough goes away.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -51,7 +51,7 @@ _CATCH_UP: Final = 30
 
 type Fields = dict[str, Any]
 type Shape = Literal["list", "record_list", "data.record_list"]
-"""Where the records are in the answer of the record list, below `data`."""
+"""The place of the records in the answer of the record list, below `data`."""
 
 
 # ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
@@ -201,11 +201,11 @@ def started(stack: Target, *arguments: str, **variables: str) -> Iterator[subpro
         variables: of its environment, besides those that the stack's own function has.
     """
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["senselink"])
-    told: dict[str, str] = function["Environment"]["Variables"]
+    settings: dict[str, str] = function["Environment"]["Variables"]
     environment = {
         # Of the developer's own, nothing that says whose account it is.
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **{name: value for name, value in told.items() if not name.startswith("AWS_")},
+        **{name: value for name, value in settings.items() if not name.startswith("AWS_")},
         **stack.variables(),
         "MEDIA_BUCKET": stack.media_bucket,
         "WATERMARKS_TABLE": stack.tables["watermarks"],
@@ -329,27 +329,27 @@ _LISTED: Final = {
 """Fields of a push by their names in the record list; all others are there in snake case."""
 
 
-def older(told: Fields) -> Fields:
+def older(fields: Fields) -> Fields:
     """A record as a server of version 2.2.0 pushes it: one group, and other names."""
-    renamed = {_OLDER.get(name, name): value for name, value in told.items() if name != "groups"}
-    return {**renamed, **_one_group(told, "groupId", "groupName")}
+    renamed = {_OLDER.get(name, name): value for name, value in fields.items() if name != "groups"}
+    return {**renamed, **_one_group(fields, "groupId", "groupName")}
 
 
-def row(told: Fields, *, camel: bool = False) -> Fields:
+def row(fields: Fields, *, camel: bool = False) -> Fields:
     """A record as the record list has it, with its fields in snake or camel case."""
-    listed = {_LISTED.get(name) or _underscored(name): value for name, value in told.items()}
-    listed.update(_one_group(told, "group_id", "group_name"))
+    listed = {_LISTED.get(name) or _underscored(name): value for name, value in fields.items()}
+    listed.update(_one_group(fields, "group_id", "group_name"))
     return {_camel(name): value for name, value in listed.items()} if camel else listed
 
 
-def _one_group(told: Fields, number: str, name: str) -> Fields:
-    first = next(iter(told.get("groups") or ()), None)
+def _one_group(fields: Fields, number: str, name: str) -> Fields:
+    first = next(iter(fields.get("groups") or ()), None)
     return {} if first is None else {number: first["id"], name: first["name"]}
 
 
-def alarm_row(told: Fields, *, camel: bool = False) -> Fields:
-    """An alarm as the alarm list may have it: nobody has seen a row, so it is like the record list's."""
-    return dict(told) if camel else {_underscored(name): value for name, value in told.items()}
+def alarm_row(fields: Fields, *, camel: bool = False) -> Fields:
+    """An alarm as the alarm list may have it: no row was ever seen, so it is like the record list's."""
+    return dict(fields) if camel else {_underscored(name): value for name, value in fields.items()}
 
 
 def _underscored(name: str) -> str:
@@ -401,7 +401,7 @@ def _written(message: Fields) -> bytes:
 
 
 def _as_text(message: Fields) -> bytes:
-    """As some versions write it: all numbers as text."""
+    """Writes all numbers as text, as some versions do."""
     return json.dumps(json.loads(json.dumps(message), parse_int=str, parse_float=str), ensure_ascii=False).encode()
 
 
@@ -421,7 +421,9 @@ def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
     app, numbers = apps["senselink"], itertools.count(secrets.randbelow(10**9))
     return {
         **_day(app, api_url, numbers),
-        "unreadable": lambda: push(app, api_url, 30000, record(next(numbers)), write=lambda told: _written(told)[:80]),
+        "unreadable": lambda: push(
+            app, api_url, 30000, record(next(numbers)), write=lambda message: _written(message)[:80]
+        ),
     }
 
 
@@ -508,29 +510,29 @@ class Server:
             seed: of ids and of what is broken about broken messages.
         """
         self.app = app
-        """Whom it lets in from now on."""
+        """The app that it lets in from now on."""
         self.shape = shape
         self.camel = camel
         self.has_list = True
-        """Whether it has lists at all; 404 without."""
+        """True if it has lists at all; 404 without."""
         self.has_alarm_list = True
-        """Whether it has one of alarms besides."""
+        """True if it has one of alarms besides."""
         self.is_hostile = False
-        """Whether a list is 16 MiB of nothing."""
+        """True if a list is 16 MiB of nothing."""
         self.purges = 0
         """Records that its own retention deletes with each page that was asked for: the oldest on it."""
         self.repeats_last_page = False
-        """Whether the page after the last is the last one again, and not an empty one."""
+        """True if the page after the last is the last one again, and not an empty one."""
         self.pause = 0.0
         """Seconds before each answer, to a handshake, to a call, before each message."""
         self.in_pieces = False
-        """Whether a message comes in several frames, with a ping in between."""
+        """True if a message comes in several frames, with a ping in between."""
         self.url = ""
         self.api_url = ""
         self.records: list[Fields] = []
-        """What the record list has, in the words of a push."""
+        """The records of the record list, in the words of a push."""
         self.alarms: dict[int, Fields] = {}
-        """What the alarm list has: each in its last state."""
+        """The alarms of the alarm list: each in its last state."""
         self.asked: Counter[str] = Counter()
         """Calls by path, and handshakes by `websocket`."""
         self._heartbeat = heartbeat
@@ -579,7 +581,7 @@ class Server:
             ended.set()
             thread.join()
 
-    # What happens.
+    # Happenings.
 
     @property
     def connections(self) -> int:
@@ -603,7 +605,7 @@ class Server:
         return passed
 
     def flood(self, count: int) -> list[Fields]:
-        """That many pass, all at once."""
+        """Has so many pass, all at once."""
         return [self.happen() for _ in range(count)]
 
     def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
@@ -687,7 +689,7 @@ class Server:
             for handler in handlers:
                 self._doors[handler].open()
 
-    # What the handlers and the heart ask.
+    # Questions of the handlers and the heart.
 
     def _tell(self, message: str) -> None:
         for client in self._clients:
@@ -701,7 +703,7 @@ class Server:
                     client.tell(_message(10000, "heart beat"))
 
     def signed(self, app_key: str, timestamp: str, sign: str) -> str | None:
-        """Why somebody is not let in, if so."""
+        """The reason not to let somebody in, if there is one."""
         app = self.app
         if app is None or app_key != app["app_key"]:
             return "app key not exist"
@@ -795,7 +797,7 @@ class _Door:
 
 class _Http(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: connections end here in every way there is."""
+        """Prints nothing: connections end here in every way there is."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -889,7 +891,7 @@ class _Client:
 
     @property
     def hears(self) -> bool:
-        """Whether what happens comes to it."""
+        """True while it hears what happens."""
         return self.mute is None and not self._is_over
 
     def tell(self, message: str) -> None:

@@ -160,7 +160,7 @@ class Terminal:
         return self._request(self.remote_authentication_address, {**fields, **more})
 
     def heartbeat(self) -> Request:
-        """Whether anybody is there to ask, every 30 s."""
+        """A heartbeat: it asks every 30 s if remote authentication is there."""
         return Request(url=self.remote_authentication_address, body=b"", method="GET")
 
     def alarm(
@@ -221,7 +221,7 @@ class Terminal:
         return taken
 
     def _recognised(self, person: Person, at: float | None, image: bytes | None) -> Fields:
-        """What records of all firmware and remote authentications have in common."""
+        """The fields that records of all firmware and remote authentications have in common."""
         return {
             "deviceSN": self.serial,
             "recognizeScore": 0.9837480783462524 if person.number is not None else 0.31,
@@ -308,7 +308,7 @@ def _base64(content: bytes) -> str:
 
 
 def _is_taken(push: Request, send: Send) -> bool:
-    """Whether an upload was taken: the status and the answer's code have to say so."""
+    """Tells if an upload was taken: the status and the answer's code have to say so."""
     try:
         status, body = send(push)
         return status == 200 and bool(json.loads(body)["code"] == 200)

@@ -59,7 +59,7 @@ def _app() -> dict[str, str]:
 
 
 def compact(value: Any) -> bytes:
-    """What the vendor signs and sends: as JavaScript's JSON.stringify writes it, without blanks, 21 for 21.0."""
+    """The text that the vendor signs and sends: JSON of JavaScript's JSON.stringify, without blanks, 21 for 21.0."""
     return _written(value).encode()
 
 

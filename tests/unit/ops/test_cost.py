@@ -1,4 +1,4 @@
-"""What it costs: the document is today's, and its formulas are AWS's, by examples that were computed by hand."""
+"""The cost: the document is today's, and its formulas are AWS's, by examples that were computed by hand."""
 
 import sys
 from collections.abc import Iterator

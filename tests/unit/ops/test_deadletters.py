@@ -66,7 +66,7 @@ class House:
         )
 
     def waiting(self, name: str) -> int:
-        """How many messages a queue has in nobody's hands."""
+        """The number of messages in a queue that no consumer holds."""
         told = self.aws.sqs.get_queue_attributes(
             QueueUrl=self.url(name), AttributeNames=["ApproximateNumberOfMessages"]
         )

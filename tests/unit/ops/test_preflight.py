@@ -1,4 +1,4 @@
-"""What preflight says of an account: each check has each of its words, and what may not be asked is none of them."""
+"""The findings of preflight: each check has each of its words, and what may not be asked is none of them."""
 
 import json
 import sys

@@ -48,7 +48,7 @@ class House:
         return EventsTable(self.aws.dynamodb, self.tables["EventsTable"], 90, lambda: now)
 
     def items(self, table: str) -> dict[str, Item]:
-        """What is in a table, by its key."""
+        """The items of a table, by their key."""
         (key,) = _TABLES[table]["KeySchema"]
         found = self.aws.dynamodb.scan(TableName=self.tables[table])["Items"]
         return {str(item[key["AttributeName"]]["S"]): dict(item) for item in found}
@@ -68,7 +68,7 @@ class House:
             self.aws.dynamodb.delete_item(TableName=self.tables[table], Key={key["AttributeName"]: {"S": value}})
 
     def restored(self, table: str, *more: str) -> str:
-        """What the command says."""
+        """The output of the command."""
         status, printed, said = self.run("--from-table", f"{table}-restored", "--to", table, *more)
         assert (status, said) == (0, "")
         return printed
@@ -103,7 +103,7 @@ def house(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def _stream(house: House) -> list[Item]:
-    """What the events table's stream says was written into it since the beginning, as the relay gets it."""
+    """Records of the events table's stream since the beginning, as the relay gets them."""
     streams = house.aws.client("dynamodbstreams")
     arn = house.aws.dynamodb.describe_table(TableName=house.tables["EventsTable"])["Table"]["LatestStreamArn"]
     shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
@@ -113,7 +113,7 @@ def _stream(house: House) -> list[Item]:
 
 
 def _announced(house: House, since: int) -> dict[str, str]:
-    """What a subscriber is told when the relay and then the sweep ran after a restore: how fresh each event is."""
+    """The freshness of each event for a subscriber, when the relay and then the sweep ran after a restore."""
     sqs, sns = house.aws.sqs, house.aws.sns
     url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -281,7 +281,7 @@ def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_wait
     row = files.taken("house/told", "alarm")
     files.tell("house/told", told, row)
     for recording in ("house/told", "house/waiting"):
-        # As the flow writes it, functions/eye4/flow.asl.yaml.
+        # The form in which the flow writes it, functions/eye4/flow.asl.yaml.
         house.aws.dynamodb.update_item(
             TableName=table,
             Key={"recording": {"S": recording}},
