@@ -115,19 +115,19 @@ def run(arguments: argparse.Namespace) -> None:
 def dead(sqs: SQSClient, stack: Deployed) -> list[Dead]:
     """The queues of dead letters in a stack, and where their messages belong, by the queues' own word for it."""
     urls = stack.of(_QUEUE)
-    told = {
+    values = {
         name: sqs.get_queue_attributes(
             QueueUrl=url, AttributeNames=["QueueArn", "RedrivePolicy", "ApproximateNumberOfMessages"]
         )["Attributes"]
         for name, url in urls.items()
     }
-    homes = {json.loads(told[name]["RedrivePolicy"])["deadLetterTargetArn"]: name
-             for name in urls if "RedrivePolicy" in told[name]}  # fmt: skip
+    homes = {json.loads(values[name]["RedrivePolicy"])["deadLetterTargetArn"]: name
+             for name in urls if "RedrivePolicy" in values[name]}  # fmt: skip
     found = []
     for name, url in urls.items():
-        home = homes.get(told[name]["QueueArn"], "")
+        home = homes.get(values[name]["QueueArn"], "")
         if home or url == stack.outputs.get("RelayFailureQueueUrl"):
-            count = int(told[name]["ApproximateNumberOfMessages"])
+            count = int(values[name]["ApproximateNumberOfMessages"])
             found.append(Dead(name, url, count, home, urls.get(home, "")))
     return found
 
@@ -138,12 +138,12 @@ def chosen(queues: Sequence[Dead], names: Sequence[str]) -> list[Dead]:
     Raises:
         WrongUse: one that is named is none of them.
     """
-    known = {word: queue for queue in queues for word in (queue.name, queue.url, queue.url.rpartition("/")[2])}
+    by_word = {word: queue for queue in queues for word in (queue.name, queue.url, queue.url.rpartition("/")[2])}
     for name in names:
-        if name not in known:
+        if name not in by_word:
             words = ", ".join(sorted(queue.name for queue in queues))
             raise WrongUse(f"{name} is none of the stack's queues of dead letters: {words}")
-    return [queue for queue in queues if not names or queue in map(known.get, names)]
+    return [queue for queue in queues if not names or queue in map(by_word.get, names)]
 
 
 def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, others: Sequence[str]) -> Dead:
@@ -159,8 +159,8 @@ def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, oth
         raise WrongUse(f"{home} is none of the stack's queues: {', '.join(sorted(urls))}")
     if url in urls.values():
         raise WrongUse(f"{url} is one of the stack's own")
-    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-    return Dead(url.rpartition("/")[2], url, int(told["ApproximateNumberOfMessages"]), home, urls[home])
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return Dead(url.rpartition("/")[2], url, int(attributes["ApproximateNumberOfMessages"]), home, urls[home])
 
 
 def worked_off(sqs: SQSClient, queue: Dead, take: Callable[[MessageTypeDef], None]) -> Moved:
@@ -273,8 +273,8 @@ def _is_of_a_stream(message: MessageTypeDef) -> None:
     Raises:
         ValueError: it is something else, which nobody has anywhere else.
     """
-    told = json.loads(message["Body"])
-    if not isinstance(told, dict) or "DDBStreamBatchInfo" not in told:
+    body = json.loads(message["Body"])
+    if not isinstance(body, dict) or "DDBStreamBatchInfo" not in body:
         raise ValueError("no record of a stream")
 
 

@@ -99,9 +99,9 @@ def restart(states: SFNClient, machine: str, since: datetime, *, dry_run: bool =
         else:
             print(f"{execution['status']:<9} {execution['startDate']:%Y-%m-%d %H:%M} {printable(execution['name'])}")
             if not dry_run:
-                told = states.describe_execution(executionArn=execution["executionArn"])["input"]
+                given = states.describe_execution(executionArn=execution["executionArn"])["input"]
                 try:
-                    states.start_execution(stateMachineArn=machine, name=name, input=told)
+                    states.start_execution(stateMachineArn=machine, name=name, input=given)
                 except states.exceptions.ExecutionAlreadyExists:  # somebody else's run was a moment earlier
                     counted.before += 1
                     continue

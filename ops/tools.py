@@ -145,9 +145,9 @@ def unknown_settings(arguments: Sequence[str]) -> list[str]:
     given = words[words.index(_SETTINGS) + 1 :]
     given = given[: next((place for place, word in enumerate(given) if word.startswith("--")), len(given))]
     path = Path(words[words.index(_TEMPLATE) + 1]) if _TEMPLATE in words else Path("template.yaml")
-    known = translate.read(path)["Parameters"]
+    parameters = translate.read(path)["Parameters"]
     names = [match[1] for word in given if (match := _NAMED.match(word))]
-    return [name for name in names if name not in known]
+    return [name for name in names if name not in parameters]
 
 
 _NAMED: Final = re.compile(r"(?:ParameterKey=)?([A-Za-z0-9]+)[=,]")

@@ -1,7 +1,7 @@
 """The cost of Gatehouse on AWS: counted by running the real handlers, priced by a dated table, told in docs/cost.md.
 
 A module here that has the name of a vendor's folder under `functions/` is found by looking. It says what that vendor
-costs beside its pushes: it has `told(facts)`; where that takes a run of its functions, `measured(run)` as well.
+costs beside its pushes: it has `part(facts)`; where that takes a run of its functions, `measured(run)` as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Part:
     """A vendor's part of docs/cost.md, beside its pushes."""
 
     summary: Sequence[tuple[str, float]]
@@ -35,7 +35,7 @@ class Told:
 class Vendor(Protocol):
     """A vendor's module."""
 
-    def told(self, facts: Facts) -> Told:
+    def part(self, facts: Facts) -> Part:
         """The vendor's cost beside its pushes."""
 
 

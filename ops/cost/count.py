@@ -402,10 +402,10 @@ def _filtered(deployed: Deployed) -> Counter[str]:
 def access_line(deployed: Deployed, route: str) -> str:
     """The access log's line of a request."""
     (stage,) = deployed.of("AWS::ApiGatewayV2::Stage").values()
-    known = {**_CONTEXT, "routeKey": route}
+    values = {**_CONTEXT, "routeKey": route}
     return re.sub(
         r"\$context\.([A-Za-z.]*[A-Za-z])",
-        lambda match: known.get(match[1], "GATEWAY_ERROR"),
+        lambda match: values.get(match[1], "GATEWAY_ERROR"),
         stage["AccessLogSettings"]["Format"],
     )
 

@@ -13,7 +13,7 @@ from typing import Final
 from gatehouse.accounts import MAX_AGE, MIN_AGE
 from gatehouse.errors import Reason
 from gatehouse.telemetry import Count
-from ops.cost import Measured, Told, units, vendors
+from ops.cost import Measured, Part, units, vendors
 from ops.cost.count import GB, Counted, Push, Run, access_line
 from ops.cost.prices import Assumption, Prices, Usage
 from ops.cost.template import Deployed, Document
@@ -224,14 +224,14 @@ def sized(facts: Facts, size: int) -> tuple[int, float]:
 
 def rendered(facts: Facts) -> str:
     """docs/cost.md."""
-    told = [vendor.told(facts) for vendor in vendors().values()]
+    parts = [vendor.part(facts) for vendor in vendors().values()]
     lines = (
-        *_summary(facts, told),
+        *_summary(facts, parts),
         *_quiet(facts),
         *_million(facts),
         *_sizes(facts),
-        *(line for vendor in told for line in vendor.section),
-        *_switches(facts, told),
+        *(line for vendor in parts for line in vendor.section),
+        *_switches(facts, parts),
         *_flooded(facts),
         *_assumed(facts),
         *_prices(facts),
@@ -239,7 +239,7 @@ def rendered(facts: Facts) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
+def _summary(facts: Facts, parts: Sequence[Part]) -> Iterator[str]:
     pushing = sorted({push.vendor for push in facts.pushes})
     millions = {
         (vendor, mode): facts.usd(averaged(_of(facts, vendor, mode))) * MILLION for vendor in pushing for mode in _MODES
@@ -266,7 +266,7 @@ def _summary(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
                 [f"a million pushes in mode `{mode}`, with the storage of what they leave", _span(millions, mode)]
                 for mode in _MODES
             ),
-            *([what, dollars(usd)] for vendor in told for what, usd in vendor.summary),
+            *([what, dollars(usd)] for vendor in parts for what, usd in vendor.summary),
         ],
     )
 
@@ -359,7 +359,7 @@ def _sizes(facts: Facts) -> Iterator[str]:
     """)
 
 
-def _switches(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
+def _switches(facts: Facts, parts: Sequence[Part]) -> Iterator[str]:
     prices = facts.prices
     ways = len(routes(facts.deployed))
     by_route = prices.of("metric_month", ways * len(_ROUTE_METRICS))
@@ -372,7 +372,7 @@ def _switches(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
                 f"{len(_ROUTE_METRICS)} metrics for each of {ways} routes with traffic",
                 dollars(by_route),
             ],
-            *([setting, what, dollars(usd)] for vendor in told for setting, what, usd in vendor.switches),
+            *([setting, what, dollars(usd)] for vendor in parts for setting, what, usd in vendor.switches),
             ["", "each dashboard, beyond the account's first three", dollars(prices.of("dashboard_month"))],
         ],
     )

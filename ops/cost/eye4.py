@@ -11,7 +11,7 @@ import yaml
 
 from gatehouse import aws
 from ops.api_event import api_event
-from ops.cost import Told, units
+from ops.cost import Part, units
 from ops.cost.count import Counted, Run, put_secret
 from ops.cost.document import STORED, Facts, amount, dollars, prose, table
 from ops.cost.prices import Usage
@@ -95,13 +95,13 @@ def _queue_event(body: str) -> Document:
 # ─── The text ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def told(facts: Facts) -> Told:
+def part(facts: Facts) -> Part:
     """Its recordings, with what their files' storage costs apart."""
     steps = facts.besides["eye4"]
     whole = sum((counted.usage for counted in steps.values()), Usage())
     now = Usage({name: number for name, number in whole.items() if name not in STORED})
     section = list(_section(facts, steps, now, whole.only(STORED)))
-    return Told([("a thousand recordings of Eye4, without their storage", facts.usd(now) * 1_000)], section)
+    return Part([("a thousand recordings of Eye4, without their storage", facts.usd(now) * 1_000)], section)
 
 
 def _section(facts: Facts, steps: Mapping[str, Counted], now: Usage, kept: Usage) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from functions.senselink.health import Report
-from ops.cost import Told
+from ops.cost import Part
 from ops.cost.document import Facts, Line, bill, idle, prose, total
 from ops.cost.template import Deployed
 
@@ -19,10 +19,10 @@ _WITH_LISTENER: Final = {
 }
 
 
-def told(facts: Facts) -> Told:
+def part(facts: Facts) -> Part:
     """The listener, by how it reaches the internet."""
     ways = listener(facts)
-    return Told(
+    return Part(
         summary=[(f"SenseLink's listener, one task {how}, a month", total(lines)) for how, lines in ways.items()],
         section=list(_section(ways)),
     )

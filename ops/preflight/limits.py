@@ -151,12 +151,12 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
 
 def alarm(account: Account, plan: Plan) -> Iterator[Finding]:
     """Checks that the alarm on the account's concurrency goes by what the account has."""
-    (limit, _free), told = account.concurrency, int(float(plan.settings["AccountConcurrency"]))
-    if limit != told:
+    (limit, _free), alarmed_at = account.concurrency, int(float(plan.settings["AccountConcurrency"]))
+    if limit != alarmed_at:
         yield Finding(
             "account-concurrency",
             Verdict.LOOK,
-            f"the account runs {limit} at once, and its alarm goes by {told}: set AccountConcurrency={limit}",
+            f"the account runs {limit} at once, and its alarm goes by {alarmed_at}: set AccountConcurrency={limit}",
         )
 
 
@@ -195,28 +195,28 @@ def _ask_for(wanted: int) -> str:
 
 def _pending(account: Account, limit: int) -> str:
     """The figure of Service Quotas; it may show the usual number where Lambda itself has less."""
-    said = []
+    findings = []
     try:
         quota = account.ask(
             "service-quotas", "get_service_quota", "servicequotas:GetServiceQuota",
             ServiceCode="lambda", QuotaCode=QUOTA,
         )["Quota"]["Value"]  # fmt: skip
         if int(quota) != limit:
-            said.append(
+            findings.append(
                 f"Service Quotas shows {int(quota)}, and Lambda {limit}, which counts: if it refuses, ask AWS Support"
             )
         asked: list[dict[str, Any]] = account.ask(
             "service-quotas", "list_requested_service_quota_change_history_by_quota",
             "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota", ServiceCode="lambda", QuotaCode=QUOTA,
         )["RequestedQuotas"]  # fmt: skip
-        said += [
+        findings += [
             f"{int(each['DesiredValue'])} were asked for already"
             for each in asked
             if each["Status"] in {"PENDING", "CASE_OPENED"}
         ]
     except NotAskedError as refused:
-        said.append(f"quota: {refused}")
-    return f" ({'; '.join(said)})" if said else ""
+        findings.append(f"quota: {refused}")
+    return f" ({'; '.join(findings)})" if findings else ""
 
 
 def throttle(account: Account, plan: Plan) -> Iterator[Finding]:

@@ -124,8 +124,8 @@ def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...]
             "ec2", "describe_security_groups", "ec2:DescribeSecurityGroups", expected=_NO_GROUP, GroupIds=list(groups)
         )["SecurityGroups"]  # fmt: skip
     except ClientError as error:
-        said = printable(error.response["Error"]["Message"])
-        return Finding(name, Verdict.STOP, f"not in this account and region: {said}")
+        reason = printable(error.response["Error"]["Message"])
+        return Finding(name, Verdict.STOP, f"not in this account and region: {reason}")
     networks = {each["VpcId"] for each in (*found, *guards)}
     if len(networks) > 1:
         return Finding(

@@ -175,5 +175,5 @@ def run(report: Report, command: Sequence[str], log: str) -> None:
         process.wait()
         raise
     if code:
-        said = path.read_text(errors="replace").splitlines()[-_TOLD:]
-        raise RefutedError(f"it ended with {code}, see {path}: {' '.join(said)}")
+        last = path.read_text(errors="replace").splitlines()[-_TOLD:]
+        raise RefutedError(f"it ended with {code}, see {path}: {' '.join(last)}")

@@ -185,10 +185,10 @@ class Site:
         with ThreadPoolExecutor(len(self.queues)) as pool:
             found = [message for batch in pool.map(self._read, self.queues) for message in batch]
         for message in found:
-            known = self.received.setdefault(message["event"]["id"], [])
+            messages = self.received.setdefault(message["event"]["id"], [])
             # SQS may deliver one message twice, which says nothing about us.
-            if message["number"] not in {one["number"] for one in known}:
-                known.append(message)
+            if message["number"] not in {one["number"] for one in messages}:
+                messages.append(message)
         return len(found)
 
     def _read(self, topic: Topic) -> list[dict[str, Any]]:

@@ -180,8 +180,8 @@ def _made(site: Site, _: Report, step: Step) -> None:
     events = [event for page in pages for event in page["StackEvents"]]
     step.figures["events"] = len(events)
     if failed := [event for event in events if event["ResourceStatus"].endswith("_FAILED")]:
-        told = (f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed)
-        raise RefutedError("; ".join(told))
+        reasons = (f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed)
+        raise RefutedError("; ".join(reasons))
 
 
 # ─── Whether each may do what it has to ───────────────────────────────────────────────────────────────────────────
@@ -228,13 +228,13 @@ def _metrics(site: Site, report: Report, _: Step) -> None:
 @verdict("W21", "a changed setting reaches the functions that are called")
 def _changed_setting(site: Site, report: Report, step: Step) -> None:
     before = _version(site)
-    known = deploy.describe(site.aws, site.name, {}, site.folder).settings
+    settings_before = deploy.describe(site.aws, site.name, {}, site.folder).settings
     deploy.run_deploy(report, site.name, {"LiveSeconds": _CHANGED})
     step.figures |= {"version before": before, "version after": _version(site)}
     if (told := _live_seconds(site)) != _CHANGED:
         raise RefutedError(f"LIVE_SECONDS is {told}")
     kept = deploy.describe(site.aws, site.name, {}, site.folder).settings
-    if changed := [key for key, value in known.items() if key != "LiveSeconds" and kept.get(key) != value]:
+    if changed := [key for key, value in settings_before.items() if key != "LiveSeconds" and kept.get(key) != value]:
         raise RefutedError(f"settings that were not named have changed: {changed}")
 
 
@@ -242,13 +242,13 @@ def _changed_setting(site: Site, report: Report, step: Step) -> None:
 def _console(site: Site, _: Report, step: Step) -> None:
     site.aws.needs_aws("the emulator stores a template whose parameters are not resolved")
     cloudformation = site.client("cloudformation")
-    known = [{"ParameterKey": name, "UsePreviousValue": True} for name in site.settings if name != "LiveSeconds"]
+    others = [{"ParameterKey": name, "UsePreviousValue": True} for name in site.settings if name != "LiveSeconds"]
     before = _live_seconds(site)
     try:
         cloudformation.update_stack(
             StackName=site.name,
             UsePreviousTemplate=True,
-            Parameters=[*known, {"ParameterKey": "LiveSeconds", "ParameterValue": "62"}],
+            Parameters=[*others, {"ParameterKey": "LiveSeconds", "ParameterValue": "62"}],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_update_complete").wait(StackName=site.name)
