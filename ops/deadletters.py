@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _QUEUE: Final = "AWS::SQS::Queue"
 _BATCH: Final = 10  # the most that a ReceiveMessage brings
 _HELD: Final = 300
-"""Seconds for which a message that is in hand is in nobody else's."""
+"""Seconds for which a message in hand is hidden from other consumers."""
 _EMPTY: Final = 3
 """Answers without a message that it takes to believe that there is none left."""
 _IN_A_ROW: Final = 10
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         botocore.exceptions.ClientError: there is no such stack, or the credentials do not allow it.
         gatehouse.errors.NotKept: the spill queue did not take an event that the relay gave up on.
         RuntimeError: some messages could not be taken back, and stay where they are.
-        WrongUse: there is no such queue, or nobody to ask.
+        WrongUse: there is no such queue, or no terminal to ask at.
     """
     stack = deployed(boto3.client("cloudformation"), arguments.stack)
     sqs = boto3.client("sqs")
@@ -271,7 +271,7 @@ def _is_of_a_stream(message: MessageTypeDef) -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 
     Raises:
-        ValueError: it is something else, which nobody has anywhere else.
+        ValueError: it is something else, of which there is no other copy.
     """
     body = json.loads(message["Body"])
     if not isinstance(body, dict) or "DDBStreamBatchInfo" not in body:

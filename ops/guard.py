@@ -1,4 +1,4 @@
-"""The emulator behind a guard: whoever can make it create a function runs code as the developer.
+"""The emulator behind a guard: a caller that can make it create a function runs code as the developer.
 
 Each page in the developer's browser can send requests to this machine, and a name of its own can lead them here. So the
 one port is of the loopback, and the emulator sees no request that a page of somebody else has sent, or that came by

@@ -342,7 +342,7 @@ def _reserve(stack: Stack, reservations: Mapping[str, int]) -> None:
 
 
 def _with_inspection(stack: Stack) -> Stack:
-    """The stack with a queue on each topic that keeps what it was sent, for whoever wants to look."""
+    """The stack with a queue on each topic that keeps what it was sent, to be looked at."""
     queues = {topic: subscribed_queue(stack, f"inspection-{topic}", [arn]) for topic, arn in stack.topics.items()}
     return replace(stack, inspection_queues=queues)
 

@@ -164,7 +164,7 @@ def copied(item: Item, *, announces: bool) -> dict[str, Any]:
 
     An event says of itself that it was restored, so that the relay, which sees it come in, leaves it alone: what was
     announced is not announced again, and what was not, the sweep announces as redriven. A token of a wait is left out:
-    somebody who does wait goes on when his time is up, and where nobody does, nobody is taken for waiting.
+    a flow that does wait goes on when its time is up, and without one no flow is taken for waiting.
     """
     found = {name: value for name, value in item.items() if name != _OF_AN_EXECUTION}
     if announces:

@@ -74,7 +74,7 @@ def uv() -> str:
 
 
 def environment(programs: Path | None = None, *, account: bool = False, **more: str) -> dict[str, str]:
-    """The environment for these tools: nobody is called home, and our own virtual environment stays ours.
+    """The environment for these tools: no telemetry, and our own virtual environment stays ours.
 
     Args:
         programs: a tool's, which come before all others.
@@ -96,7 +96,7 @@ def region(environ: Mapping[str, str]) -> dict[str, str]:
     """The variable by which SAM and boto3 know the region, where it was given as AWS_REGION.
 
     They read AWS_DEFAULT_REGION alone; the AWS CLI reads both, and AWS_REGION first. One name is to be enough for all
-    of them, and nobody is to deploy into one region and fill the secrets of another.
+    of them, and no one is to deploy into one region and fill the secrets of another.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
     """

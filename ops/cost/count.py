@@ -252,7 +252,7 @@ class Run:
         counted.usage = own + shared.times(len(records) / self.assumed[f"relay_{mode}_batch"].value)
         return counted
 
-    # ─── What runs by itself ──────────────────────────────────────────────────────────────────────────────────────
+    # ─── Runs by itself ───────────────────────────────────────────────────────────────────────────────────────────
 
     def sweep(self) -> Counted:
         """A sweep that finds nothing."""

@@ -69,7 +69,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A number that nobody has measured yet."""
+    """A number that was not measured yet."""
 
     value: float
     text: str

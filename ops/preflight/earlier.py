@@ -111,7 +111,7 @@ def protection(plan: Plan) -> Finding:
     """Checks that the tables are protected at the right time: not before they are there, and always after.
 
     Raises:
-        NotAskedError: nobody says whether there is a stack.
+        NotAskedError: there is no answer whether there is a stack.
     """
     name, protects = "deletion-protection", plan.settings[_PROTECTION] == "yes"
     if plan.existing is Existing.UNKNOWN:

@@ -25,7 +25,7 @@ class Caller:
     """The identity of the credentials, by STS.
 
     Attributes:
-        arn: of the caller; None where nobody could tell.
+        arn: of the caller; None if it is not known.
         usable: whether anything else can be asked with them.
         findings: what is to be said of it.
     """

@@ -32,7 +32,7 @@ from ops.proof.site import Aws, Site
 PREFIX: Final = "gatehouse-proof-"
 """The beginning of the names of throwaway stacks."""
 OPERATOR: Final = "prover@example.com"
-"""An address that nobody has, so that the stack makes its own topic of alarms: https://www.rfc-editor.org/rfc/rfc2606"""
+"""An address without an owner, so that the stack makes its own topic of alarms: https://www.rfc-editor.org/rfc/rfc2606"""
 _FOLDER: Final = Path(".local/proof")
 
 
@@ -92,7 +92,7 @@ def prove(arguments: argparse.Namespace) -> Report:
 
 
 def _look(report: Report, site: Site, arguments: argparse.Namespace) -> None:
-    for vendor in vendors().values():  # the first: nobody has woken a function by a push
+    for vendor in vendors().values():  # the first: no function was woken by a push yet
         vendor.prove(report, site, arguments)
     pushes.prove(report, site)
     telemetry.prove(report, site)

@@ -17,7 +17,7 @@ from ops.proof.site import Aws, Site
 
 _ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = _ROOT / "template.yaml"
-_TOLD: Final = 12
+_LAST_LINES: Final = 12
 """Lines of a program's end that a report has."""
 
 
@@ -175,5 +175,5 @@ def run(report: Report, command: Sequence[str], log: str) -> None:
         process.wait()
         raise
     if code:
-        last = path.read_text(errors="replace").splitlines()[-_TOLD:]
+        last = path.read_text(errors="replace").splitlines()[-_LAST_LINES:]
         raise RefutedError(f"it ended with {code}, see {path}: {' '.join(last)}")

@@ -47,7 +47,7 @@ class Removal:
         self._sam_was_there = self._status(_SAM_STACK) is not None
 
     def run(self, report: Report, *, keep: bool) -> None:
-        """Deletes it, or says what stays; whoever is impatient meanwhile has to wait."""
+        """Deletes it, or says what stays; Ctrl-C does not interrupt this."""
         with _undisturbed(), report.step("removed", "everything that this run made is deleted again") as step:
             if keep:
                 step.reason = f"kept, as asked: the stack {self._name}; delete it by hand, and what it retains"

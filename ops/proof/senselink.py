@@ -87,7 +87,7 @@ def _hears(site: Site, server: Server, patience: float) -> None:
     site.until_stored(event["id"])
 
 
-# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── Claims to watch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 by_hand(
     "W16",

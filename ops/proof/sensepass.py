@@ -62,7 +62,7 @@ def prove(report: Report, site: Site, _: argparse.Namespace) -> None:
 
 
 def renew(site: Site) -> None:
-    """Makes a new version of the door's function live, by a changed setting: whoever asks next finds nobody warm."""
+    """Makes a new version of the door's function live by a changed setting, so that no sandbox is warm."""
     awslambda, name = site.client("lambda"), site.functions["sensepass"]
     variables = awslambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     awslambda.update_function_configuration(
@@ -146,7 +146,7 @@ def _counted(site: Site, wanted: int) -> dict[str, int]:
     return {**decisions, "late": rest.get("late", 0), "timed": rest["timed"]}
 
 
-# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── Claims to watch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W23", "a cold start is over before `DecisionDeadline`")

@@ -47,7 +47,7 @@ class Aws:
         return str(self.client("sts").get_caller_identity()["Account"])
 
     def unseen(self, what: str) -> Exception:
-        """The error for what did not show: a fault in AWS, and what nobody can know in an emulator."""
+        """The error for what did not show: a fault in AWS, and not known in an emulator."""
         return NotProvedError(f"{what}; the emulator has none") if self.endpoint else RefutedError(what)
 
     def needs_aws(self, what: str) -> None:

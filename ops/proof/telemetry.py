@@ -49,7 +49,7 @@ def alarms_are_well(site: Site, figures: dict[str, Any]) -> None:
     """Holds the alarms against what they are to be.
 
     Raises:
-        RefutedError: one is missing, tells nobody, or rings and nothing here gave cause for it.
+        RefutedError: one is missing, has no receiver, or rings without a cause that was given here.
     """
     names = {one.physical_id: name for name, one in site.resources.items() if _is_alarm(one)}
     found = _alarms(site, list(names))

@@ -125,7 +125,7 @@ by_hand(
 by_hand("W39", "an alarm rings for a single failure, whose metric comes late", "needs a secret that cannot be read")
 by_hand("W37", "the budget is made, in the partitions that have one", "it is the account's, and no part of the stack")
 
-# ─── Whether it is made at all ────────────────────────────────────────────────────────────────────────────────────
+# ─── The stack is made ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W3", "API Gateway takes SAM's OpenAPI with `{token}` in three paths")
@@ -184,7 +184,7 @@ def _made(site: Site, _: Report, step: Step) -> None:
         raise RefutedError("; ".join(reasons))
 
 
-# ─── Whether each may do what it has to ───────────────────────────────────────────────────────────────────────────
+# ─── Each may do its work ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W11", "`dynamodb:ListStreams` is granted on the table's streams")
@@ -216,7 +216,7 @@ def _access_denied(site: Site, _: Report, step: Step) -> None:
     step.figures["logs"] = nothing_in(site, "AccessDenied")
 
 
-# ─── Whether it does what it should ───────────────────────────────────────────────────────────────────────────────
+# ─── The stack does its work ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W20", "metrics are read from the log lines of functions and of the listener")
@@ -327,7 +327,7 @@ def _sum_of_nothing(site: Site, report: Report, step: Step) -> None:
         raise RefutedError(f"of {recorded} and nothing it makes {found.get('all', 'nothing')}")
 
 
-# ─── How it is looked at ──────────────────────────────────────────────────────────────────────────────────────────
+# ─── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _keys() -> set[str]:

@@ -51,7 +51,7 @@ class Callbacks(StrEnum):
     """All of these in turn."""
 
 
-# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+# ─── The launcher's part ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def new_accounts() -> Accounts:

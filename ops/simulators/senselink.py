@@ -54,7 +54,7 @@ type Shape = Literal["list", "record_list", "data.record_list"]
 """The place of the records in the answer of the record list, below `data`."""
 
 
-# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+# ─── The launcher's part ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def new_accounts() -> Accounts:
@@ -488,7 +488,7 @@ PICTURE: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\
 class Server:
     """WebSockets at `url`, the lists and the pictures at `api_url`.
 
-    What happens while nobody is connected, or while a connection is deaf, is in the lists and nowhere else.
+    The lists alone have what happens while there is no connection, or a deaf one.
     """
 
     def __init__(
@@ -503,7 +503,7 @@ class Server:
         """A server that does not serve yet.
 
         Args:
-            app: `app_key` and `app_secret` of whom it lets in; nobody, without.
+            app: `app_key` and `app_secret` of the listener that it lets in; without, it lets in none.
             heartbeat: seconds between two.
             shape: of a list's answer.
             camel: whether lists have their fields in camel case, as some versions do.
@@ -596,7 +596,7 @@ class Server:
             return sum(len(client.outgoing) for client in self._clients if client.hears)
 
     def happen(self, *, listed: bool = True, at: float | None = None, **more: Any) -> Fields:
-        """Somebody passes a door: it is in the list, and told to whoever is connected."""
+        """Somebody passes a door: it is in the list, and sent to every connection."""
         with self._lock:
             passed = record(next(self._numbers), at=at, **more)
             if listed:
@@ -609,7 +609,7 @@ class Server:
         return [self.happen() for _ in range(count)]
 
     def alarm(self, number: int | None = None, status: int = 1, **more: Any) -> Fields:
-        """An alarm comes to a state: the list has it in this one, and it is told to whoever is connected."""
+        """An alarm comes to a state: the list has it in this one, and it is sent to every connection."""
         with self._lock:
             raised = alarm(next(self._numbers) if number is None else number, status, **more)
             self.alarms[raised["id"]] = raised
@@ -639,7 +639,7 @@ class Server:
         self.say("x" * 2_000_000)
 
     def say(self, message: str) -> None:
-        """Tells whoever is connected just this."""
+        """Sends just this to every connection."""
         with self._lock:
             self._tell(message)
 
@@ -674,7 +674,7 @@ class Server:
 
     @contextlib.contextmanager
     def restarting(self) -> Iterator[None]:
-        """Is not there while the block runs, with nothing of it; what happens meanwhile will be in the list."""
+        """Takes the server away while the block runs; what happens in that time will be in the list."""
         with self._closed(_Socket, _Api):
             yield
 
@@ -924,7 +924,7 @@ class _Client:
                     self._more.wait_for(lambda: self.outgoing or self._is_over)
                     if self._is_over:
                         return
-                    # It stays in the queue until it is written: so one can see what nobody reads.
+                    # It stays in the queue until it is written, so that a test sees what is not read.
                     what = self.outgoing[0]
                 self._write_one(what)
                 self.outgoing.popleft()

@@ -32,7 +32,7 @@ _JPEG_END: Final = b"\xff\xd9"
 PICTURE_BYTES: Final = 60_001
 """A small one: terminals send 50 to 300 KB. Its base64 needs padding."""
 CACHE: Final = 50_000
-"""Records that a terminal keeps while nobody takes them."""
+"""Records that a terminal keeps while they are not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Terminal:
         self.event_dest = f"{api_url}{PATH}/{token}"
         self.remote_authentication_address = f"{self.event_dest}/authorize"
         self.cached: deque[Request] = deque(maxlen=CACHE)
-        """Records that nobody took yet, oldest first."""
+        """Records that were not taken yet, oldest first."""
         self._now = now
 
     @property
@@ -317,7 +317,7 @@ def _is_taken(push: Request, send: Send) -> bool:
 
 
 def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
-    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes.
+    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or no one comes.
 
     Terminals of each generation send side by side, every other time in one of the odd forms.
     """
@@ -357,7 +357,7 @@ def _day(doors: Mapping[Firmware, Terminal], write: Callable[[bytes], bytes]) ->
         "v1-3-heartbeat": doors["1.3"].heartbeat,
         "v1-0-record-odd": lambda: written(doors["1.0"].upload(_somebody()), write),
         "v1-1-authorize": lambda: written(doors["1.1"].question(_somebody()), write),
-        # A record that the terminal kept while nobody took it.
+        # A record that the terminal kept for an hour.
         "v1-3-record": lambda: written(doors["1.3"].upload(_somebody(), at=now() - 3_600), write),
         "v1-3-alarm-released": lambda: written(doors["1.3"].alarm(status=3, trace_id=trace), write),
     }

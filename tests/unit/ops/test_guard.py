@@ -208,7 +208,7 @@ def test_what_is_no_name_of_a_host(text: str) -> None:
         host_name(text)
 
 
-# ─── What is no request ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── No requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_start_and_the_end_of_the_server_pass() -> None:

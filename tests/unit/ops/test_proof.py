@@ -253,7 +253,7 @@ def test_what_cannot_be_deleted_is_named_and_fails_the_run(
 ) -> None:
     aws.client("cloudformation").create_stack(StackName="gatehouse-proof-1", TemplateBody=json.dumps(_TEMPLATE))
     removal = remove.Removal(aws, "gatehouse-proof-1")
-    # A key with which nobody may do anything about buckets, and the others come after it.
+    # A client that may not delete buckets; the other resources come after them.
     client = aws.client
 
     def refusing(service: Any) -> Any:

@@ -60,7 +60,7 @@ def test_what_builds_this_project_has_its_hashes_in_the_lock() -> None:
     assert f"    {asked.strip('[]')}," in lines
 
 
-# ─── What is installed ────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Installation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _wheel(folder: Path) -> str:
