@@ -99,14 +99,14 @@ def main() -> int:
         print(f"gatehouse: {printable(error)}", file=sys.stderr)
         return 2
     except (RuntimeError, FileNotFoundError, GatehouseError, BotoCoreError, ClientError) as error:
-        for line in _told(error).splitlines() or [type(error).__name__]:
+        for line in _described(error).splitlines() or [type(error).__name__]:
             print(f"gatehouse: {printable(line)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _told(error: Exception) -> str:
-    """What is wrong, and what to do where a library does not say it."""
+def _described(error: Exception) -> str:
+    """The fault in words, with the remedy where a library does not name one."""
     if isinstance(error, NoRegionError):
         return "no region is named: set AWS_REGION, or name one in your profile"
     return str(error)
@@ -158,8 +158,8 @@ def _send(http: urllib3.PoolManager, push: Request, ended: threading.Event) -> N
             print(f"a simulated push failed: {type(error).__name__}", file=sys.stderr)
         return
     if answer.status != 200:
-        said = printable(answer.data.decode(errors="replace"))
-        print(f"a simulated push was answered {answer.status}: {said}", file=sys.stderr)
+        reason = printable(answer.data.decode(errors="replace"))
+        print(f"a simulated push was answered {answer.status}: {reason}", file=sys.stderr)
 
 
 def _watch(stack: Stack, *, until_seen: bool) -> None:
@@ -186,8 +186,8 @@ def what(data: Mapping[str, Any]) -> str:
     """An event's data in a few words."""
     if "readings" in data:
         return ", ".join(f"{name} {reading['value']}" for name, reading in data["readings"].items())
-    told = (data.get(name) for name in ("kind", "severity", "state", "result", "outcome"))
-    words = " ".join(str(word) for word in told if word and word != "unknown")
+    values = (data.get(name) for name in ("kind", "severity", "state", "result", "outcome"))
+    words = " ".join(str(word) for word in values if word and word != "unknown")
     if data.get("reason"):
         words += f": {data['reason']}"
     if data.get("arrival", "live") != "live":

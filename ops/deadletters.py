@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 _QUEUE: Final = "AWS::SQS::Queue"
 _BATCH: Final = 10  # the most that a ReceiveMessage brings
 _HELD: Final = 300
-"""Seconds for which a message that is in hand is in nobody else's."""
+"""Seconds for which a message in hand is hidden from other consumers."""
 _EMPTY: Final = 3
 """Answers without a message that it takes to believe that there is none left."""
 _IN_A_ROW: Final = 10
 """Messages after which it is not the message's fault that none of them is taken."""
 _REASONS: Final = frozenset({"RequestID", "ErrorCode", "ErrorMessage"})
-"""What SNS and Lambda add to a dead letter. SQS takes ten attributes of a message, so with these none of ours may fit.
+"""Attributes that SNS and Lambda add to a dead letter.
+
+SQS takes ten attributes of a message, so with these none of ours may fit.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 https://github.com/localstack/localstack/issues/6639 has what AWS's SNS did."""
 
@@ -48,13 +50,13 @@ class Dead:
     url: str
     count: int
     home: str = ""
-    """Where its messages belong, in the template; empty for the relay's, whose events are in the table."""
+    """The home of its messages, in the template; empty for the relay's, whose events are in the table."""
     home_url: str = ""
 
 
 @dataclass
 class Moved:
-    """What became of a queue's messages."""
+    """The fate of a queue's messages."""
 
     taken: int = 0
     left: int = 0
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         botocore.exceptions.ClientError: there is no such stack, or the credentials do not allow it.
         gatehouse.errors.NotKept: the spill queue did not take an event that the relay gave up on.
         RuntimeError: some messages could not be taken back, and stay where they are.
-        WrongUse: there is no such queue, or nobody to ask.
+        WrongUse: there is no such queue, or no terminal to ask at.
     """
     stack = deployed(boto3.client("cloudformation"), arguments.stack)
     sqs = boto3.client("sqs")
@@ -113,19 +115,19 @@ def run(arguments: argparse.Namespace) -> None:
 def dead(sqs: SQSClient, stack: Deployed) -> list[Dead]:
     """The queues of dead letters in a stack, and where their messages belong, by the queues' own word for it."""
     urls = stack.of(_QUEUE)
-    told = {
+    values = {
         name: sqs.get_queue_attributes(
             QueueUrl=url, AttributeNames=["QueueArn", "RedrivePolicy", "ApproximateNumberOfMessages"]
         )["Attributes"]
         for name, url in urls.items()
     }
-    homes = {json.loads(told[name]["RedrivePolicy"])["deadLetterTargetArn"]: name
-             for name in urls if "RedrivePolicy" in told[name]}  # fmt: skip
+    homes = {json.loads(values[name]["RedrivePolicy"])["deadLetterTargetArn"]: name
+             for name in urls if "RedrivePolicy" in values[name]}  # fmt: skip
     found = []
     for name, url in urls.items():
-        home = homes.get(told[name]["QueueArn"], "")
+        home = homes.get(values[name]["QueueArn"], "")
         if home or url == stack.outputs.get("RelayFailureQueueUrl"):
-            count = int(told[name]["ApproximateNumberOfMessages"])
+            count = int(values[name]["ApproximateNumberOfMessages"])
             found.append(Dead(name, url, count, home, urls.get(home, "")))
     return found
 
@@ -136,12 +138,12 @@ def chosen(queues: Sequence[Dead], names: Sequence[str]) -> list[Dead]:
     Raises:
         WrongUse: one that is named is none of them.
     """
-    known = {word: queue for queue in queues for word in (queue.name, queue.url, queue.url.rpartition("/")[2])}
+    by_word = {word: queue for queue in queues for word in (queue.name, queue.url, queue.url.rpartition("/")[2])}
     for name in names:
-        if name not in known:
+        if name not in by_word:
             words = ", ".join(sorted(queue.name for queue in queues))
             raise WrongUse(f"{name} is none of the stack's queues of dead letters: {words}")
-    return [queue for queue in queues if not names or queue in map(known.get, names)]
+    return [queue for queue in queues if not names or queue in map(by_word.get, names)]
 
 
 def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, others: Sequence[str]) -> Dead:
@@ -157,8 +159,8 @@ def kept(sqs: SQSClient, stack: Deployed, url: str | None, home: str | None, oth
         raise WrongUse(f"{home} is none of the stack's queues: {', '.join(sorted(urls))}")
     if url in urls.values():
         raise WrongUse(f"{url} is one of the stack's own")
-    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-    return Dead(url.rpartition("/")[2], url, int(told["ApproximateNumberOfMessages"]), home, urls[home])
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return Dead(url.rpartition("/")[2], url, int(attributes["ApproximateNumberOfMessages"]), home, urls[home])
 
 
 def worked_off(sqs: SQSClient, queue: Dead, take: Callable[[MessageTypeDef], None]) -> Moved:
@@ -185,7 +187,7 @@ def worked_off(sqs: SQSClient, queue: Dead, take: Callable[[MessageTypeDef], Non
         for message in messages:
             try:
                 take(message)
-                # Where this fails, it was taken and is still there: it comes twice, and is one event all the same.
+                # A failure here leaves a message that was taken: it comes twice, and is one event all the same.
                 sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
             except (ClientError, BotoCoreError, ValueError) as error:
                 print(f"{queue.name}: message {message['MessageId']} stays: {_named(error)}")
@@ -269,10 +271,10 @@ def _is_of_a_stream(message: MessageTypeDef) -> None:
     https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
 
     Raises:
-        ValueError: it is something else, which nobody has anywhere else.
+        ValueError: it is something else, of which there is no other copy.
     """
-    told = json.loads(message["Body"])
-    if not isinstance(told, dict) or "DDBStreamBatchInfo" not in told:
+    body = json.loads(message["Body"])
+    if not isinstance(body, dict) or "DDBStreamBatchInfo" not in body:
         raise ValueError("no record of a stream")
 
 

@@ -1,4 +1,4 @@
-"""The emulator behind a guard: whoever can make it create a function runs code as the developer.
+"""The emulator behind a guard: a caller that can make it create a function runs code as the developer.
 
 Each page in the developer's browser can send requests to this machine, and a name of its own can lead them here. So the
 one port is of the loopback, and the emulator sees no request that a page of somebody else has sent, or that came by
@@ -47,7 +47,7 @@ class Guard:
         self._admitted = frozenset(admitted)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """As of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html"""
+        """A message of ASGI: https://asgi.readthedocs.io/en/latest/specs/www.html"""
         fault = None if scope["type"] == "lifespan" else self.fault(scope)
         if fault is None:
             await self._app(scope, receive, send)

@@ -26,9 +26,9 @@ _STACK_NAME = "gatehouse"
 _RULES = Path(__file__).with_name("rules.local.json")
 _GUARD = Path(__file__).with_name("guard.py")
 API_ID = "9a7e4005"
-"""Of the API that is deployed into the emulator."""
+"""The id of the API in the emulator."""
 API_PATH = f"/_aws/execute-api/{API_ID}"
-"""Where the API is that is deployed into the emulator, below its address."""
+"""The path of the API below the emulator's address."""
 _PORT = 4566
 _AT_ONCE = "12"
 
@@ -75,7 +75,7 @@ def running(
 
 @contextlib.contextmanager
 def emulator(folder: Path) -> Iterator[str]:
-    """The emulator with nothing in it, for who deploys by himself; yields its address.
+    """The emulator with nothing in it, for a caller that deploys by itself; yields its address.
 
     Args:
         folder: where it keeps its logs.
@@ -90,7 +90,7 @@ def emulator(folder: Path) -> Iterator[str]:
 
 
 def _emptied(folder: Path) -> tuple[Path, Path, Path]:
-    """Where logs and the emulator's own files go, both empty, and where it is written down who runs."""
+    """Empties the folders of logs and of the emulator's files; returns both, and the file that lists its processes."""
     logs, scratch, noted = folder / "logs", folder / "tmp", folder / "process.json"
     _end_leftover(noted)
     for part in (logs, scratch):
@@ -100,7 +100,7 @@ def _emptied(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def _built(folder: Path, log: Path) -> Path:
-    """What `sam build` makes, with the layer for this machine."""
+    """Runs `sam build` with the layer for this machine; returns its folder."""
     programs = tools.installed(tools.SAM)
     with log.open("w") as output:
         command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
@@ -219,7 +219,7 @@ def _await_emulator(endpoint: str, log: Path) -> None:
 
 
 def platform() -> str:
-    """What uv calls this machine; the layer for AWS is built for another one."""
+    """The name that uv has for this machine; the layer for AWS is built for another one."""
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine)
     return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
 
@@ -342,7 +342,7 @@ def _reserve(stack: Stack, reservations: Mapping[str, int]) -> None:
 
 
 def _with_inspection(stack: Stack) -> Stack:
-    """The stack with a queue on each topic that keeps what it was sent, for whoever wants to look."""
+    """The stack with a queue on each topic that keeps what it was sent, to be looked at."""
     queues = {topic: subscribed_queue(stack, f"inspection-{topic}", [arn]) for topic, arn in stack.topics.items()}
     return replace(stack, inspection_queues=queues)
 

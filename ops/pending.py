@@ -1,4 +1,4 @@
-"""Has redrive announce what is stored and was never announced: what the sweep does by itself, at once and by hand."""
+"""Has redrive announce stored events that were never announced: the sweep's work, at once and by hand."""
 
 import argparse
 from datetime import UTC, datetime
@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
 def announce(dynamodb: Any, sqs: Any, table: str, queue_url: str) -> int:
     """Sends the forgotten events of a table to a spill queue; returns how many."""
     spill = SpillQueue(lambda: sqs, queue_url)
-    # Nothing is written here, so how long records are kept does not matter.
-    book = EventsTable(dynamodb, table, 0, lambda: datetime.now(UTC))
+    # The retention of 0 days does not matter: no record is written here.
+    table_of_events = EventsTable(dynamodb, table, 0, lambda: datetime.now(UTC))
     count = 0
-    for records in book.forgotten(datetime.now(UTC) - FORGOTTEN):
+    for records in table_of_events.forgotten(datetime.now(UTC) - FORGOTTEN):
         for record in records:
             spill.send(record, Step.PUBLISH)
             count += 1

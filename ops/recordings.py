@@ -36,7 +36,7 @@ message that came before its alarm would be taken for one that an alarm's flow h
 
 @dataclass
 class Counted:
-    """What became of the executions that did not end well."""
+    """The fate of the executions that did not end well."""
 
     started: int = 0
     before: int = 0
@@ -99,9 +99,9 @@ def restart(states: SFNClient, machine: str, since: datetime, *, dry_run: bool =
         else:
             print(f"{execution['status']:<9} {execution['startDate']:%Y-%m-%d %H:%M} {printable(execution['name'])}")
             if not dry_run:
-                told = states.describe_execution(executionArn=execution["executionArn"])["input"]
+                given = states.describe_execution(executionArn=execution["executionArn"])["input"]
                 try:
-                    states.start_execution(stateMachineArn=machine, name=name, input=told)
+                    states.start_execution(stateMachineArn=machine, name=name, input=given)
                 except states.exceptions.ExecutionAlreadyExists:  # somebody else's run was a moment earlier
                     counted.before += 1
                     continue
@@ -126,7 +126,7 @@ def _not_ended_well(states: SFNClient, machine: str) -> Iterator[ExecutionListIt
 
 
 def _exists(states: SFNClient, execution: str) -> bool:
-    """Whether there is an execution. Starting one would not tell: while it runs, that is answered as if it were new."""
+    """Tells if there is an execution. Starting one would not: while it runs, that is answered as if it were new."""
     try:
         states.describe_execution(executionArn=execution)
     except states.exceptions.ExecutionDoesNotExist:

@@ -37,7 +37,7 @@ _OF_AN_EXECUTION: Final = "task_token"
 
 @dataclass
 class Counted:
-    """What became of the items that were read."""
+    """The fate of the items that were read."""
 
     read: int = 0
     copied: int = 0
@@ -56,7 +56,7 @@ class Into:
     ttl: str = ""
     """The attribute that says when an item expires, if any does."""
     announces: bool = False
-    """Whether what is written into it is announced."""
+    """True if items that are written into it are announced."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def chosen(stack: Deployed, named: str) -> tuple[str, str]:
 
 
 def target(dynamodb: DynamoDBClient, source: str, table: str, *, announces: bool) -> Into:
-    """What there is to know of the table that is copied into.
+    """The facts about the table that is copied into.
 
     Raises:
         WrongUse: the other one is the same table, or of another kind.
@@ -164,7 +164,7 @@ def copied(item: Item, *, announces: bool) -> dict[str, Any]:
 
     An event says of itself that it was restored, so that the relay, which sees it come in, leaves it alone: what was
     announced is not announced again, and what was not, the sweep announces as redriven. A token of a wait is left out:
-    somebody who does wait goes on when his time is up, and where nobody does, nobody is taken for waiting.
+    a flow that does wait goes on when its time is up, and without one no flow is taken for waiting.
     """
     found = {name: value for name, value in item.items() if name != _OF_AN_EXECUTION}
     if announces:
@@ -187,7 +187,7 @@ def _put(dynamodb: DynamoDBClient, into: Into, item: Item) -> bool:
 
 
 def _missing(dynamodb: DynamoDBClient, into: Into, items: Sequence[Item]) -> int:
-    """How many of some items a table does not have, a hundred at most."""
+    """The number of some items that a table does not have, a hundred at most."""
     names = {f"#{number}": name for number, name in enumerate(into.key)}
     keys: list[Any] = [{name: item[name] for name in into.key} for item in items]
     there = 0
@@ -218,7 +218,7 @@ def _pages(dynamodb: DynamoDBClient, table: str) -> Iterator[list[dict[str, Any]
 
 
 def _is_expired(item: Item, into: Into, now: datetime) -> bool:
-    """Whether DynamoDB would delete it sooner or later, and nobody counts on it."""
+    """Tells if DynamoDB would delete it sooner or later, and no reader counts on it."""
     expiry = item.get(into.ttl, {}).get("N")
     return expiry is not None and float(expiry) <= now.timestamp()
 

@@ -24,8 +24,8 @@ def accounts[A: BaseModel](arn: str, model: type[A]) -> A:
         found, faults = usable(document, model)
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False, include_context=False)
-        told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'document'}: {one['msg']}" for one in wrong)
-        raise RuntimeError(f"the secret is not usable: {told}") from None
+        problems = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'document'}: {one['msg']}" for one in wrong)
+        raise RuntimeError(f"the secret is not usable: {problems}") from None
     for fault in faults:
         print(f"in the secret, and not used: {printable(fault)}", file=sys.stderr)
     return found

@@ -1,4 +1,4 @@
-"""What somebody else said, as an operator's terminal may show it."""
+"""Words of others, as an operator's terminal may show them."""
 
 from typing import Final
 from urllib.parse import urlsplit

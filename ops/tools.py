@@ -26,7 +26,7 @@ _NO_ACCOUNT: Final = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "BOTO_CONFIG": os.devnull,
 }
-"""Where botocore would look for credentials besides."""
+"""Variables that lead botocore to further credentials."""
 _HARMLESS: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
@@ -74,7 +74,7 @@ def uv() -> str:
 
 
 def environment(programs: Path | None = None, *, account: bool = False, **more: str) -> dict[str, str]:
-    """The environment for these tools: nobody is called home, and our own virtual environment stays ours.
+    """The environment for these tools: no telemetry, and our own virtual environment stays ours.
 
     Args:
         programs: a tool's, which come before all others.
@@ -96,7 +96,7 @@ def region(environ: Mapping[str, str]) -> dict[str, str]:
     """The variable by which SAM and boto3 know the region, where it was given as AWS_REGION.
 
     They read AWS_DEFAULT_REGION alone; the AWS CLI reads both, and AWS_REGION first. One name is to be enough for all
-    of them, and nobody is to deploy into one region and fill the secrets of another.
+    of them, and no one is to deploy into one region and fill the secrets of another.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
     https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
     """
@@ -121,7 +121,7 @@ def _with_programs(environ: Mapping[str, str], programs: Path | None) -> dict[st
 
 
 def needs_account(arguments: Sequence[str]) -> bool:
-    """Whether SAM's command asks something of the developer's account in AWS."""
+    """Tells if SAM's command asks something of the developer's account in AWS."""
     return _WITHOUT_ACCOUNT.isdisjoint(arguments[:1])
 
 
@@ -145,9 +145,9 @@ def unknown_settings(arguments: Sequence[str]) -> list[str]:
     given = words[words.index(_SETTINGS) + 1 :]
     given = given[: next((place for place, word in enumerate(given) if word.startswith("--")), len(given))]
     path = Path(words[words.index(_TEMPLATE) + 1]) if _TEMPLATE in words else Path("template.yaml")
-    known = translate.read(path)["Parameters"]
+    parameters = translate.read(path)["Parameters"]
     names = [match[1] for word in given if (match := _NAMED.match(word))]
-    return [name for name in names if name not in known]
+    return [name for name in names if name not in parameters]
 
 
 _NAMED: Final = re.compile(r"(?:ParameterKey=)?([A-Za-z0-9]+)[=,]")

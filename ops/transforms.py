@@ -50,7 +50,7 @@ class Transforms:
                 for name, value in answer.headers.items():
                     if name.lower() not in _NOT_HANDED_ON | {"date", "server"}:
                         self.send_header(name, value)
-                # What answers HEAD has the length of what it does not send.
+                # An answer to HEAD has the length of a body that it does not send.
                 length = answer.headers.get("content-length", "0") if self.command == "HEAD" else str(len(answer.data))
                 self.send_header("content-length", length)
                 self.end_headers()
@@ -60,7 +60,7 @@ class Transforms:
             yield f"http://{port.address}"
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
-        """What the emulator answers."""
+        """The emulator's answer."""
         if method == "POST" and body.startswith(b"Action="):
             form = dict(parse_qsl(body.decode(), keep_blank_values=True))
             if form["Action"] in _WITH_TEMPLATE and ("TemplateURL" in form or "TemplateBody" in form):

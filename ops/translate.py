@@ -39,6 +39,16 @@ def parsed(text: str) -> Template:
     return template
 
 
+def routes(template: Template) -> set[str]:
+    """The routes of a SAM template's API: `METHOD /path`."""
+    return {
+        f"{event['Properties']['Method']} {event['Properties']['Path']}"
+        for resource in template["Resources"].values()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "HttpApi"
+    }
+
+
 def with_values(template: Template, values: Mapping[str, str]) -> Template:
     """The same template as AWS::LanguageExtensions leaves it to SAM: with the parameters' values in their places.
 
@@ -58,7 +68,7 @@ def with_values(template: Template, values: Mapping[str, str]) -> Template:
 
 
 def translated(template: Template, artifacts: Mapping[str, str], region: str) -> Template:
-    """What SAM makes of a template on AWS.
+    """Translates a template as SAM does on AWS.
 
     Args:
         template: the SAM template; it is changed.

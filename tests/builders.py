@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from gatehouse.events import EventBuilder, Notice
 from gatehouse.record import Record
 from gatehouse.vocabulary import NoticeKind, Topic
+from ops import api_event as http_api
 from ops.simulators import Request
 from tests.fakes import FakeSpill
 
@@ -61,43 +62,13 @@ def rules_document(default: Any = False, **rules: tuple[Any, list[tuple[str, str
 
 
 def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
-    """A request as an HTTP API hands it over, payload format 2.0, when it arrives at a given time.
+    """A request as an HTTP API hands it over, when it arrives at a given time.
 
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    A token is what follows the vendor's name: `/v1/sensepass/{token}/authorize`.
     """
-    parts = urlsplit(request.url)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    content_type = headers.get("content-type", "")
-    text = _text(request.body) if content_type.startswith(("application/json", "text/")) else None
-    return {
-        "version": "2.0",
-        "routeKey": f"{request.method} {parts.path}",
-        "rawPath": parts.path,
-        "rawQueryString": parts.query,
-        "headers": headers,
-        "requestContext": {
-            "domainName": parts.netloc,
-            "http": {"method": request.method, "path": parts.path, "sourceIp": "203.0.113.1"},
-            "requestId": "JKJaXmPLvHcESHA=",
-            "timeEpoch": int(at.timestamp() * 1000),
-        },
-        "body": base64.b64encode(request.body).decode() if text is None else text,
-        "isBase64Encoded": text is None,
-        **_path_parameters(parts.path),
-    }
-
-
-def _path_parameters(path: str) -> dict[str, Any]:
-    """Path parameters: a token follows the vendor's name, as in `/v1/vendor/{token}/more`."""
-    token = path.split("/")[3:4]
-    return {"pathParameters": {"token": token[0]}} if token else {}
-
-
-def _text(body: bytes) -> str | None:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return None
+    route = urlsplit(request.url).path.split("/")
+    route[3:4] = ["{token}"] * len(route[3:4])
+    return http_api.api_event(request, at, "/".join(route))
 
 
 # ─── Events that are stored, spilled and streamed ─────────────────────────────────────────────────────────────────────

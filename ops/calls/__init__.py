@@ -1,4 +1,4 @@
-"""What an operator asks a vendor to do, one module a vendor, found by looking.
+"""Calls that an operator makes to a vendor, one module a vendor, found by looking.
 
 A module here is a vendor. It has `add_arguments(parser)` and `run(arguments)`; its docstring's first line is its help.
 """
@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Calls(Protocol):
-    """What a vendor's module offers."""
+    """A vendor's module."""
 
     __doc__: str | None
 

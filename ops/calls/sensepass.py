@@ -86,7 +86,7 @@ def _address(arguments: argparse.Namespace) -> str:
 
 def _subscribe(terminal: Client, address: str, ask: AskRemotely) -> None:
     terminal.set_event_destination(address)
-    # Firmware that cannot be told whom to ask asks with its records, whoever is to be asked about.
+    # Firmware without this setting asks with its records, about every person.
     with contextlib.suppress(NotThere):
         if ask is not AskRemotely.NOBODY or terminal.remote_authentication_address():
             terminal.set_remote_authentication(f"{address}/authorize", ask)

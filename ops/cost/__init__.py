@@ -1,7 +1,7 @@
-"""What Gatehouse costs on AWS: counted by running the real handlers, priced by a dated table, told in docs/cost.md.
+"""The cost of Gatehouse on AWS: counted by running the real handlers, priced by a dated table, told in docs/cost.md.
 
 A module here that has the name of a vendor's folder under `functions/` is found by looking. It says what that vendor
-costs beside its pushes: it has `told(facts)`; where that takes a run of its functions, `measured(run)` as well.
+costs beside its pushes: it has `part(facts)`; where that takes a run of its functions, `measured(run)` as well.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ _FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What docs/cost.md says of a vendor beside its pushes."""
+class Part:
+    """A vendor's part of docs/cost.md, beside its pushes."""
 
     summary: Sequence[tuple[str, float]]
     """Rows of the first table: what it is, and US$."""
     section: Sequence[str] = ()
     """Lines of a section of its own."""
     switches: Sequence[tuple[str, str, float]] = ()
-    """What can be switched on: the setting, what it pays for, and US$ a month."""
+    """Options that cost: the setting, what it pays for, and US$ a month."""
 
 
 class Vendor(Protocol):
-    """What a vendor's module offers."""
+    """A vendor's module."""
 
-    def told(self, facts: Facts) -> Told:
-        """What it costs beside its pushes."""
+    def part(self, facts: Facts) -> Part:
+        """The vendor's cost beside its pushes."""
 
 
 @runtime_checkable
 class Measured(Protocol):
-    """What the module of a vendor offers besides, whose functions do more than take pushes."""
+    """The module of a vendor whose functions do more than take pushes."""
 
     def measured(self, run: Run) -> Mapping[str, Counted]:
-        """What they do, step by step."""
+        """Their work, step by step."""
 
 
 def vendors() -> dict[str, Vendor]:

@@ -34,7 +34,7 @@ type Metric = tuple[str, tuple[tuple[str, str], ...]]
 GB: Final = 1e9
 """Bytes: a thousandth more or less is not what decides here."""
 _GATEHOUSE: Final = re.compile(r"(functions|gatehouse)\.|counted\.")
-# What $context stands for in an access log's format, by its name; all others are as long as "GATEWAY_ERROR".
+# The values of $context in an access log's format, by name; all others are as long as "GATEWAY_ERROR".
 _CONTEXT: Final = {
     "requestId": "NtDlhZzg/7qugYc=",
     "requestTime": "01/Nov/2026:09:21:00 +0000",
@@ -48,15 +48,15 @@ _CONTEXT: Final = {
 
 @dataclass
 class Counted:
-    """What some of our code did."""
+    """The work of some of our code."""
 
     usage: Usage = field(default_factory=Usage)
     calls: Counter[str] = field(default_factory=Counter)
     metrics: set[Metric] = field(default_factory=set)
     published: set[tuple[str, str]] = field(default_factory=set)
-    """Who published where: each pair has KMS make a key of its own every five minutes."""
+    """Pairs of publisher and topic: each has KMS make a key of its own every five minutes."""
     records: list[units.Item] = field(default_factory=list)
-    """What was put into the events table."""
+    """The items that were put into the events table."""
 
     def __add__(self, other: Counted) -> Counted:
         return Counted(
@@ -93,7 +93,7 @@ class Run:
         self.deployed = deployed
         self.assumed = assumed
         self.now = datetime(2026, 11, 1, tzinfo=UTC)
-        """What our functions' clock shows: the time of the last push."""
+        """The clock of our functions: the time of the last push."""
         self._counted = Counted()
         self._running = ""
         self._indexes = _indexes(deployed)
@@ -181,7 +181,7 @@ class Run:
         return cast("LambdaHandler", handler)
 
     def taken(self) -> Counted:
-        """What was counted since the last time."""
+        """The counts since the last time."""
         counted, self._counted = self._counted, Counted()
         return counted
 
@@ -212,7 +212,7 @@ class Run:
         return found
 
     def rejected(self) -> dict[str, Counted]:
-        """What each vendor's function does with a push of a stranger."""
+        """The work of each vendor's function on a push of a stranger."""
         found = {}
         for function, vendor in self.deployed.vendors():
             with self.account():
@@ -252,7 +252,7 @@ class Run:
         counted.usage = own + shared.times(len(records) / self.assumed[f"relay_{mode}_batch"].value)
         return counted
 
-    # ─── What runs by itself ──────────────────────────────────────────────────────────────────────────────────────
+    # ─── Runs by itself ───────────────────────────────────────────────────────────────────────────────────────────
 
     def sweep(self) -> Counted:
         """A sweep that finds nothing."""
@@ -391,7 +391,7 @@ def _indexes(deployed: Deployed) -> dict[str, tuple[tuple[str, ...], list[units.
 
 
 def _filtered(deployed: Deployed) -> Counter[str]:
-    """How many of a topic's subscriptions look into the body of each message."""
+    """The number of a topic's subscriptions that look into the body of each message."""
     return Counter(
         subscription["TopicArn"]
         for subscription in deployed.of("AWS::SNS::Subscription").values()
@@ -402,10 +402,10 @@ def _filtered(deployed: Deployed) -> Counter[str]:
 def access_line(deployed: Deployed, route: str) -> str:
     """The access log's line of a request."""
     (stage,) = deployed.of("AWS::ApiGatewayV2::Stage").values()
-    known = {**_CONTEXT, "routeKey": route}
+    values = {**_CONTEXT, "routeKey": route}
     return re.sub(
         r"\$context\.([A-Za-z.]*[A-Za-z])",
-        lambda match: known.get(match[1], "GATEWAY_ERROR"),
+        lambda match: values.get(match[1], "GATEWAY_ERROR"),
         stage["AccessLogSettings"]["Format"],
     )
 
@@ -421,7 +421,7 @@ def put_secret(environment: Mapping[str, str], document: str) -> None:
 
 
 def _make(deployed: Deployed) -> None:
-    """What the functions call, in moto."""
+    """The AWS that the functions call, in moto."""
     for name, table in deployed.of("AWS::DynamoDB::Table").items():
         taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
         boto3.client("dynamodb").create_table(

@@ -13,7 +13,7 @@ from typing import Final
 from gatehouse.accounts import MAX_AGE, MIN_AGE
 from gatehouse.errors import Reason
 from gatehouse.telemetry import Count
-from ops.cost import Measured, Told, units, vendors
+from ops.cost import Measured, Part, units, vendors
 from ops.cost.count import GB, Counted, Push, Run, access_line
 from ops.cost.prices import Assumption, Prices, Usage
 from ops.cost.template import Deployed, Document
@@ -21,7 +21,7 @@ from ops.cost.template import Deployed, Document
 MILLION: Final = 1_000_000
 HOUR: Final = 3_600
 STORED: Final = frozenset({"table_gb_month", "recovery_gb_month", "bucket_gb_month", "log_gb_month"})
-"""What is paid for as long as something is kept."""
+"""Prices that are paid for as long as something is kept."""
 _MODES: Final = ("inline", "stream")
 _ROUTE_METRICS: Final = ("4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency")
 """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
@@ -43,7 +43,7 @@ class Facts:
     rejected: Mapping[str, Counted]
     sweep: Counted
     besides: Mapping[str, Mapping[str, Counted]]
-    """What vendors' functions do beside their pushes, by vendor and by step."""
+    """The work of vendors' functions beside their pushes, by vendor and by step."""
 
     def usd(self, usage: Mapping[str, float]) -> float:
         """US$ for what was used."""
@@ -116,7 +116,7 @@ def _every(rule: Document) -> float:
 
 
 def traffic(facts: Facts) -> list[Line]:
-    """What comes with any traffic at all, however little."""
+    """The cost that comes with any traffic, however little."""
     prices, assumed = facts.prices, facts.assumed
     vendors = len(list(facts.deployed.vendors()))
     reads = vendors * assumed["sandboxes"].value * facts.hours * HOUR / MAX_AGE
@@ -198,7 +198,7 @@ def routes(deployed: Deployed) -> list[str]:
 
 
 def averaged(pushes: Iterable[Push]) -> Usage:
-    """What a push takes on average over some samples."""
+    """The usage of a push, averaged over some samples."""
     taken = list(pushes)
     names = {name for push in taken for name in push.usage}
     return Usage({name: mean(push.usage[name] for push in taken) for name in names})
@@ -224,14 +224,14 @@ def sized(facts: Facts, size: int) -> tuple[int, float]:
 
 def rendered(facts: Facts) -> str:
     """docs/cost.md."""
-    told = [vendor.told(facts) for vendor in vendors().values()]
+    parts = [vendor.part(facts) for vendor in vendors().values()]
     lines = (
-        *_summary(facts, told),
+        *_summary(facts, parts),
         *_quiet(facts),
         *_million(facts),
         *_sizes(facts),
-        *(line for vendor in told for line in vendor.section),
-        *_switches(facts, told),
+        *(line for vendor in parts for line in vendor.section),
+        *_switches(facts, parts),
         *_flooded(facts),
         *_assumed(facts),
         *_prices(facts),
@@ -239,7 +239,7 @@ def rendered(facts: Facts) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _summary(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
+def _summary(facts: Facts, parts: Sequence[Part]) -> Iterator[str]:
     pushing = sorted({push.vendor for push in facts.pushes})
     millions = {
         (vendor, mode): facts.usd(averaged(_of(facts, vendor, mode))) * MILLION for vendor in pushing for mode in _MODES
@@ -266,7 +266,7 @@ def _summary(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
                 [f"a million pushes in mode `{mode}`, with the storage of what they leave", _span(millions, mode)]
                 for mode in _MODES
             ),
-            *([what, dollars(usd)] for vendor in told for what, usd in vendor.summary),
+            *([what, dollars(usd)] for vendor in parts for what, usd in vendor.summary),
         ],
     )
 
@@ -359,7 +359,7 @@ def _sizes(facts: Facts) -> Iterator[str]:
     """)
 
 
-def _switches(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
+def _switches(facts: Facts, parts: Sequence[Part]) -> Iterator[str]:
     prices = facts.prices
     ways = len(routes(facts.deployed))
     by_route = prices.of("metric_month", ways * len(_ROUTE_METRICS))
@@ -372,7 +372,7 @@ def _switches(facts: Facts, told: Sequence[Told]) -> Iterator[str]:
                 f"{len(_ROUTE_METRICS)} metrics for each of {ways} routes with traffic",
                 dollars(by_route),
             ],
-            *([setting, what, dollars(usd)] for vendor in told for setting, what, usd in vendor.switches),
+            *([setting, what, dollars(usd)] for vendor in parts for setting, what, usd in vendor.switches),
             ["", "each dashboard, beyond the account's first three", dollars(prices.of("dashboard_month"))],
         ],
     )
@@ -500,7 +500,7 @@ def prose(text: str) -> Iterator[str]:
 
 
 def amount(name: str, number: float) -> str:
-    """How much was used of what has a price."""
+    """Amounts of everything that has a price."""
     if name.endswith(("gb", "gb_month")):
         return f"{number * GB / 1_000:,.2f} KB" + (" for a month" if name.endswith("month") else "")
     return f"{number:,.3g}"

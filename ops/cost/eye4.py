@@ -1,21 +1,24 @@
-"""What Eye4 costs beside its pushes: its alarms' recordings, each fetched by a flow of its own."""
+"""The cost of Eye4 beside its pushes: its alarms' recordings, each fetched by a flow of its own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from typing import Final
 
 import boto3
 import yaml
 
 from gatehouse import aws
-from ops.cost import Told, units
+from ops.api_event import api_event
+from ops.cost import Part, units
 from ops.cost.count import Counted, Run, put_secret
 from ops.cost.document import STORED, Facts, amount, dollars, prose, table
 from ops.cost.prices import Usage
 from ops.cost.template import ROOT, Document
 from ops.simulators import eye4
+
+_API: Final = "https://push.example.com"
 
 # ─── The run ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -30,8 +33,8 @@ def measured(run: Run) -> dict[str, Counted]:
     with cloud.serving(), run.account():
         put_secret(run.deployed.environment("Eye4Function"), json.dumps(accounts.secret))
         handler = run.started("Eye4Function")
-        alarm, message = eye4.alarm(app, "", fileid=fileid), eye4.resource(app, "", fileid)
-        event = _api_event(alarm.url, alarm.body, alarm.headers, run.now)
+        alarm, message = eye4.alarm(app, _API, fileid=fileid), eye4.resource(app, _API, fileid)
+        event = api_event(alarm, run.now)
         found["the alarm"] = run.push("Eye4Function", handler, event, "push_seconds")
         body = found["the alarm"].records[0]["event"]["S"]
         started = run.started("Eye4StartFunction")(_queue_event(body), None)
@@ -42,7 +45,7 @@ def measured(run: Run) -> dict[str, Counted]:
         found["the start of its flow"] = run.taken()
         wanted = _wanted()
         found["the flow"] = _flow(run, wanted)
-        event = _api_event(message.url, message.body, message.headers, run.now)
+        event = api_event(message, run.now)
         found["the resource message"] = run.push("Eye4Function", handler, event, "push_seconds")
         resolve = run.started("Eye4ResolveFunction", API_URL=cloud.url)
         answer = resolve({"alarm": wanted, "since": run.now.isoformat()}, None)
@@ -66,7 +69,7 @@ def _wanted() -> Document:
 
 
 def _flow(run: Run, wanted: Document) -> Counted:
-    """What the flow itself does: its transitions, and the row that its wait writes."""
+    """The work of the flow itself: its transitions, and the row that its wait writes."""
     states: Document = yaml.safe_load((ROOT / "functions/eye4/flow.asl.yaml").read_text())["States"]
     first = states["AwaitUpload"]
     token = "t" * int(run.assumed["token_characters"].value)
@@ -83,23 +86,6 @@ def _flow(run: Run, wanted: Document) -> Counted:
     return run.taken()
 
 
-def _api_event(path: str, body: bytes, headers: Mapping[str, str], now: datetime) -> Document:
-    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
-    return {
-        "routeKey": f"POST {path}",
-        "rawPath": path,
-        "headers": dict(headers),
-        "requestContext": {
-            "domainName": "push.example.com",
-            "http": {"method": "POST", "path": path},
-            "requestId": "NtDlhZzg/7qugYc=",
-            "timeEpoch": int(now.timestamp() * 1000),
-        },
-        "body": body.decode(),
-        "isBase64Encoded": False,
-    }
-
-
 def _queue_event(body: str) -> Document:
     """https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     message = {"messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "eventSource": "aws:sqs"}
@@ -109,13 +95,13 @@ def _queue_event(body: str) -> Document:
 # ─── The text ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def told(facts: Facts) -> Told:
+def part(facts: Facts) -> Part:
     """Its recordings, with what their files' storage costs apart."""
     steps = facts.besides["eye4"]
     whole = sum((counted.usage for counted in steps.values()), Usage())
     now = Usage({name: number for name, number in whole.items() if name not in STORED})
     section = list(_section(facts, steps, now, whole.only(STORED)))
-    return Told([("a thousand recordings of Eye4, without their storage", facts.usd(now) * 1_000)], section)
+    return Part([("a thousand recordings of Eye4, without their storage", facts.usd(now) * 1_000)], section)
 
 
 def _section(facts: Facts, steps: Mapping[str, Counted], now: Usage, kept: Usage) -> Iterator[str]:

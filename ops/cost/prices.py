@@ -10,7 +10,7 @@ HERE: Final = Path(__file__).parent
 
 
 class Usage(dict[str, float]):
-    """How much was used of what has a price, by the price's name."""
+    """Amounts of everything that has a price, by the price's name."""
 
     def __missing__(self, _name: str) -> float:
         return 0.0
@@ -19,7 +19,7 @@ class Usage(dict[str, float]):
         return type(self)({name: self[name] + other.get(name, 0.0) for name in dict.fromkeys((*self, *other))})
 
     def times(self, number: float) -> Self:
-        """As often as that."""
+        """The usage of so many times this."""
         return type(self)({name: used * number for name, used in self.items()})
 
     def only(self, names: Container[str]) -> Self:
@@ -29,7 +29,7 @@ class Usage(dict[str, float]):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What something costs, and where that was read."""
+    """A price, and its source."""
 
     text: str
     usd: float
@@ -69,12 +69,12 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """A number that nobody has measured yet."""
+    """A number that was not measured yet."""
 
     value: float
     text: str
 
 
 def assumed(path: Path = HERE / "assumed.toml") -> dict[str, Assumption]:
-    """What is assumed, by name."""
+    """The assumptions, by name."""
     return {name: Assumption(**entry) for name, entry in tomllib.loads(path.read_text()).items()}

@@ -1,4 +1,4 @@
-"""What SenseLink costs beside its pushes: its listener, which runs whether anything comes or not."""
+"""The cost of SenseLink beside its pushes: its listener, which runs whether anything comes or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from functions.senselink.health import Report
-from ops.cost import Told
+from ops.cost import Part
 from ops.cost.document import Facts, Line, bill, idle, prose, total
 from ops.cost.template import Deployed
 
@@ -19,17 +19,17 @@ _WITH_LISTENER: Final = {
 }
 
 
-def told(facts: Facts) -> Told:
+def part(facts: Facts) -> Part:
     """The listener, by how it reaches the internet."""
     ways = listener(facts)
-    return Told(
+    return Part(
         summary=[(f"SenseLink's listener, one task {how}, a month", total(lines)) for how, lines in ways.items()],
         section=list(_section(ways)),
     )
 
 
 def listener(facts: Facts) -> dict[str, list[Line]]:
-    """What the listener is besides, by how it reaches the internet."""
+    """The listener's further costs, by its way to the internet."""
     prices, hours = facts.prices, facts.hours
     deployed = Deployed(**_WITH_LISTENER)
     (task,) = deployed.of("AWS::ECS::TaskDefinition").values()

@@ -1,11 +1,11 @@
-"""What SensePass costs beside its pushes: its terminals' heartbeats, and sandboxes that are kept warm for its doors."""
+"""The cost of SensePass beside its pushes: its terminals' heartbeats, and sandboxes kept warm for its doors."""
 
 from __future__ import annotations
 
 import json
 from typing import Final
 
-from ops.cost import Told
+from ops.cost import Part
 from ops.cost.count import Counted, Run, put_secret
 from ops.cost.document import HOUR, Facts
 from ops.cost.template import ROOT
@@ -27,12 +27,12 @@ def measured(run: Run) -> dict[str, Counted]:
         return {"a heartbeat": run.push(_FUNCTION, handler, event, "rejected_seconds")}
 
 
-def told(facts: Facts) -> Told:
+def part(facts: Facts) -> Part:
     """Its heartbeats, and what a warm sandbox is."""
     beats = facts.usd(facts.besides["sensepass"]["a heartbeat"].usage) * facts.hours * HOUR / _HEARTBEAT
     memory = facts.deployed.of("AWS::Lambda::Function")[_FUNCTION]["MemorySize"]
     warm = facts.prices.of("provisioned_gb_second", memory / 1024 * facts.hours * HOUR)
-    return Told(
+    return Part(
         summary=[(f"a SensePass terminal's heartbeat, every {_HEARTBEAT} s, a month", beats)],
         switches=[("`DoorProvisionedConcurrency`", f"each sandbox of {memory} MB that is kept warm", warm)],
     )

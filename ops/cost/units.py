@@ -1,4 +1,4 @@
-"""How AWS measures what is billed: units of DynamoDB, chunks of messages."""
+"""AWS's measures of what is billed: units of DynamoDB, chunks of messages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Index:
     """The names of its own key and of the table's."""
 
     def entry(self, item: Item | None) -> Item | None:
-        """What it has of an item; nothing of one without all its keys."""
+        """The part of an item that the index has; nothing of one without all its keys."""
         if item is None or not all(key in item for key in self.keys):
             return None
         return {key: item[key] for key in self.keys}

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def found(stack: str, given: dict[str, str]) -> Iterator[Finding]:
-    """What there is to say of the account, before a stack is deployed into it with these settings."""
+    """Findings on an account, before a stack is deployed into it with these settings."""
     fault = earlier.name_fault(stack)
     yield Finding("stack-name", Verdict.STOP if fault else Verdict.OK, fault or f"{stack} can be a stack's name")
     try:

@@ -1,4 +1,4 @@
-"""What is asked of an account, and what is said of it: each question says which permission it needs."""
+"""Questions to an account and the findings on it: each question says which permission it needs."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from ops.shown import printable
 
 _CONFIG: Final = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3, "mode": "standard"})
 UNANSWERED: Final = (BotoCoreError, ResponseParserError, ValueError)
-"""What boto3 raises where AWS answers nothing: no credentials, no connection, no such endpoint, no XML from it."""
+"""Exceptions of boto3 for no answer of AWS: no credentials, no connection, no such endpoint, no XML from it."""
 _DENIED: Final = ("AccessDenied", "Unauthorized", "NotAuthorized", "AuthorizationError", "Forbidden", "403")
 
 
 class Verdict(StrEnum):
-    """What a deployment has to expect of it."""
+    """A finding's weight for a deployment."""
 
     OK = "ok"
     LOOK = "look"
@@ -140,11 +140,11 @@ class Account:
 
 
 STRANGE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading an answer raises that is not as AWS's."""
+"""Exceptions of reading an answer that is not as AWS's."""
 
 
 def cannot(permission: str, why: str = "") -> str:
-    """What is said of a question without an answer: the permission that it needs, or why else there is none."""
+    """The finding on a question without an answer: the permission that it needs, or why else there is none."""
     return f"cannot be asked: {permission}" + (f" ({printable(why)})" if why else "")
 
 

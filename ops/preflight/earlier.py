@@ -1,4 +1,4 @@
-"""What is there already: a stack of this name, what an earlier one has left, and SAM's own bucket."""
+"""Remains in the account: a stack of this name, what an earlier one has left, and SAM's own bucket."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from ops.preflight.plan import Existing, Plan
 from ops.shown import printable
 
 SAM_STACK: Final = "aws-sam-cli-managed-default"
-"""Where SAM keeps artifacts with resolve_s3."""
+"""The stack of SAM's bucket for artifacts, with resolve_s3."""
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-parameter-name-constraints.html
@@ -32,7 +32,7 @@ _UNKNOWN: Final = cannot("cloudformation:DescribeStacks", "whether there is a st
 
 
 def name_fault(stack: str) -> str | None:
-    """What is wrong with a stack's name, of which other names are made."""
+    """The fault of a stack's name, of which other names are made."""
     if not _NAME.fullmatch(stack):
         return "a stack's name has letters, digits and hyphens, a letter first, and 128 of them at most"
     if stack.lower().startswith(_RESERVED):
@@ -70,7 +70,7 @@ def known(found: dict[str, Any]) -> dict[str, str]:
 
 
 def existing(found: dict[str, Any] | None) -> Existing:
-    """What a deployment finds."""
+    """The stack and its tables as a deployment finds them."""
     if found is None or found["StackStatus"] == _REVIEWED:
         return Existing.NONE
     status = str(found["StackStatus"])
@@ -80,7 +80,7 @@ def existing(found: dict[str, Any] | None) -> Existing:
 
 
 def state(stack: str, found: dict[str, Any] | None) -> Finding:
-    """Whether a deployment can begin from the state that the stack is in."""
+    """Checks that a deployment can begin from the state that the stack is in."""
     name = "stack"
     if found is None:
         return Finding(name, Verdict.OK, f"there is no stack {stack} yet: this is the first deployment")
@@ -108,10 +108,10 @@ def state(stack: str, found: dict[str, Any] | None) -> Finding:
 
 
 def protection(plan: Plan) -> Finding:
-    """Whether the tables are protected at the right time: not before they are there, and always after.
+    """Checks that the tables are protected at the right time: not before they are there, and always after.
 
     Raises:
-        NotAskedError: nobody says whether there is a stack.
+        NotAskedError: there is no answer whether there is a stack.
     """
     name, protects = "deletion-protection", plan.settings[_PROTECTION] == "yes"
     if plan.existing is Existing.UNKNOWN:
@@ -134,7 +134,7 @@ def protection(plan: Plan) -> Finding:
 
 
 def rules(account: Account, plan: Plan) -> Finding:
-    """Whether an earlier stack has left rules by which doors open, which would be in use at once."""
+    """Looks for rules of doors that an earlier stack has left, which would be in use at once."""
     parameter = plan.output(_PARAMETER)
     found = account.ask(
         "ssm",
@@ -153,7 +153,7 @@ def rules(account: Account, plan: Plan) -> Finding:
 
 
 def leftovers(account: Account, plan: Plan) -> Iterator[Finding]:
-    """What an earlier stack of this name has left: names that are taken, and what is kept and costs."""
+    """Looks for remains of an earlier stack of this name: names that are taken, and what is kept and costs."""
     if plan.existing is Existing.UNKNOWN:
         raise NotAskedError(_UNKNOWN)
     if plan.existing is not Existing.NONE:  # they are that stack's
@@ -194,7 +194,7 @@ def leftovers(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def log_policies(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether the account's policies for logs have room for the access log's.
+    """Checks that the account's policies for logs have room for the access log's.
 
     There are ten at most in a region, and each has 5,120 characters at most. One that names /aws/vendedlogs/* is enough
     for all: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html,
@@ -230,7 +230,7 @@ def log_policies(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def bucket(account: Account) -> Finding:
-    """Whether SAM's bucket for artifacts is there, or can be made."""
+    """Checks that SAM's bucket for artifacts is there, or can be made."""
     name = "artifacts"
     stack = described(account, SAM_STACK)
     if stack is None:

@@ -1,4 +1,4 @@
-"""What the account lets run at once, against what the settings ask for."""
+"""The account's concurrency, against the demands of the settings."""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ RATE_QUOTA: Final = "L-8A5B8E43"
 """Requests a second of all APIs: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
 _USUAL: Final = 1000
 _UNRESERVED: Final = 100
-"""What Lambda keeps for the functions without a reservation; an account that has less keeps all of it.
+"""Concurrency that Lambda keeps for the functions without a reservation; an account that has less keeps all of it.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html and, of accounts of 10 and of 50,
 https://github.com/awslabs/fhir-works-on-aws-deployment/issues/691,
@@ -26,7 +26,7 @@ https://github.com/awslabs/amazon-neptune-tools/issues/324
 
 
 class Demand:
-    """What the settings take of Lambda's concurrency."""
+    """The settings' share of Lambda's concurrency."""
 
     def __init__(self, plan: Plan) -> None:
         self.reserved: dict[str, int] = {}
@@ -66,19 +66,19 @@ class Demand:
 
     @property
     def taken(self) -> int:
-        """What nobody else can have: reservations, and what is warm beyond them."""
+        """The part that is taken for good: reservations, and what is warm beyond them."""
         return sum(self.reserved.values()) + sum(
             warm for function, warm in self.warm.items() if function not in self.reserved
         )
 
     @property
     def shared(self) -> int:
-        """What is wanted at once of the part that is not reserved."""
+        """The demand on the part that is not reserved."""
         return self.pushes + self.pollers
 
 
 def _at_once(rates: Iterable[float]) -> int:
-    """How many requests are in hand at once: rate times duration."""
+    """The number of requests in hand at once: rate times duration."""
     return math.ceil(sum(rates) * assumed()["push_seconds"].value)
 
 
@@ -95,7 +95,7 @@ def _behind(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether Lambda takes the reservations, and whether what is left is enough for what the routes let in."""
+    """Checks that Lambda takes the reservations, and that the rest is enough for what the routes let in."""
     name = "lambda-concurrency"
     limit, free = account.concurrency
     demand = Demand(plan)
@@ -150,18 +150,18 @@ def concurrency(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def alarm(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether the alarm on the account's concurrency goes by what the account has."""
-    (limit, _free), told = account.concurrency, int(float(plan.settings["AccountConcurrency"]))
-    if limit != told:
+    """Checks that the alarm on the account's concurrency goes by what the account has."""
+    (limit, _free), alarmed_at = account.concurrency, int(float(plan.settings["AccountConcurrency"]))
+    if limit != alarmed_at:
         yield Finding(
             "account-concurrency",
             Verdict.LOOK,
-            f"the account runs {limit} at once, and its alarm goes by {told}: set AccountConcurrency={limit}",
+            f"the account runs {limit} at once, and its alarm goes by {alarmed_at}: set AccountConcurrency={limit}",
         )
 
 
 def _held(account: Account, plan: Plan, demand: Demand) -> int:
-    """What the stack has reserved already, if there is one."""
+    """The concurrency that the stack has reserved already, if there is one."""
     held = 0
     for function in demand.reserved if plan.existing is Existing.DEPLOYED else ():
         try:
@@ -194,33 +194,33 @@ def _ask_for(wanted: int) -> str:
 
 
 def _pending(account: Account, limit: int) -> str:
-    """What Service Quotas says besides; it may show the usual number where Lambda itself has less."""
-    said = []
+    """The figure of Service Quotas; it may show the usual number where Lambda itself has less."""
+    findings = []
     try:
         quota = account.ask(
             "service-quotas", "get_service_quota", "servicequotas:GetServiceQuota",
             ServiceCode="lambda", QuotaCode=QUOTA,
         )["Quota"]["Value"]  # fmt: skip
         if int(quota) != limit:
-            said.append(
+            findings.append(
                 f"Service Quotas shows {int(quota)}, and Lambda {limit}, which counts: if it refuses, ask AWS Support"
             )
         asked: list[dict[str, Any]] = account.ask(
             "service-quotas", "list_requested_service_quota_change_history_by_quota",
             "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota", ServiceCode="lambda", QuotaCode=QUOTA,
         )["RequestedQuotas"]  # fmt: skip
-        said += [
+        findings += [
             f"{int(each['DesiredValue'])} were asked for already"
             for each in asked
             if each["Status"] in {"PENDING", "CASE_OPENED"}
         ]
     except NotAskedError as refused:
-        said.append(f"quota: {refused}")
-    return f" ({'; '.join(said)})" if said else ""
+        findings.append(f"quota: {refused}")
+    return f" ({'; '.join(findings)})" if findings else ""
 
 
 def throttle(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether all routes together may take what each is let take."""
+    """Checks that all routes together may take what each is let take."""
     answer = account.ask("apigateway", "get_account", "apigateway:GET")
     limits = answer.get("throttleSettings", {})
     if "rateLimit" not in limits:

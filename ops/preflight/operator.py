@@ -1,4 +1,4 @@
-"""Whether the alarms reach the operator: the topic is there, and lets CloudWatch in, as its key does."""
+"""Checks that the alarms reach the operator: the topic is there, and lets CloudWatch in, as its key does."""
 
 import json
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def _topic(account: Account, arn: str) -> Finding:
 
 
 def _key(account: Account, key: str) -> Finding | None:
-    """What is wrong with a topic's key: CloudWatch has to be let in by the key's own policy.
+    """The fault of a topic's key: CloudWatch has to be let in by the key's own policy.
 
     https://repost.aws/knowledge-center/cloudwatch-configure-alarm-sns
     """
@@ -103,7 +103,7 @@ def _key(account: Account, key: str) -> Finding | None:
 
 
 def _lets_in(policy: dict[str, Any], actions: tuple[str, ...], account: str | None) -> bool:
-    """Whether a policy lets CloudWatch do all of this; conditions are taken for met.
+    """Tells if a policy lets CloudWatch do all of this; conditions are taken for met.
 
     Args:
         policy: of a topic or a key.

@@ -1,4 +1,4 @@
-"""The permissions of whoever deploys: what creating these types of resources takes, asked of IAM's policy simulator."""
+"""The permissions of the deploying identity for these types of resources, asked of IAM's policy simulator."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _PERMISSION: Final = "iam:SimulatePrincipalPolicy"
 
 @cache
 def rules() -> dict[str, Any]:
-    """What permissions.toml says."""
+    """The content of permissions.toml."""
     return tomllib.loads(_FILE.read_text())
 
 
@@ -33,7 +33,7 @@ def schema(kind: str) -> Mapping[str, Any]:
     """
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # noqa: PLC0415 - a second that other commands save
 
-    # What is needed to create one is the same in all regions.
+    # The permissions to create one are the same in all regions.
     found: Mapping[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
     return found
 
@@ -51,7 +51,7 @@ def needed(resources: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[str]:
         actions |= {action for action in listed if not _is_spared(kind, action, present)}
         for name, more in rules()["also"].get(kind, {}).items():
             actions |= set(more) if name in present else set()
-    # Tags are set where somebody gives them, and nobody does by default.
+    # Tags are set if they are given, and none are by default.
     return sorted(action for action in actions if "Tag" not in action)
 
 
@@ -73,7 +73,7 @@ def principal(account: Account, caller: str) -> str:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 
     Raises:
-        NotAskedError: a session that is of no role has policies that nobody can ask for.
+        NotAskedError: a session that is of no role has policies that cannot be asked for.
     """
     arn, partition, service, _, number, resource = caller.split(":", 5)
     kind, _, rest = resource.partition("/")
@@ -89,7 +89,7 @@ def principal(account: Account, caller: str) -> str:
 
 
 def check(account: Account, plan: Plan, caller: str) -> Finding:
-    """Whether the caller may create what the plan has.
+    """Checks that the caller may create what the plan has.
 
     Raises:
         NotAskedError: the simulator may not be asked.

@@ -1,4 +1,4 @@
-"""Who asks, where, and whether the clocks agree."""
+"""The caller, the region, and the agreement of the clocks."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,10 +22,10 @@ _OLD: Final = ("ExpiredToken", "ExpiredTokenException")
 
 
 class Caller:
-    """What STS says of the credentials.
+    """The identity of the credentials, by STS.
 
     Attributes:
-        arn: of the caller; None where nobody could tell.
+        arn: of the caller; None if it is not known.
         usable: whether anything else can be asked with them.
         findings: what is to be said of it.
     """
@@ -63,7 +63,7 @@ class Caller:
             self._clock(answer["ResponseMetadata"].get("HTTPHeaders", {}))
 
     def _region(self, account: Account, region: str) -> bool:
-        """Whether there can be such a region."""
+        """Tells if there can be such a region."""
         try:
             partition = account.partition
         except UNANSWERED:
@@ -113,7 +113,7 @@ class Caller:
 
 
 def services(account: Account, kinds: Iterable[str]) -> Finding:
-    """Whether the services of these types of resources are in the region, as far as boto3 knows."""
+    """Checks that the services of these types of resources are in the region, as far as boto3 knows."""
     wanted = {kind.split("::")[1].lower() for kind in kinds}
     missing = sorted(
         service for service in wanted if (offered := account.offered(service)) and account.region not in offered
@@ -128,7 +128,7 @@ def services(account: Account, kinds: Iterable[str]) -> Finding:
 
 
 def opted_in(account: Account) -> Finding:
-    """Whether the region is on for this account.
+    """Checks that the region is on for this account.
 
     https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
 

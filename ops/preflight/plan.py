@@ -1,4 +1,4 @@
-"""What a deployment would make, with the settings that it is to have."""
+"""The resources that a deployment would make, with the settings that it is to have."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ type Document = dict[str, Any]
 
 
 class Existing(StrEnum):
-    """What is known of a stack of the name."""
+    """The facts about a stack of the name."""
 
     NONE = "none"
     """There is none, or one without anything in it."""
@@ -92,7 +92,7 @@ class Plan:
 
 
 def faults(given: Iterable[str]) -> Iterator[str]:
-    """What is wrong with settings as NAME=VALUE, before anybody is asked."""
+    """The faults of settings as NAME=VALUE, before AWS is asked."""
     parameters = _template()["Parameters"]
     for text in given:
         name, equals, value = text.partition("=")
@@ -105,7 +105,7 @@ def faults(given: Iterable[str]) -> Iterator[str]:
 
 
 def _fault(entry: Mapping[str, Any], value: str) -> str | None:
-    """As CloudFormation holds a value against the template.
+    """Holds a value against the template as CloudFormation does.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
     """

@@ -1,4 +1,4 @@
-"""What tasks of ECS need that is not of the stack: ECS's own role, an image, subnets and security groups."""
+"""Needs of ECS tasks beyond the stack: ECS's own role, an image, subnets and security groups."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _NO_GROUP: Final = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed", "Invali
 
 
 def role(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether ECS's own role is there: an account's first cluster makes it, and may fail by not having it yet.
+    """Checks that ECS's own role is there: an account's first cluster makes it, and may fail by not having it yet.
 
     https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/818
     """
@@ -42,7 +42,7 @@ def role(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def images(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether the images are where the settings say."""
+    """Checks that the images are where the settings say."""
     wanted = {
         container["Image"]: plan.setting_of(name, "ContainerDefinitions", number, "Image")
         for name, properties in plan.of("AWS::ECS::TaskDefinition").items()
@@ -83,7 +83,7 @@ def _image(account: Account, image: str, setting: str) -> Finding:
 
 
 def network(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether subnets and security groups are there, of one VPC, and have a way out."""
+    """Checks that subnets and security groups are there, of one VPC, and have a way out."""
     seen = set()
     for name, path in _networks(plan):
         properties: Any = plan.of(*_NETWORKED)[name]
@@ -124,8 +124,8 @@ def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...]
             "ec2", "describe_security_groups", "ec2:DescribeSecurityGroups", expected=_NO_GROUP, GroupIds=list(groups)
         )["SecurityGroups"]  # fmt: skip
     except ClientError as error:
-        said = printable(error.response["Error"]["Message"])
-        return Finding(name, Verdict.STOP, f"not in this account and region: {said}")
+        reason = printable(error.response["Error"]["Message"])
+        return Finding(name, Verdict.STOP, f"not in this account and region: {reason}")
     networks = {each["VpcId"] for each in (*found, *guards)}
     if len(networks) > 1:
         return Finding(
@@ -143,7 +143,7 @@ def _network(account: Account, subnets: tuple[str, ...], groups: tuple[str, ...]
 
 
 def _is_public(account: Account, subnet: str, vpc: str) -> bool:
-    """Whether a subnet's way out is an internet gateway; it has its own table of routes, or the VPC's."""
+    """Tells if a subnet's way out is an internet gateway; it has its own table of routes, or the VPC's."""
     own = [{"Name": "association.subnet-id", "Values": [subnet]}]
     main = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
     for each in (own, main):

@@ -25,14 +25,14 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import local, tools, transforms
-from ops.proof import Configurable, Running, deploy, pushes, telemetry, vendors, watch
+from ops.proof import deploy, pushes, telemetry, vendors, watch
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import Aws, Site
 
 PREFIX: Final = "gatehouse-proof-"
-"""How the names of throwaway stacks begin."""
+"""The beginning of the names of throwaway stacks."""
 OPERATOR: Final = "prover@example.com"
-"""An address that nobody has, so that the stack makes its own topic of alarms: https://www.rfc-editor.org/rfc/rfc2606"""
+"""An address without an owner, so that the stack makes its own topic of alarms: https://www.rfc-editor.org/rfc/rfc2606"""
 _FOLDER: Final = Path(".local/proof")
 
 
@@ -67,8 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--emulator", action="store_true", help="not in AWS, but in an emulator that is started here")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where the reports are (%(default)s)")
     for vendor in vendors().values():
-        if isinstance(vendor, Configurable):
-            vendor.add_arguments(parser)
+        vendor.add_arguments(parser)
     return parser
 
 
@@ -83,7 +82,7 @@ def prove(arguments: argparse.Namespace) -> Report:
     if report.has_failed:
         return report  # nothing was made
     with (
-        _running(aws) as parameters,
+        _services(aws) as parameters,
         contextlib.suppress(RefutedError),  # told in the report
         deploy.deployed(report, aws, name, {**_settings(aws), **parameters}, keep=arguments.keep) as site,
     ):
@@ -93,7 +92,7 @@ def prove(arguments: argparse.Namespace) -> Report:
 
 
 def _look(report: Report, site: Site, arguments: argparse.Namespace) -> None:
-    for vendor in vendors().values():  # the first: nobody has woken a function by a push
+    for vendor in vendors().values():  # the first: no function was woken by a push yet
         vendor.prove(report, site, arguments)
     pushes.prove(report, site)
     telemetry.prove(report, site)
@@ -107,13 +106,12 @@ def _settings(aws: Aws) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _running(aws: Aws) -> Iterator[Mapping[str, str]]:
+def _services(aws: Aws) -> Iterator[Mapping[str, str]]:
     """Runs what the vendors have beside their pushes; yields the stack's parameters for it."""
     with contextlib.ExitStack() as started:
         parameters: dict[str, str] = {}
         for vendor in vendors().values():
-            if isinstance(vendor, Running):
-                parameters |= started.enter_context(vendor.running(aws))
+            parameters |= started.enter_context(vendor.services(aws))
         yield parameters
 
 
@@ -136,7 +134,7 @@ def _emulator(folder: Path) -> Iterator[None]:
 
 
 def _about(aws: Aws, name: str) -> dict[str, str]:
-    """What the reader of a report wants to know of the run."""
+    """The facts about the run for the reader of a report."""
     return {
         "stack": name,
         "where": aws.endpoint or "AWS",

@@ -17,12 +17,12 @@ from ops.proof.site import Aws, Site
 
 _ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = _ROOT / "template.yaml"
-_TOLD: Final = 12
+_LAST_LINES: Final = 12
 """Lines of a program's end that a report has."""
 
 
 def preflight(report: Report, aws: Aws, name: str) -> None:
-    """What can be known of the account before anything is made in it."""
+    """Asks the account what can be asked before anything is made in it."""
     claim = "nothing about the account stands in the way, as `gatehouse preflight` sees it"
     with report.step("preflight", claim) as step:
         aws.needs_aws("quotas, service-linked roles and the region's services")
@@ -175,5 +175,5 @@ def run(report: Report, command: Sequence[str], log: str) -> None:
         process.wait()
         raise
     if code:
-        said = path.read_text(errors="replace").splitlines()[-_TOLD:]
-        raise RefutedError(f"it ended with {code}, see {path}: {' '.join(said)}")
+        last = path.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        raise RefutedError(f"it ended with {code}, see {path}: {' '.join(last)}")

@@ -36,7 +36,7 @@ _BY_ITSELF: Final = "its time-out"
 
 
 @contextlib.contextmanager
-def running(aws: Aws) -> Iterator[Mapping[str, str]]:
+def services(aws: Aws) -> Iterator[Mapping[str, str]]:
     """An Eye4 that has recordings, where the stack reaches one that is here."""
     if aws.endpoint is None:
         yield {**_SETTINGS, "Eye4ApiUrl": _NOBODY}
@@ -52,7 +52,7 @@ def prove(report: Report, site: Site, _: argparse.Namespace) -> None:
     with report.step(
         "recording-with", "an alarm's flow waits, and the second message ends the wait by its token"
     ) as step:
-        # The other one waits meanwhile.
+        # The other one waits in the same time.
         for fileid in (without, with_message):
             site.taken(eye4.alarm(app, url, fileid=fileid))
         site.until(partial(_waits, site, with_message), "the flow has left its token in the recording's row")
@@ -106,7 +106,7 @@ def _executions(site: Site, fileid: str) -> list[dict[str, Any]]:
 
 
 def _end_of_wait(site: Site, execution: str) -> str:
-    """What ended the first task of an execution, the wait."""
+    """The event that ended the first task of an execution, the wait."""
     pages = site.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
     for one in (one for page in pages for one in page["events"]):
         if one["type"] == "TaskSucceeded":
@@ -138,7 +138,7 @@ def _copied(site: Site, fileid: str) -> None:
             raise RefutedError(f"{file['copy']['key']} has {found['ContentLength']} bytes")
 
 
-# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── Claims to watch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 by_hand(
     "W19",
@@ -221,7 +221,7 @@ def _alarms(site: Site, fileid: str) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _without_policy(sqs: Any, queue: str) -> Iterator[None]:
-    """A queue that lets nobody in meanwhile but who may by IAM."""
+    """A queue that lets in, while the block runs, only those that may by IAM."""
     policy = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]["Policy"]
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
     try:

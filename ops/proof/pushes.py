@@ -49,7 +49,7 @@ def _of(site: Site, vendor: str) -> list[dict[str, Any]]:
 
 
 def _check(site: Site, vendor: str, event: dict[str, Any]) -> None:
-    """That a received event is on its topic, has its attributes, and is in the table."""
+    """Checks that a received event is on its topic, has its attributes, and is in the table."""
     message = site.received[event["id"]][0]
     if event["type"] != f"gatehouse.{message['topic']}.v1":
         raise RefutedError(f"{event['id']}, a {event['type']}, came by the topic {message['topic']}")

@@ -30,11 +30,11 @@ _GONE: Final = frozenset(
         "NotFoundException",
     }
 )
-"""What AWS says of what is not there."""
+"""AWS's error codes for what is not there."""
 
 
 class Removal:
-    """What a proof leaves nothing of.
+    """The removal of everything that a proof made.
 
     Args:
         aws: whose account.
@@ -47,7 +47,7 @@ class Removal:
         self._sam_was_there = self._status(_SAM_STACK) is not None
 
     def run(self, report: Report, *, keep: bool) -> None:
-        """Deletes it, or says what stays; whoever is impatient meanwhile has to wait."""
+        """Deletes it, or says what stays; Ctrl-C does not interrupt this."""
         with _undisturbed(), report.step("removed", "everything that this run made is deleted again") as step:
             if keep:
                 step.reason = f"kept, as asked: the stack {self._name}; delete it by hand, and what it retains"
@@ -113,7 +113,7 @@ class Removal:
         self._aws.client("ssm").delete_parameter(Name=f"/{self._name}/door-rules")
 
     def _remove_uploads(self) -> None:
-        """What SAM uploaded for this stack; its bucket too, if it was made for it and there is nothing else in it."""
+        """Removes SAM's uploads for this stack, and its bucket if it was made for them and holds nothing else."""
         if self._status(_SAM_STACK) is None:
             return
         bucket = outputs(self._aws.client("cloudformation"), _SAM_STACK)["SourceBucket"]
@@ -149,7 +149,7 @@ def _remove_table(aws: Aws, table: str) -> None:
 
 
 def _remove_secret(aws: Aws, arn: str) -> None:
-    # Nobody wants it back, and its name is free at once.
+    # The secret is not wanted back, and its name is free at once.
     aws.client("secretsmanager").delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
 
 
@@ -162,7 +162,7 @@ _REMOVERS: Final[Mapping[str, Callable[[Aws, str], Any]]] = {
     "AWS::Logs::LogGroup": lambda aws, name: aws.client("logs").delete_log_group(logGroupName=name),
     "AWS::SSM::Parameter": lambda aws, name: aws.client("ssm").delete_parameter(Name=name),
 }
-"""How to delete what a stack may retain. A key is never retained: it is of the topics alone."""
+"""Functions that delete what a stack may retain. A key is never retained: it is of the topics alone."""
 
 RETAINABLE: Final = frozenset(_REMOVERS)
 """The types of resources that a removal knows how to delete."""
@@ -170,7 +170,7 @@ RETAINABLE: Final = frozenset(_REMOVERS)
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A block that Ctrl-C does not end: half a removal is what nobody wants."""
+    """A block that Ctrl-C does not end: half a removal is worse than none."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -18,7 +18,7 @@ _LONG: Final = 8
 
 
 class Outcome(StrEnum):
-    """How a step ended."""
+    """The end of a step."""
 
     PROVED = "proved"
     FAILED = "failed"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 class NotProvedError(Exception):
-    """Nothing is wrong as far as can be seen, but it cannot be seen here."""
+    """No fault was seen, but it cannot be seen here."""
 
 
 class RefutedError(Exception):
@@ -39,16 +39,16 @@ class Step:
 
     id: str
     claim: str
-    """What is proved, as a sentence."""
+    """The claim that is proved, as a sentence."""
     outcome: Outcome = Outcome.PROVED
     reason: str = ""
-    """Why not; or what was seen besides."""
+    """The reason if it is not proved; or what was seen besides."""
     seconds: float = 0.0
     figures: dict[str, Any] = field(default_factory=dict)
 
 
 class Report:
-    """What a run has proved so far.
+    """The results of a run so far.
 
     Args:
         folder: where it is kept.
@@ -107,7 +107,7 @@ class Report:
         return next((step for step in self.steps if step.id == id), None)
 
     def figures(self, id: str) -> Mapping[str, Any]:  # noqa: A002 - it is one
-        """What was measured in a step.
+        """The figures of a step.
 
         Raises:
             NotProvedError: the step was not gone through, or did not prove anything.
@@ -119,7 +119,7 @@ class Report:
 
     @property
     def has_failed(self) -> bool:
-        """Whether anything is not as it is to be."""
+        """True if a step has failed."""
         return any(step.outcome is Outcome.FAILED for step in self.steps)
 
     def clean(self, text: str) -> str:

@@ -19,7 +19,7 @@ _LOG: Final = {"mode": "non-blocking", "max-buffer-size": "25m"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What a listener on Fargate needs that a throwaway stack has not."""
+    """Options with what a listener on Fargate needs and a throwaway stack has not."""
     fargate = parser.add_argument_group("the listener on Fargate, which is not proved without these")
     fargate.add_argument(
         "--senselink-url",
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def prove(report: Report, site: Site, arguments: argparse.Namespace) -> None:
-    """What a server tells by its WebSocket arrives."""
+    """Proves that messages of a server's WebSocket arrive."""
     with (
         report.step("listener", "what the listener hears is stored and received; as a process here, not on Fargate"),
         Server(site.vendors["senselink"]).serving() as server,
@@ -87,7 +87,7 @@ def _hears(site: Site, server: Server, patience: float) -> None:
     site.until_stored(event["id"])
 
 
-# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── Claims to watch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 by_hand(
     "W16",

@@ -1,4 +1,4 @@
-"""How long SensePass's doors wait: cold, warm, by whom it was decided; as the terminal and as AWS see it."""
+"""The wait of SensePass's doors: cold, warm, by whom it was decided; as the terminal and as AWS see it."""
 
 import argparse
 import hashlib
@@ -62,7 +62,7 @@ def prove(report: Report, site: Site, _: argparse.Namespace) -> None:
 
 
 def renew(site: Site) -> None:
-    """Makes a new version of the door's function live, by a changed setting: whoever asks next finds nobody warm."""
+    """Makes a new version of the door's function live by a changed setting, so that no sandbox is warm."""
     awslambda, name = site.client("lambda"), site.functions["sensepass"]
     variables = awslambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     awslambda.update_function_configuration(
@@ -89,7 +89,7 @@ def _asked(site: Site, terminal: Terminal) -> tuple[float, Request, bytes]:
 
 
 def _judge(site: Site, step: Step, asked: Sequence[tuple[float, Request, bytes]]) -> None:
-    """Who decided these questions, and how old they were then; by the events, which have to come."""
+    """The deciders of these questions, and the questions' ages then; by the events, which have to come."""
     decisions = []
     for _, _, image in asked:
         digest = hashlib.sha256(image).hexdigest()
@@ -136,7 +136,7 @@ def logged(site: Site, since: float, wanted: int) -> list[float]:
 
 
 def _counted(site: Site, wanted: int) -> dict[str, int]:
-    """What the metrics say, once they have all questions and the time of each."""
+    """The figures of the metrics, once they have all questions and the time of each."""
     by = {decider: (("vendor", "sensepass"), ("by", decider)) for decider in Decider}
     decisions = totals(site, {decider: (Count.DECISION, dimensions) for decider, dimensions in by.items()})
     others = {"late": (Count.DECISION_LATE, _DIMENSIONS), "timed": (Span.DECISION, _DIMENSIONS)}
@@ -146,7 +146,7 @@ def _counted(site: Site, wanted: int) -> dict[str, int]:
     return {**decisions, "late": rest.get("late", 0), "timed": rest["timed"]}
 
 
-# ─── What is watched of it ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── Claims to watch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W23", "a cold start is over before `DecisionDeadline`")

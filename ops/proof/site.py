@@ -22,13 +22,13 @@ from ops.stack import Resource, by_name
 PATIENCE: Final = 90
 """Seconds for which is waited for what takes a few."""
 OPERATORS: Final = "operators"
-"""What the name of the prover's queue on the topic of alarms ends with."""
+"""The end of the name of the prover's queue on the topic of alarms."""
 _POLL: Final = 2
 """Seconds for which a queue is asked at once."""
 
 
 class Aws:
-    """Whose account it is: AWS itself, or whatever AWS_ENDPOINT_URL names in its place."""
+    """The account: AWS itself, or the emulator that AWS_ENDPOINT_URL names in its place."""
 
     def __init__(self) -> None:
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL")
@@ -47,7 +47,7 @@ class Aws:
         return str(self.client("sts").get_caller_identity()["Account"])
 
     def unseen(self, what: str) -> Exception:
-        """The error for what did not show: a fault in AWS, and what nobody can know in an emulator."""
+        """The error for what did not show: a fault in AWS, and not known in an emulator."""
         return NotProvedError(f"{what}; the emulator has none") if self.endpoint else RefutedError(what)
 
     def needs_aws(self, what: str) -> None:
@@ -96,7 +96,7 @@ class Site:
     causes: dict[str, str] = field(default_factory=dict)
     """Alarms for which a step has given cause, by logical id, and what it was: these may ring."""
     began: float = field(default_factory=time.time)
-    """When it was there."""
+    """The time since which it is there."""
 
     def client(self, service: Any) -> Any:
         """A boto3 client of the account."""
@@ -108,7 +108,7 @@ class Site:
 
     @property
     def api_url(self) -> str:
-        """Where the vendors push to."""
+        """The address that vendors push to."""
         address = self.outputs["ApiUrl"]
         if self.aws.endpoint is None:
             return address
@@ -116,7 +116,7 @@ class Site:
 
     @property
     def logs(self) -> str:
-        """Where processes of this machine write theirs."""
+        """The folder for logs of processes of this machine."""
         return str(self.folder)
 
     @property
@@ -126,7 +126,7 @@ class Site:
 
     @property
     def partition(self) -> str:
-        """That of the region: `aws`, `aws-cn`, `aws-us-gov`."""
+        """The region's partition: `aws`, `aws-cn`, `aws-us-gov`."""
         return self.aws.session.get_partition_for_region(self.aws.region)
 
     @property
@@ -145,7 +145,7 @@ class Site:
         return by_name(self.resources, "AWS::SecretsManager::Secret", "Secret")
 
     def physical(self, logical_id: str) -> str:
-        """What a resource is called."""
+        """The physical id of a resource."""
         return self.resources[logical_id].physical_id
 
     @cached_property
@@ -167,7 +167,7 @@ class Site:
             raise RefutedError(f"a push was answered {answer.status}: {answer.data[:200].decode(errors='replace')}")
 
     def until[T](self, look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-        """What a look finds, as soon as it finds something; between two looks the queues are read.
+        """Looks until something is found, and returns it; between two looks the queues are read.
 
         Raises:
             RefutedError: it found nothing in time.
@@ -185,10 +185,10 @@ class Site:
         with ThreadPoolExecutor(len(self.queues)) as pool:
             found = [message for batch in pool.map(self._read, self.queues) for message in batch]
         for message in found:
-            known = self.received.setdefault(message["event"]["id"], [])
+            messages = self.received.setdefault(message["event"]["id"], [])
             # SQS may deliver one message twice, which says nothing about us.
-            if message["number"] not in {one["number"] for one in known}:
-                known.append(message)
+            if message["number"] not in {one["number"] for one in messages}:
+                messages.append(message)
         return len(found)
 
     def _read(self, topic: Topic) -> list[dict[str, Any]]:
@@ -264,10 +264,10 @@ class Site:
         return url
 
     def rang(self, alarm: str) -> bool:
-        """Whether the operators' topic tells now that an alarm rings."""
+        """Reads the operators' queue; tells if an alarm rings by what is in it."""
         answer = self._sqs.receive_message(QueueUrl=self._alarms, MaxNumberOfMessages=10, WaitTimeSeconds=_POLL)
-        told = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-        return any(one.get("AlarmName") == alarm and one.get("NewStateValue") == "ALARM" for one in told)
+        notices = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        return any(one.get("AlarmName") == alarm and one.get("NewStateValue") == "ALARM" for one in notices)
 
     def until_stored(self, event_id: str) -> None:
         """Waits until the table says that an event was announced."""

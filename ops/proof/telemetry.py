@@ -1,4 +1,4 @@
-"""What an operator would see: metrics, alarms that are well, one that rings, and the saved queries."""
+"""The operator's view: metrics, alarms that are well, one that rings, and the saved queries."""
 
 import time
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def alarms_are_well(site: Site, figures: dict[str, Any]) -> None:
     """Holds the alarms against what they are to be.
 
     Raises:
-        RefutedError: one is missing, tells nobody, or rings and nothing here gave cause for it.
+        RefutedError: one is missing, has no receiver, or rings without a cause that was given here.
     """
     names = {one.physical_id: name for name, one in site.resources.items() if _is_alarm(one)}
     found = _alarms(site, list(names))
@@ -116,7 +116,7 @@ def _alarms(site: Site, names: list[str]) -> list[dict[str, Any]]:
 
 
 def recorded(site: Site) -> dict[str, int]:
-    """How many events of each vendor were counted since the stack is there."""
+    """The number of events of each vendor that were counted since the stack is there."""
     return totals(site, {vendor: (Count.RECORDED, (("vendor", vendor),)) for vendor in simulators.simulators()})
 
 

@@ -1,4 +1,4 @@
-"""What only AWS can tell (docs/aws-truth.md), each row as a verdict, in its own words, or said to be looked at by hand.
+"""Claims that only AWS can confirm (docs/aws-truth.md): each row as a verdict, in its own words, or left to hands.
 
 A vendor's rows are given in the module of its name. A test holds them all against the document
 (tests/unit/ops/test_proof.py). An emulator decides nothing of this: there a look is rehearsed, so that it works when it
@@ -125,7 +125,7 @@ by_hand(
 by_hand("W39", "an alarm rings for a single failure, whose metric comes late", "needs a secret that cannot be read")
 by_hand("W37", "the budget is made, in the partitions that have one", "it is the account's, and no part of the stack")
 
-# ─── Whether it is made at all ────────────────────────────────────────────────────────────────────────────────────
+# ─── The stack is made ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W3", "API Gateway takes SAM's OpenAPI with `{token}` in three paths")
@@ -180,11 +180,11 @@ def _made(site: Site, _: Report, step: Step) -> None:
     events = [event for page in pages for event in page["StackEvents"]]
     step.figures["events"] = len(events)
     if failed := [event for event in events if event["ResourceStatus"].endswith("_FAILED")]:
-        told = (f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed)
-        raise RefutedError("; ".join(told))
+        reasons = (f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in failed)
+        raise RefutedError("; ".join(reasons))
 
 
-# ─── Whether each may do what it has to ───────────────────────────────────────────────────────────────────────────
+# ─── Each may do its work ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W11", "`dynamodb:ListStreams` is granted on the table's streams")
@@ -216,7 +216,7 @@ def _access_denied(site: Site, _: Report, step: Step) -> None:
     step.figures["logs"] = nothing_in(site, "AccessDenied")
 
 
-# ─── Whether it does what it should ───────────────────────────────────────────────────────────────────────────────
+# ─── The stack does its work ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @verdict("W20", "metrics are read from the log lines of functions and of the listener")
@@ -228,13 +228,13 @@ def _metrics(site: Site, report: Report, _: Step) -> None:
 @verdict("W21", "a changed setting reaches the functions that are called")
 def _changed_setting(site: Site, report: Report, step: Step) -> None:
     before = _version(site)
-    known = deploy.describe(site.aws, site.name, {}, site.folder).settings
+    settings_before = deploy.describe(site.aws, site.name, {}, site.folder).settings
     deploy.run_deploy(report, site.name, {"LiveSeconds": _CHANGED})
     step.figures |= {"version before": before, "version after": _version(site)}
     if (told := _live_seconds(site)) != _CHANGED:
         raise RefutedError(f"LIVE_SECONDS is {told}")
     kept = deploy.describe(site.aws, site.name, {}, site.folder).settings
-    if changed := [key for key, value in known.items() if key != "LiveSeconds" and kept.get(key) != value]:
+    if changed := [key for key, value in settings_before.items() if key != "LiveSeconds" and kept.get(key) != value]:
         raise RefutedError(f"settings that were not named have changed: {changed}")
 
 
@@ -242,13 +242,13 @@ def _changed_setting(site: Site, report: Report, step: Step) -> None:
 def _console(site: Site, _: Report, step: Step) -> None:
     site.aws.needs_aws("the emulator stores a template whose parameters are not resolved")
     cloudformation = site.client("cloudformation")
-    known = [{"ParameterKey": name, "UsePreviousValue": True} for name in site.settings if name != "LiveSeconds"]
+    others = [{"ParameterKey": name, "UsePreviousValue": True} for name in site.settings if name != "LiveSeconds"]
     before = _live_seconds(site)
     try:
         cloudformation.update_stack(
             StackName=site.name,
             UsePreviousTemplate=True,
-            Parameters=[*known, {"ParameterKey": "LiveSeconds", "ParameterValue": "62"}],
+            Parameters=[*others, {"ParameterKey": "LiveSeconds", "ParameterValue": "62"}],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         cloudformation.get_waiter("stack_update_complete").wait(StackName=site.name)
@@ -321,23 +321,18 @@ def _sum_of_nothing(site: Site, report: Report, step: Step) -> None:
     site.aws.needs_aws("an emulator makes no metrics of log lines")
     (vendor, recorded), *_ = report.figures("metrics").items()
     metrics = {"known": (Count.RECORDED, (("vendor", vendor),)), "never": ("NeverSent", (("vendor", vendor),))}
-    # As the alarms have it: tests/template/test_alarms.py holds each to this form.
+    # The form that the alarms have: tests/template/test_alarms.py holds each to this form.
     step.figures |= (found := totals(site, metrics, sums="SUM(FILL(METRICS(), 0))"))
     if "never" in found or found.get("all", 0) < recorded or found["all"] != found["known"]:
         raise RefutedError(f"of {recorded} and nothing it makes {found.get('all', 'nothing')}")
 
 
-# ─── How it is looked at ──────────────────────────────────────────────────────────────────────────────────────────
+# ─── Looking ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _keys() -> set[str]:
     """The template's routes."""
-    return {
-        f"{event['Properties']['Method']} {event['Properties']['Path']}"
-        for resource in translate.read(deploy.TEMPLATE)["Resources"].values()
-        for event in resource.get("Properties", {}).get("Events", {}).values()
-        if event["Type"] == "HttpApi"
-    }
+    return translate.routes(translate.read(deploy.TEMPLATE))
 
 
 def _vendors(site: Site) -> Iterator[str]:
@@ -360,7 +355,7 @@ def _live_seconds(site: Site) -> str:
 
 
 def waiting(site: Site, queue: str) -> int:
-    """How many messages a queue has."""
+    """The number of messages in a queue."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = site.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     time.sleep(1)

@@ -1,7 +1,15 @@
 """Simulated vendors: they sign and encrypt as the vendors do, by code of their own, and are found by looking.
 
-A module here is a vendor. It has `new_accounts()` and `pushes(apps, api_url)`. The functions of a vendor with more:
+A module here is a vendor. It has
 
+- `new_accounts()`: invented apps, and the document for the vendor's secret;
+- `apps_of(secret, older=False)`: the apps in such a document;
+- `messages(apps, api_url)`: every message that the vendor sends, by name;
+- `pushes(apps, api_url)`: what its devices send, without end.
+
+The functions of a vendor with more:
+
+- `unsigned(push)`: the push without its signature;
 - `add_arguments(parser)`: options for `gatehouse up`;
 - `services()`: servers of the vendor that run while the stack does;
 - `processes(stack)`: processes of ours that run outside of the emulator.
@@ -13,7 +21,9 @@ import argparse
 import contextlib
 import importlib
 import pkgutil
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol, Self
@@ -43,6 +53,32 @@ class Accounts:
     """The document for the vendor's secret."""
     apps: Mapping[str, Credentials]
     """The apps by their key under `vendors` in `.local/stack.json`."""
+
+
+type Messages = Mapping[str, Callable[[], Request]]
+"""Messages by name; each call makes one anew."""
+
+_clock: ContextVar[float | None] = ContextVar("clock", default=None)
+
+
+def now() -> float:
+    """Unix seconds by the clocks of the vendors and their devices."""
+    moment = _clock.get()
+    return time.time() if moment is None else moment
+
+
+@contextlib.contextmanager
+def clock(moment: float) -> Iterator[None]:
+    """Has these clocks stand still while the block runs.
+
+    Args:
+        moment: Unix seconds.
+    """
+    token = _clock.set(moment)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 class Target(Protocol):
@@ -85,10 +121,16 @@ class Simulator:
 
     new_accounts: Callable[[], Accounts]
     """Makes apps with fresh credentials."""
+    apps_of: Callable[..., Mapping[str, Credentials]]
+    """Reads the apps in a secret's document, with the first of each credential; with `older=True` with the last."""
+    messages: Callable[[Mapping[str, Credentials], str], Messages]
+    """Names every message of some apps; each makes it anew. `unmapped` and `unreadable` are authentic, and no more."""
     pushes: Callable[..., Iterator[Request]]
     """The pushes of the devices of some apps, without end; called as `pushes(apps, api_url, **options)`."""
     add_arguments: Callable[[argparse.ArgumentParser], None]
     """Adds the vendor's options. The name of each begins with the vendor's, and the other functions get it without."""
+    unsigned: Callable[[Request], Request] | None
+    """Takes the signature from a push, if the vendor signs."""
     services: Callable[..., contextlib.AbstractContextManager[Mapping[str, str]]]
     """Runs the vendor's servers; called as `services(**options)`, yields parameters that the stack needs for them."""
     processes: Callable[..., contextlib.AbstractContextManager[list[int]]]
@@ -102,8 +144,11 @@ class Simulator:
         """The simulator in a module."""
         return cls(
             module.new_accounts,
+            module.apps_of,
+            module.messages,
             module.pushes,
             getattr(module, "add_arguments", lambda _: None),
+            getattr(module, "unsigned", None),
             getattr(module, "services", lambda **_: contextlib.nullcontext({})),
             getattr(module, "processes", lambda _, **__: contextlib.nullcontext([])),
         )

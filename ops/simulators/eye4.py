@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from enum import StrEnum
 from functools import partial
@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 from ops.serving import Handler, Port
-from ops.simulators import Accounts, Credentials, Request
+from ops.simulators import Accounts, Credentials, Messages, Request
 
 ALARMS: Final = "/v1/eye4/alarms"
 RESOURCES: Final = "/v1/eye4/resources"
@@ -50,7 +50,7 @@ class Callbacks(StrEnum):
     """All of these in turn."""
 
 
-# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+# ─── The launcher's part ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def new_accounts() -> Accounts:
@@ -62,6 +62,11 @@ def new_accounts() -> Accounts:
         "api": {"userid": str(secrets.randbelow(10**8)), "authkey": secrets.token_hex(16)},
     }
     return Accounts(secret={"accounts": [customer]}, apps={"eye4": {"guid": guid}})
+
+
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first customer in a secret's document, with the first of its guids or the last."""
+    return {"eye4": {"guid": secret["accounts"][0]["guids"][-1 if older else 0]}}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -271,6 +276,36 @@ def pushes(
             yield alarm(app, api_url, fileid=next(nothings), did=door, kind="door", electricity=55)
         while late and late[0][0] <= ring:
             yield late.popleft()[1]
+
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message, in the forms that the document has and those that devices send."""
+    app, did = apps["eye4"], _new_did()
+    ring = partial(alarm, app, api_url, did=did)
+
+    def cover_beside() -> Request:
+        body = json.loads(ring(fileid=new_fileid()).body)
+        del body["payload"]["cover"]
+        return _request(app, api_url + ALARMS, body, Style.PLAIN)
+
+    firmware = {"type": "firmware", "version": "4.7.2", "device": {"model": "DB1", "rssi": -61}}
+    return {
+        "doorbell": lambda: ring(fileid=new_fileid()),
+        "doorbell-text-payload": lambda: ring(fileid=new_fileid(), as_text=1),
+        "doorbell-encoded-twice": lambda: ring(fileid=new_fileid(), as_text=2),
+        "cover-beside": cover_beside,
+        "low-battery": lambda: ring(fileid=None, action=101, electricity="9%"),
+        "door-magnet": lambda: ring(fileid="(null)", kind="door", electricity=55),
+        "resource": lambda: resource(app, api_url, new_fileid()),
+        "resource-lower-key": lambda: resource(app, api_url, new_fileid(), field="d009_id"),
+        "unmapped": lambda: _request(app, api_url + ALARMS, firmware, Style.PLAIN),
+        "unreadable": lambda: replace(rung := ring(fileid=new_fileid()), body=rung.body[:40]),
+    }
+
+
+def unsigned(push: Request) -> Request:
+    """The push without its header `guid`."""
+    return replace(push, headers={name: value for name, value in push.headers.items() if name != "guid"})
 
 
 def _new_did() -> str:

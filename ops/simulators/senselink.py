@@ -29,7 +29,7 @@ from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
 from wsproto.utilities import RemoteProtocolError
 
 from ops.serving import Handler, Port
-from ops.simulators import Accounts, Credentials, Request, Target
+from ops.simulators import Accounts, Credentials, Messages, Request, Target, now
 from ops.websocket import Gone, WebSocket, reply
 
 PATH: Final = "/v1/senselink"
@@ -47,6 +47,7 @@ _PUSHING: Final = "harbour"
 """A server that only pushes, and whose subscription has ended without a word."""
 _GRACE: Final = 2
 """Seconds for which a record is left to the subscription."""
+_NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 _CATCH_UP: Final = 30
 """Seconds after which is fetched again what it did not bring."""
 
@@ -55,7 +56,7 @@ type Shape = Literal["list", "record_list", "data.record_list"]
 """The place of the records in the answer of the record list, below `data`."""
 
 
-# ─── What goes through the launcher ───────────────────────────────────────────────────────────────────────────────
+# ─── The launcher's part ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def new_accounts() -> Accounts:
@@ -72,6 +73,13 @@ def new_accounts() -> Accounts:
         "app_secret": app["app_secret"],
     }
     return Accounts(secret={"accounts": [server]}, apps={"senselink": app})
+
+
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first server in a secret's document, with the first of its tokens or the last."""
+    server = secret["accounts"][0]
+    keys = {name: server[name] for name in ("app_key", "app_secret") if name in server}
+    return {"senselink": {**keys, "token": server["tokens"][-1 if older else 0]}}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,11 +203,11 @@ def started(stack: Target, *arguments: str, **variables: str) -> Iterator[subpro
         variables: of its environment, besides those that the stack's own function has.
     """
     function = stack.client("lambda").get_function_configuration(FunctionName=stack.functions["senselink"])
-    told: dict[str, str] = function["Environment"]["Variables"]
+    settings: dict[str, str] = function["Environment"]["Variables"]
     environment = {
         # Of the developer's own, nothing that says whose account it is.
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **{name: value for name, value in told.items() if not name.startswith("AWS_")},
+        **{name: value for name, value in settings.items() if not name.startswith("AWS_")},
         **stack.variables(),
         "MEDIA_BUCKET": stack.media_bucket,
         "WATERMARKS_TABLE": stack.tables["watermarks"],
@@ -242,7 +250,7 @@ def record(number: int, *, at: float | None = None, **more: Any) -> Fields:
         at: Unix seconds; now by default.
         more: further fields, or other values.
     """
-    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    moment = datetime.fromtimestamp(now() if at is None else at, _ZONE)
     return {
         "id": number,
         "userId": 17,
@@ -283,7 +291,7 @@ def alarm(number: int, status: int = 1, *, at: float | None = None, **more: Any)
         at: Unix seconds of this state; now by default.
         more: further fields, or other values.
     """
-    moment = datetime.fromtimestamp(time.time() if at is None else at, _ZONE)
+    moment = datetime.fromtimestamp(now() if at is None else at, _ZONE)
     local = f"{moment:%Y-%m-%d %H:%M:%S}"
     return {
         "id": number,
@@ -323,27 +331,27 @@ _LISTED: Final = {
 """Fields of a push by their names in the record list; all others are there in snake case."""
 
 
-def older(told: Fields) -> Fields:
+def older(fields: Fields) -> Fields:
     """A record as a server of version 2.2.0 pushes it: one group, and other names."""
-    renamed = {_OLDER.get(name, name): value for name, value in told.items() if name != "groups"}
-    return {**renamed, **_one_group(told, "groupId", "groupName")}
+    renamed = {_OLDER.get(name, name): value for name, value in fields.items() if name != "groups"}
+    return {**renamed, **_one_group(fields, "groupId", "groupName")}
 
 
-def row(told: Fields, *, camel: bool = False) -> Fields:
+def row(fields: Fields, *, camel: bool = False) -> Fields:
     """A record as the record list has it, with its fields in snake or camel case."""
-    listed = {_LISTED.get(name) or _underscored(name): value for name, value in told.items()}
-    listed.update(_one_group(told, "group_id", "group_name"))
+    listed = {_LISTED.get(name) or _underscored(name): value for name, value in fields.items()}
+    listed.update(_one_group(fields, "group_id", "group_name"))
     return {_camel(name): value for name, value in listed.items()} if camel else listed
 
 
-def _one_group(told: Fields, number: str, name: str) -> Fields:
-    first = next(iter(told.get("groups") or ()), None)
+def _one_group(fields: Fields, number: str, name: str) -> Fields:
+    first = next(iter(fields.get("groups") or ()), None)
     return {} if first is None else {number: first["id"], name: first["name"]}
 
 
-def alarm_row(told: Fields, *, camel: bool = False) -> Fields:
-    """An alarm as the alarm list may have it: nobody has seen a row, so it is like the record list's."""
-    return dict(told) if camel else {_underscored(name): value for name, value in told.items()}
+def alarm_row(fields: Fields, *, camel: bool = False) -> Fields:
+    """An alarm as the alarm list may have it: no row was ever seen, so it is like the record list's."""
+    return dict(fields) if camel else {_underscored(name): value for name, value in fields.items()}
 
 
 def _underscored(name: str) -> str:
@@ -379,7 +387,7 @@ def push(
     body = {
         "messageId": message_id or str(uuid.uuid4()),
         "eventType": kind,
-        "sendTime": int(time.time() * 1000),
+        "sendTime": int(now() * 1000),
         "data": data,
         **around,
     }
@@ -404,36 +412,67 @@ def pushes(apps: Mapping[str, Credentials], api_url: str, /, **_: object) -> Ite
 
     One message is of a type that no page knows: it is to be `unmapped`.
     """
-    app = apps["senselink"]
     numbers = itertools.count(secrets.randbelow(10**9))
     while True:
-        raised = alarm(next(numbers), 1)
-        yield push(app, api_url, 30000, record(next(numbers), direction=1, jobNumber="J0017", icNumber="40017"))
-        yield push(app, api_url, 30100, raised)
-        yield push(app, api_url, 30000, older(record(next(numbers))), write=_as_text)
-        yield push(
-            app, api_url, 30100, {**raised, "status": 2}, code=200, write=lambda told: b"\xef\xbb\xbf" + _written(told)
-        )
-        yield push(app, api_url, 30100, alarm(raised["id"], 3, alarmTime=raised["alarmTime"]), write=_as_text)
-        stranger = record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0, direction=2)
-        yield push(app, api_url, 30000, {**stranger, "signTime": stranger["signTime"] * 1000})
-        visitor = record(next(numbers), userId=31, name="Jon Ivers", type=2, groups=[])
-        host = {"receptionUserId": 17, "receptionUserName": "Mira Holt", "docPhoto": "5d901af663cdaf0001252bbb"}
-        yield push(app, api_url, 30000, {**visitor, **host}, write=lambda told: _written(told) + b"\0")
-        barred = [{"id": 1, "name": "Default group", "type": 1}, {"id": 9, "name": "Not welcome", "type": 5}]
-        yield push(app, api_url, 30000, row(record(next(numbers), userId=99, name="Otto Kern", groups=barred)))
-        yield push(
-            app, api_url, 30000, row(record(next(numbers), abnormalType=40001, bodyTemperature=38.4), camel=True)
-        )
-        yield push(app, api_url, 10000, {}, message_id="00000000-0000-0000-0000-000000000000")
-        yield push(
-            app,
-            api_url,
-            30000,
-            {**record(0, userId=next(numbers)), "id": None},
-            message_id="00000000-0000-0000-0000-000000000000",
-        )
-        yield push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}})
+        for make in _day(apps["senselink"], api_url, numbers).values():
+            yield make()
+
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message of the event subscription."""
+    app, numbers = apps["senselink"], itertools.count(secrets.randbelow(10**9))
+    return {
+        **_day(app, api_url, numbers),
+        "unreadable": lambda: push(
+            app, api_url, 30000, record(next(numbers)), write=lambda message: _written(message)[:80]
+        ),
+    }
+
+
+def _day(app: Credentials, api_url: str, numbers: Iterator[int]) -> dict[str, Callable[[], Request]]:
+    """A round of messages; those of an alarm are of the same one."""
+    raised = alarm(next(numbers), 1)
+
+    def passed(
+        fields: Fields, write: Callable[[Fields], bytes] | None = None, message_id: str | None = None
+    ) -> Request:
+        return push(app, api_url, 30000, fields, write=write, message_id=message_id)
+
+    def stranger() -> Request:
+        fields = record(next(numbers), userId=0, name="", type=3, groups=[], verifyScore=0, direction=2)
+        return passed({**fields, "signTime": fields["signTime"] * 1000})
+
+    def visitor() -> Request:
+        host: Fields = {"receptionUserId": 17, "receptionUserName": "Mira Holt", "docPhoto": "5d901af663cdaf0001252bbb"}
+        fields = record(next(numbers), userId=31, name="Jon Ivers", type=2, groups=[], **host)
+        return passed(fields, lambda message: _written(message) + b"\0")
+
+    def barred() -> Request:
+        groups = [{"id": 1, "name": "Default group", "type": 1}, {"id": 9, "name": "Not welcome", "type": 5}]
+        return passed(row(record(next(numbers), userId=99, name="Otto Kern", groups=groups)))
+
+    def releasing() -> Request:
+        fields = {**raised, "status": 2}
+        return push(app, api_url, 30100, fields, code=200, write=lambda message: b"\xef\xbb\xbf" + _written(message))
+
+    def released() -> Request:
+        return push(app, api_url, 30100, alarm(raised["id"], 3, alarmTime=raised["alarmTime"]), write=_as_text)
+
+    fever: Fields = {"abnormalType": 40001, "bodyTemperature": 38.4}
+    return {
+        "record": lambda: passed(record(next(numbers), direction=1, jobNumber="J0017", icNumber="40017")),
+        "alarm-raised": lambda: push(app, api_url, 30100, raised),
+        "record-2-2-0": lambda: passed(older(record(next(numbers))), _as_text),
+        "alarm-releasing": releasing,
+        "alarm-released": released,
+        "record-stranger": stranger,
+        "record-visitor": visitor,
+        "record-barred": barred,
+        "record-fever": lambda: passed(row(record(next(numbers), **fever), camel=True)),
+        "heartbeat": lambda: push(app, api_url, 10000, {}, message_id=_NO_ID),
+        "record-without-id": lambda: passed({**record(0, userId=next(numbers)), "id": None}, message_id=_NO_ID),
+        "unmapped": lambda: push(app, api_url, 30200, {"id": next(numbers), "elevator": {"car": 2, "floor": -1}}),
+    }
 
 
 # ─── The server ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -447,7 +486,7 @@ PICTURE: Final = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\
 class Server:
     """WebSockets at `url`, the lists and the pictures at `api_url`.
 
-    What happens while nobody is connected, or while a connection is deaf, is in the lists and nowhere else.
+    The lists alone have what happens while there is no connection, or a deaf one.
     """
 
     def __init__(

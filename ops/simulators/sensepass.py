@@ -10,7 +10,6 @@ import json
 import random
 import re
 import secrets
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ from typing import Any, Final, Literal
 
 import urllib3
 
-from ops.simulators import Accounts, Credentials, Request
+from ops.simulators import Accounts, Credentials, Messages, Request, now
 
 PATH = "/v1/sensepass"
 
@@ -33,7 +32,7 @@ _JPEG_END: Final = b"\xff\xd9"
 PICTURE_BYTES: Final = 60_001
 """A small one: terminals send 50 to 300 KB. Its base64 needs padding."""
 CACHE: Final = 50_000
-"""Records that a terminal keeps while nobody takes them."""
+"""Records that a terminal keeps while they are not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,14 @@ def new_accounts() -> Accounts:
     return Accounts(secret={"accounts": [site]}, apps={"sensepass": {"token": token, "serial": serial}})
 
 
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first site in a secret's document, with the first of its tokens or the last, and its terminals."""
+    site = secret["accounts"][0]
+    serials = site.get("serials") or list(_fleet("PSC7MC22F00001").values())
+    own = {f"serial_{firmware}": serial for firmware, serial in zip(_fleet(""), itertools.cycle(serials), strict=False)}
+    return {"sensepass": {"token": site["tokens"][-1 if older else 0], "serial": serials[0], **own}}
+
+
 def _fleet(serial: str) -> dict[Firmware, str]:
     """Serial numbers of a site's terminals, by firmware."""
     return {"1.3": serial, "1.2.1": f"{serial}B", "1.1": f"{serial}C", "1.0": f"{serial}D"}
@@ -83,14 +90,14 @@ class Terminal:
     """A terminal at a door, which builds each message as its firmware sends it."""
 
     def __init__(
-        self, serial: str, token: str, api_url: str, firmware: Firmware = "1.3", now: Callable[[], float] = time.time
+        self, serial: str, token: str, api_url: str, firmware: Firmware = "1.3", now: Callable[[], float] = now
     ) -> None:
         self.serial = serial
         self.firmware = firmware
         self.event_dest = f"{api_url}{PATH}/{token}"
         self.remote_authentication_address = f"{self.event_dest}/authorize"
         self.cached: deque[Request] = deque(maxlen=CACHE)
-        """Records that nobody took yet, oldest first."""
+        """Records that were not taken yet, oldest first."""
         self._now = now
 
     @property
@@ -153,7 +160,7 @@ class Terminal:
         return self._request(self.remote_authentication_address, {**fields, **more})
 
     def heartbeat(self) -> Request:
-        """Whether anybody is there to ask, every 30 s."""
+        """A heartbeat: it asks every 30 s if remote authentication is there."""
         return Request(url=self.remote_authentication_address, body=b"", method="GET")
 
     def alarm(
@@ -214,7 +221,7 @@ class Terminal:
         return taken
 
     def _recognised(self, person: Person, at: float | None, image: bytes | None) -> Fields:
-        """What records of all firmware and remote authentications have in common."""
+        """The fields that records of all firmware and remote authentications have in common."""
         return {
             "deviceSN": self.serial,
             "recognizeScore": 0.9837480783462524 if person.number is not None else 0.31,
@@ -301,7 +308,7 @@ def _base64(content: bytes) -> str:
 
 
 def _is_taken(push: Request, send: Send) -> bool:
-    """Whether an upload was taken: the status and the answer's code have to say so."""
+    """Tells if an upload was taken: the status and the answer's code have to say so."""
     try:
         status, body = send(push)
         return status == 200 and bool(json.loads(body)["code"] == 200)
@@ -310,28 +317,50 @@ def _is_taken(push: Request, send: Send) -> bool:
 
 
 def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
-    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or nobody comes.
+    """People come to four doors: staff, visitors, strangers; now and then a door is held open, or no one comes.
 
     Terminals of each generation send side by side, every other time in one of the odd forms.
     """
-    app = apps["sensepass"]
-    doors = {
-        firmware: Terminal(serial, app["token"], api_url, firmware)
+    doors = _doors(apps["sensepass"], api_url)
+    for write in itertools.cycle(ODD.values()):
+        for make in _day(doors, write).values():
+            yield make()
+
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message of every firmware, and two that are not understood."""
+    doors = _doors(apps["sensepass"], api_url)
+    elevator = {"deviceSN": doors["1.3"].serial, "elevator": {"car": 2, "floor": -1}}
+    return {
+        **_day(doors, bytes),
+        "unmapped": lambda: doors["1.3"].pushed(2, elevator),
+        "unreadable": lambda: written(doors["1.1"].upload(), lambda body: body[:80]),
+    }
+
+
+def _doors(app: Credentials, api_url: str) -> dict[Firmware, Terminal]:
+    return {
+        firmware: Terminal(app.get(f"serial_{firmware}", serial), app["token"], api_url, firmware)
         for firmware, serial in _fleet(app["serial"]).items()
     }
-    for write in itertools.cycle(ODD.values()):
-        trace = f"SPX-{secrets.token_hex(6)}"
-        yield doors["1.0"].upload(_somebody())
-        yield doors["1.3"].question(_somebody())
-        yield doors["1.1"].upload(_somebody())
-        yield doors["1.2.1"].upload(_somebody())
-        yield doors["1.3"].alarm(trace_id=trace, description="Door open for 30 s")
-        yield doors["1.3"].heartbeat()
-        yield written(doors["1.0"].upload(_somebody()), write)
-        yield written(doors["1.1"].question(_somebody()), write)
-        # What it kept while nobody took it.
-        yield written(doors["1.3"].upload(_somebody(), at=time.time() - 3_600), write)
-        yield written(doors["1.3"].alarm(status=3, trace_id=trace), write)
+
+
+def _day(doors: Mapping[Firmware, Terminal], write: Callable[[bytes], bytes]) -> dict[str, Callable[[], Request]]:
+    """A round of messages; the last of them are in an odd form, and both alarms are one."""
+    trace = f"SPX-{secrets.token_hex(6)}"
+    return {
+        "v1-0-record": lambda: doors["1.0"].upload(_somebody()),
+        "v1-3-authorize": lambda: doors["1.3"].question(_somebody()),
+        "v1-1-record": lambda: doors["1.1"].upload(_somebody()),
+        "v1-2-1-record": lambda: doors["1.2.1"].upload(_somebody()),
+        "v1-3-alarm": lambda: doors["1.3"].alarm(trace_id=trace, description="Door open for 30 s"),
+        "v1-3-heartbeat": doors["1.3"].heartbeat,
+        "v1-0-record-odd": lambda: written(doors["1.0"].upload(_somebody()), write),
+        "v1-1-authorize": lambda: written(doors["1.1"].question(_somebody()), write),
+        # A record that the terminal kept for an hour.
+        "v1-3-record": lambda: written(doors["1.3"].upload(_somebody(), at=now() - 3_600), write),
+        "v1-3-alarm-released": lambda: written(doors["1.3"].alarm(status=3, trace_id=trace), write),
+    }
 
 
 def written(push: Request, write: Callable[[bytes], bytes]) -> Request:

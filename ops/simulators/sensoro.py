@@ -9,15 +9,16 @@ import random
 import secrets
 import string
 import textwrap
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from Crypto.Cipher import AES
 
-from ops.simulators import Accounts, Credentials, Request
+from ops.simulators import Accounts, Credentials, Messages, Request, now
 
 PATH = "/v1/sensoro"
 
@@ -37,6 +38,18 @@ def new_accounts() -> Accounts:
     return Accounts(secret={"accounts": documents}, apps=apps)
 
 
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first app in plain mode and the first in safe mode, each with the first of its keys or the last."""
+    which = -1 if older else 0
+    apps: dict[str, Credentials] = {}
+    for account in secret["accounts"]:
+        app = {"app_id": account["app_id"], "app_secret": account["app_secrets"][which]}
+        keys = account.get("app_keys")
+        name = "sensoro_safe" if account.get("mode") == "safe" else "sensoro"
+        apps.setdefault(name, {**app, "app_key": keys[which]} if keys else app)
+    return apps
+
+
 def _app() -> dict[str, str]:
     return {
         "app_id": "".join(secrets.choice(string.digits) for _ in range(8)),
@@ -46,7 +59,7 @@ def _app() -> dict[str, str]:
 
 
 def compact(value: Any) -> bytes:
-    """What the vendor signs and sends: as JavaScript's JSON.stringify writes it, without blanks, 21 for 21.0."""
+    """The text that the vendor signs and sends: JSON of JavaScript's JSON.stringify, without blanks, 21 for 21.0."""
     return _written(value).encode()
 
 
@@ -107,7 +120,7 @@ def request(
         signed: what is signed, where that is not what goes over the wire.
     """
     raw = body if isinstance(body, bytes) else compact(body)
-    nonce = str(int((time.time() if at is None else at) * 1000))
+    nonce = str(int((now() if at is None else at) * 1000))
     url = api_url + PATH
     return Request(
         url=url,
@@ -129,7 +142,7 @@ def sensor_data(app: Credentials, data: Mapping[str, Any], *, safe: bool = False
         "sn": "0117C9A1B2C3",
         "type": "text",
         "deviceType": "node",
-        "createdTime": int(time.time() * 1000),
+        "createdTime": int(now() * 1000),
         "msgId": secrets.randbelow(2**48),
         **({"encryptData": sealed} if safe else {"data": dict(data), "encryptData": ""}),
         **more,
@@ -144,7 +157,7 @@ def task_result(app: Credentials, *, safe: bool = False, **more: Any) -> dict[st
         "appId": app["app_id"],
         "taskId": secrets.randbelow(10_000),
         "type": "event",
-        "createdTime": int(time.time() * 1000),
+        "createdTime": int(now() * 1000),
         "msgId": secrets.randbelow(2**48),
         "resultCode": 0,
         **({"encryptData": sealed} if safe else {"resultData": result, "encryptData": ""}),
@@ -157,7 +170,31 @@ def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     the forms of older servers and other languages' encoders.
     """
     plain, safe = apps["sensoro"], apps["sensoro_safe"]
+    while True:
+        for make in _day(plain, safe, api_url).values():
+            yield make()
 
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message: those of a day, and those that no page knows."""
+    plain, safe = apps["sensoro"], apps["sensoro_safe"]
+    cut = compact(sensor_data(plain, _climate()))[:80]
+    firmware: dict[str, Any] = {"type": "firmware", "firmware": {"from": "1.4.0", "to": "1.5.2"}}
+    unmapped = {name: value for name, value in sensor_data(plain, {}, **firmware).items() if name != "data"}
+    return {
+        **_day(plain, safe, api_url),
+        "unmapped": partial(request, plain, api_url, unmapped),
+        "unreadable": partial(request, plain, api_url, cut),
+    }
+
+
+def unsigned(push: Request) -> Request:
+    """The push without its header `X-ACCESS-SIGNATURE`."""
+    headers = {name: value for name, value in push.headers.items() if name != "X-ACCESS-SIGNATURE"}
+    return replace(push, headers=headers)
+
+
+def _day(plain: Credentials, safe: Credentials, api_url: str) -> dict[str, Callable[[], Request]]:
     def pushed(data: Mapping[str, Any], **more: Any) -> Request:
         return request(plain, api_url, sensor_data(plain, data, **more))
 
@@ -170,43 +207,69 @@ def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     def hall(smoke: Any) -> Request:
         return pushed({"smoke": smoke, "battery": 90}, sn="0117C9A1B2C5", deviceType="smoke")
 
-    while True:
-        yield pushed(_climate())
-        yield sealed(_climate(), sn="0117C9D4E5F6")
-        yield pushed({"leak": False, "battery": 87, "interval": 600}, sn="0117C9A1B2C4", deviceType="leak")
-        yield cellar(leak=True)
-        yield request(plain, api_url, task_result(plain))
-        yield hall(0.4)
-        yield from _odd(plain, safe, api_url)
-        yield cellar(leak=1, msgId="")  # it still leaks, which is no second alarm
-        yield hall("0.3")
-        yield request(safe, api_url, task_result(safe, safe=True))
-        yield hall(0)
-        yield cellar(leak=False)
+    dry = {"leak": False, "battery": 87, "interval": 600}
+    return {
+        "sensor-data": lambda: pushed(_climate()),
+        "sensor-data-safe-mode": lambda: sealed(_climate(), sn="0117C9D4E5F6"),
+        "no-leak": lambda: pushed(dry, sn="0117C9A1B2C4", deviceType="leak"),
+        "leak-alarm": lambda: cellar(leak=True),
+        "task-result": lambda: request(plain, api_url, task_result(plain)),
+        "smoke-alarm": lambda: hall(0.4),
+        **_odd(plain, safe, api_url),
+        "leak-again": lambda: cellar(leak=1, msgId=""),  # it still leaks, which is no second alarm
+        "smoke-again": lambda: hall("0.3"),
+        "task-result-safe-mode": lambda: request(safe, api_url, task_result(safe, safe=True)),
+        "smoke-over": lambda: hall(0),
+        "leak-over": lambda: cellar(leak=False),
+    }
 
 
-def _odd(plain: Credentials, safe: Credentials, api_url: str) -> Iterator[Request]:
+def _odd(plain: Credentials, safe: Credentials, api_url: str) -> dict[str, Callable[[], Request]]:
     """The same in other forms."""
-    # The sample of chapter 2 to the letter: neither time nor id.
-    yield request(plain, api_url, sensor_data(plain, {"temperature": 21.5}, createdTime="", msgId=""))
-    texts = {name: str(value) for name, value in _climate().items() if name != "lonlat"}
-    yield request(plain, api_url, sensor_data(plain, {**texts, "lonlat": ["116.39", "39.91"]}, createdTime=_beijing()))
-    body = sensor_data(plain, {"temperature": 21.0, "ch4": 1e-05, "customer": "gate 2"})
-    # Python writes 21.0 and 1e-05 where JavaScript signs 21 and 0.00001.
-    yield request(plain, api_url, json.dumps(body, indent=2).encode(), signed=compact(body))
-    yield request(plain, api_url, b"\xef\xbb\xbf" + compact(sensor_data(plain, _climate())) + b"\0")
-    broken = sensor_data(plain, {"humidity": 40, "temperature": float("nan")}, msgId=0)
-    yield request(plain, api_url, json.dumps(broken).encode())
-    lines = "\n".join(textwrap.wrap(seal(compact(_climate()), safe["app_key"], safe["app_id"]), 76))
-    yield request(safe, api_url, sensor_data(safe, {}, safe=True, sn="0117C9D4E5F6", encryptData=f"{lines}\n"))
-    result = seal(b'{"resultCode":1,"resultData":{}}', safe["app_key"], safe["app_id"]).rstrip("=")
-    task = {name: value for name, value in task_result(safe, safe=True).items() if name != "resultCode"}
-    yield request(safe, api_url, {**task, "encryptData": result.translate(str.maketrans("+/", "-_"))})
+
+    def pushed(data: Mapping[str, Any], **more: Any) -> Request:
+        return request(plain, api_url, sensor_data(plain, data, **more))
+
+    def as_text() -> Request:
+        texts = {name: str(value) for name, value in _climate().items() if name != "lonlat"}
+        return pushed({**texts, "lonlat": ["116.39", "39.91"]}, createdTime=_beijing())
+
+    def of_python() -> Request:
+        body = sensor_data(plain, {"temperature": 21.0, "ch4": 1e-05, "customer": "gate 2"})
+        # Python writes 21.0 and 1e-05 where JavaScript signs 21 and 0.00001.
+        return request(plain, api_url, json.dumps(body, indent=2).encode(), signed=compact(body))
+
+    def broken() -> Request:
+        body = sensor_data(plain, {"humidity": 40, "temperature": float("nan")}, msgId=0)
+        return request(plain, api_url, json.dumps(body).encode())
+
+    def in_lines() -> Request:
+        lines = "\n".join(textwrap.wrap(seal(compact(_climate()), safe["app_key"], safe["app_id"]), 76))
+        body = sensor_data(safe, {}, safe=True, sn="0117C9D4E5F6", encryptData=f"{lines}\n")
+        return request(safe, api_url, body)
+
+    def without_padding() -> Request:
+        result = seal(b'{"resultCode":1,"resultData":{}}', safe["app_key"], safe["app_id"]).rstrip("=")
+        task = {name: value for name, value in task_result(safe, safe=True).items() if name != "resultCode"}
+        return request(safe, api_url, {**task, "encryptData": result.translate(str.maketrans("+/", "-_"))})
+
+    return {
+        # The sample of chapter 2 to the letter: neither time nor id.
+        "sensor-data-without-id": lambda: pushed({"temperature": 21.5}, createdTime="", msgId=""),
+        "sensor-data-as-text": as_text,
+        "sensor-data-of-python": of_python,
+        "sensor-data-marked": lambda: request(
+            plain, api_url, b"\xef\xbb\xbf" + compact(sensor_data(plain, _climate())) + b"\0"
+        ),
+        "sensor-data-not-a-number": broken,
+        "sensor-data-safe-mode-in-lines": in_lines,
+        "task-result-safe-mode-without-padding": without_padding,
+    }
 
 
 def _beijing() -> str:
     """The time there as a compact date."""
-    return (datetime.now(UTC) + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
+    return (datetime.fromtimestamp(now(), UTC) + timedelta(hours=8)).strftime("%Y%m%d%H%M%S")
 
 
 def _climate() -> dict[str, Any]:

@@ -5,14 +5,15 @@ import gzip
 import hashlib
 import json
 import random
+import re
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
-from ops.simulators import Accounts, Credentials, Request
+from ops.simulators import Accounts, Credentials, Messages, Request, now
 
 PATH = "/v1/sunmi"
 # A receipt as a printer's picture: one white point, PNG.
@@ -28,6 +29,12 @@ def new_accounts() -> Accounts:
         secret={"accounts": [{"app_id": app_id, "app_keys": [app_key]}]},
         apps={"sunmi": {"app_id": app_id, "app_key": app_key}},
     )
+
+
+def apps_of(secret: Mapping[str, Any], *, older: bool = False) -> Mapping[str, Credentials]:
+    """The first app in a secret's document, with the first of its keys or the last."""
+    app = secret["accounts"][0]
+    return {"sunmi": {"app_id": app["app_id"], "app_key": app["app_keys"][-1 if older else 0]}}
 
 
 def sign(fields: Mapping[str, str], app_key: str) -> str:
@@ -76,7 +83,7 @@ def request(
     all_fields = {
         "app_id": app["app_id"],
         "random": nonce or secrets.token_hex(4).upper(),
-        "timestamp": str(int(time.time() if at is None else at)),
+        "timestamp": str(int(now() if at is None else at)),
         "shop_id": shop_id,
         "event": str(event),
         "payload": text,
@@ -95,8 +102,18 @@ def pushes(apps: Mapping[str, Credentials], api_url: str) -> Iterator[Request]:
     """Customers come in, now and then something moves, faces are added, receipts printed: told in every form."""
     app = apps["sunmi"]
     while True:
-        for make in _DAY:
+        for make in _MESSAGES.values():
             yield make(app, api_url)
+
+
+def messages(apps: Mapping[str, Credentials], api_url: str) -> Messages:
+    """Every message, by its number and a word."""
+    return {name: partial(make, apps["sunmi"], api_url) for name, make in {**_MESSAGES, **_NOT_UNDERSTOOD}.items()}
+
+
+def unsigned(push: Request) -> Request:
+    """The form without its field `sign`."""
+    return replace(push, body=re.sub(rb"&sign=\w+", b"", push.body))
 
 
 def newer(app: Credentials, api_url: str, event: int, payload: Any, **more: Any) -> Request:
@@ -107,7 +124,7 @@ def newer(app: Credentials, api_url: str, event: int, payload: Any, **more: Any)
     )
 
 
-# ─── What is in the payloads ──────────────────────────────────────────────────────────────────────────────────────────
+# ─── Payloads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def motion() -> dict[str, Any]:
@@ -197,7 +214,7 @@ def older_order() -> dict[str, Any]:
     }
 
 
-# ─── A day ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _open_ended(push: Request) -> Request:
@@ -210,24 +227,32 @@ def _zipped(push: Request) -> Request:
 
 
 def _in_milliseconds() -> str:
-    return str(time.time_ns() // 1_000_000)
+    return str(int(now() * 1000))
 
 
-_DAY: tuple[Callable[[Credentials, str], Request], ...] = (
-    lambda app, url: request(app, url, 2001, face_recognised()),
-    lambda app, url: newer(app, url, 2001, face_recognised()),
-    lambda app, url: request(app, url, 1010, motion()),
-    lambda app, url: newer(app, url, 6001, printed_text()),
-    lambda app, url: request(app, url, 2001, face_recognised(), shop_id="M&S-12"),
-    lambda app, url: newer(app, url, 6002, printed_picture()),
-    lambda app, url: request(app, url, 1100, face_added()),
-    lambda app, url: _open_ended(request(app, url, 2001, "\ufeff" + json.dumps(face_recognised()) + "\0")),
-    lambda app, url: newer(app, url, 6003, order(), shop_id=None),
-    lambda app, url: request(app, url, 6003, older_order()),
-    lambda app, url: _zipped(newer(app, url, 1010, {**motion(), "motion_type": "1"}, empty=False)),
-    lambda app, url: newer(app, url, 6004, paid_order()),
-    lambda app, url: request(app, url, 2001, json.dumps({**face_recognised(), "age_range": float("nan")})),
-    lambda app, url: request(app, url, 4100, [{"product_id": "6901234567892", "price": "12.50"}]),
-    lambda app, url: request(app, url, 4100, "6901234567892=12.50"),
-    lambda app, url: request(app, url, 2001, face_recognised(), timestamp=_in_milliseconds()),
-)
+_MESSAGES: Final[Mapping[str, Callable[[Credentials, str], Request]]] = {
+    "2001-face-recognised": lambda app, url: request(app, url, 2001, face_recognised()),
+    "2001-by-shop-number": lambda app, url: newer(app, url, 2001, face_recognised()),
+    "1010-motion": lambda app, url: request(app, url, 1010, motion()),
+    "6001-receipt-text": lambda app, url: newer(app, url, 6001, printed_text()),
+    "2001-shop-with-ampersand": lambda app, url: request(app, url, 2001, face_recognised(), shop_id="M&S-12"),
+    "6002-receipt-picture": lambda app, url: newer(app, url, 6002, printed_picture()),
+    "1100-face-added": lambda app, url: request(app, url, 1100, face_added()),
+    "2001-odd-form": lambda app, url: _open_ended(
+        request(app, url, 2001, "\ufeff" + json.dumps(face_recognised()) + "\0")
+    ),
+    "6003-receipt-order": lambda app, url: newer(app, url, 6003, order(), shop_id=None),
+    "6003-older-order": lambda app, url: request(app, url, 6003, older_order()),
+    "1010-zipped": lambda app, url: _zipped(newer(app, url, 1010, {**motion(), "motion_type": "1"}, empty=False)),
+    "6004-receipt-paid": lambda app, url: newer(app, url, 6004, paid_order()),
+    "2001-not-a-number": lambda app, url: request(
+        app, url, 2001, json.dumps({**face_recognised(), "age_range": float("nan")})
+    ),
+    "4100-price-changed": lambda app, url: request(app, url, 4100, [{"product_id": "6901234567892", "price": "12.50"}]),
+    "4100-text": lambda app, url: request(app, url, 4100, "6901234567892=12.50"),
+    "2001-milliseconds": lambda app, url: request(app, url, 2001, face_recognised(), timestamp=_in_milliseconds()),
+}
+_NOT_UNDERSTOOD: Final[Mapping[str, Callable[[Credentials, str], Request]]] = {
+    "unmapped": lambda app, url: request(app, url, 3100, {"ipc_id": "928", "people_in": 14, "people_out": 9}),
+    "unreadable": lambda app, url: request(app, url, 2001, json.dumps(face_recognised())[:40]),
+}

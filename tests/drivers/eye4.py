@@ -15,6 +15,8 @@ from gatehouse.errors import GatehouseError
 from gatehouse.events import EventBuilder
 from gatehouse.reading import read_json
 from gatehouse.record import Record
+from ops.api_event import api_event
+from ops.simulators import Request
 from ops.simulators.eye4 import Cloud, File, Recording
 from tests.builders import sqs_message
 from tests.template import driver
@@ -192,15 +194,6 @@ def _put_secret(function: Function) -> None:
 
 
 def _request(payload: Document) -> Document:
-    """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html."""
-    return {
-        "rawPath": "/v1/eye4/resources",
-        "headers": {"content-type": "application/json", "guid": _GUID},
-        "requestContext": {
-            "domainName": "localhost",
-            "http": {"method": "POST"},
-            "requestId": "1",
-            "timeEpoch": int(_RECEIVED_AT.timestamp() * 1000),
-        },
-        "body": json.dumps(payload),
-    }
+    headers = {"content-type": "application/json", "guid": _GUID}
+    push = Request("https://localhost/v1/eye4/resources", json.dumps(payload).encode(), headers)
+    return api_event(push, _RECEIVED_AT)

@@ -1,4 +1,4 @@
-"""What the operator reads of an event."""
+"""The line that the operator reads of an event."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What it costs: the document is today's, and its formulas are AWS's, by examples that were computed by hand."""
+"""The cost: the document is today's, and its formulas are AWS's, by examples that were computed by hand."""
 
 import sys
 from collections.abc import Iterator
@@ -173,7 +173,7 @@ def test_a_recording_costs_what_its_flow_is_said_to(facts: Facts) -> None:
 
 
 _ANOTHER = """
-from ops.cost import Told
+from ops.cost import Part
 from ops.cost.count import Counted, Run
 from ops.cost.document import Facts
 
@@ -182,8 +182,8 @@ def measured(run: Run) -> dict[str, Counted]:
     return {"a step": Counted()}
 
 
-def told(facts: Facts) -> Told:
-    return Told([("its row", 7)], ["## Its section", ""], [("`ItsSwitch`", "its price", 8)])
+def part(facts: Facts) -> Part:
+    return Part([("its row", 7)], ["## Its section", ""], [("`ItsSwitch`", "its price", 8)])
 """
 
 
@@ -200,8 +200,8 @@ def another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_what_a_vendor_costs_beside_its_pushes_is_found_by_looking(facts: Facts, another: str) -> None:
     assert isinstance(cost.vendors()[another], cost.Measured)
-    told = document.rendered(facts).splitlines()
-    assert {"| its row | 7.00 |", "## Its section", "| `ItsSwitch` | its price | 8.00 |"} <= set(told)
+    lines = document.rendered(facts).splitlines()
+    assert {"| its row | 7.00 |", "## Its section", "| `ItsSwitch` | its price | 8.00 |"} <= set(lines)
 
 
 def test_only_what_is_a_vendors_is_taken_for_one() -> None:

@@ -18,7 +18,7 @@ _FILEID = "f991d9064ac71fad6a9fae22d17a4aab9f5b264d"
 
 
 def _body(push: Request) -> Any:
-    """What a push says, in whichever style it is written."""
+    """The content of a push, in whichever style it is written."""
     body = gzip.decompress(push.body) if "content-encoding" in push.headers else push.body
     return json.loads(body.decode("utf-8-sig").rstrip("\0"))
 

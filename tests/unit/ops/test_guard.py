@@ -32,7 +32,7 @@ class Behind:
 def _sent(
     headers: Headers, path: str = "/", kind: str = "http", client: Any = _HERE, admitted: Iterable[str] = ()
 ) -> tuple[list[Message], Behind]:
-    """What is answered, and the application behind."""
+    """The guard's answer, and the application behind."""
     answered: list[Message] = []
     behind = Behind()
 
@@ -112,7 +112,7 @@ def test_a_request_has_one_host(headers: Headers) -> None:
     ],
 )
 def test_a_foreign_origin_is_refused(origin: str) -> None:
-    """What a form sends as text/plain is asked for by no preflight."""
+    """A form's text/plain is asked for by no preflight."""
     assert not _passes([("host", _OWN), ("origin", origin)], "/2015-03-31/functions")
     assert not _passes([("host", _OWN), ("Origin", f"http://{_OWN}"), ("origin", origin)])
 
@@ -208,7 +208,7 @@ def test_what_is_no_name_of_a_host(text: str) -> None:
         host_name(text)
 
 
-# ─── What is no request ───────────────────────────────────────────────────────────────────────────────────────────
+# ─── No requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_start_and_the_end_of_the_server_pass() -> None:

@@ -1,4 +1,4 @@
-"""What was stored and forgotten is sent to the spill queue, and nothing else is."""
+"""Events that were stored and forgotten are sent to the spill queue, and no others."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +10,8 @@ from tests.aws import ENVIRONMENT, TABLE, Aws, built_aws
 from tests.builders import some_record
 
 
-def _book(aws: Aws, age: timedelta) -> EventsTable:
-    """A book whose clock is behind by an age."""
+def _events_table(aws: Aws, age: timedelta) -> EventsTable:
+    """An events table whose clock is behind by an age."""
     return EventsTable(aws.dynamodb, TABLE, 3650, lambda: datetime.now(UTC) - age)
 
 
@@ -20,11 +20,11 @@ def test_only_what_is_old_and_pending_is_sent_in_the_form_that_redrive_reads(mon
         monkeypatch.setenv(name, value)
     old, young, published = (some_record(name) for name in ("old", "young", "published"))
     with built_aws() as aws:
-        an_hour_ago = _book(aws, timedelta(hours=1))
+        an_hour_ago = _events_table(aws, timedelta(hours=1))
         an_hour_ago.record(old, "inline")
         an_hour_ago.record(published, "inline")
         an_hour_ago.mark_published(published.id)
-        _book(aws, timedelta(minutes=1)).record(young, "inline")
+        _events_table(aws, timedelta(minutes=1)).record(young, "inline")
 
         assert announce(aws.dynamodb, aws.sqs, TABLE, aws.spill_url) == 1
 

@@ -1,4 +1,4 @@
-"""What preflight says of an account: each check has each of its words, and what may not be asked is none of them."""
+"""The findings of preflight: each check has each of its words, and what may not be asked is none of them."""
 
 import json
 import re
@@ -114,7 +114,7 @@ def test_settings_are_those_given_then_those_of_the_stack_then_the_defaults() ->
     assert "Gone" not in made.settings
 
 
-# ─── Who asks, and where ──────────────────────────────────────────────────────────────────────────────────────────
+# ─── Caller and region ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _identity(arn: str, off: timedelta = timedelta()) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def test_a_region_has_the_services(region: str, verdict: Verdict) -> None:
     assert place.services(account, _plan(**_LISTENER).kinds()).verdict is verdict
 
 
-# ─── What is there already ────────────────────────────────────────────────────────────────────────────────────────
+# ─── Remains in the account ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ["aws-doors", "AWS", "ssmdoors", "SSM-1"])
@@ -377,7 +377,7 @@ def test_sam_s_bucket_is_looked_at(asked: Asked, code: str | None, verdict: Verd
     assert earlier.bucket(asked.account).verdict is verdict
 
 
-# ─── What runs at once ────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Concurrency ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _concurrency(asked: Asked, limit: int, free: int, plan: Plan) -> Finding:
@@ -715,7 +715,7 @@ def test_a_key_that_may_not_be_looked_at_is_no_fault(asked: Asked) -> None:
     assert "cannot be asked: kms:DescribeKey" in finding.text
 
 
-# ─── Whoever deploys ──────────────────────────────────────────────────────────────────────────────────────────────
+# ─── The deploying identity ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_type_of_the_template_says_what_creating_it_takes() -> None:

@@ -83,12 +83,12 @@ def test_no_secret_of_a_vendor_is_in_a_report_or_on_the_terminal(
         step.figures["document"] = json.dumps(accounts.secret)
         raise RefutedError(f"refused: {json.dumps(accounts.secret)} at https://host/v1/x/{_values(accounts.apps)}")
 
-    told = [(report.folder / name).read_text() for name in ("report.md", "report.json")] + [capsys.readouterr().out]
-    # What is shorter is a name, a mode or a number.
+    texts = [(report.folder / name).read_text() for name in ("report.md", "report.json")] + [capsys.readouterr().out]
+    # A shorter value is a name, a mode or a number.
     secret = {value for value in (*_values(accounts.secret), *_values(accounts.apps)) if len(value) >= 12}
     assert secret
     for value in secret:
-        assert all(value not in text for text in told), value
+        assert all(value not in text for text in texts), value
 
 
 def _values(document: Any) -> list[str]:
@@ -253,7 +253,7 @@ def test_what_cannot_be_deleted_is_named_and_fails_the_run(
 ) -> None:
     aws.client("cloudformation").create_stack(StackName="gatehouse-proof-1", TemplateBody=json.dumps(_TEMPLATE))
     removal = remove.Removal(aws, "gatehouse-proof-1")
-    # A key with which nobody may do anything about buckets, and the others come after it.
+    # A client that may not delete buckets; the other resources come after them.
     client = aws.client
 
     def refusing(service: Any) -> Any:

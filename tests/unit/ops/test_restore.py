@@ -37,7 +37,7 @@ type Item = dict[str, Any]
 
 
 @dataclass
-class House:
+class Rig:
     """A stack whose tables are those of the template, and the command."""
 
     aws: Aws
@@ -45,11 +45,11 @@ class House:
     run: Callable[..., tuple[int, str, str]]
 
     def events(self, now: datetime = _LOST) -> EventsTable:
-        """The book, at a moment."""
+        """The events table, at a moment."""
         return EventsTable(self.aws.dynamodb, self.tables["EventsTable"], 90, lambda: now)
 
     def items(self, table: str) -> dict[str, Item]:
-        """What is in a table, by its key."""
+        """The items of a table, by their key."""
         (key,) = _TABLES[table]["KeySchema"]
         found = self.aws.dynamodb.scan(TableName=self.tables[table])["Items"]
         return {str(item[key["AttributeName"]]["S"]): dict(item) for item in found}
@@ -69,14 +69,14 @@ class House:
             self.aws.dynamodb.delete_item(TableName=self.tables[table], Key={key["AttributeName"]: {"S": value}})
 
     def restored(self, table: str, *more: str) -> str:
-        """What the command says."""
+        """The output of the command."""
         status, printed, said = self.run("--from-table", f"{table}-restored", "--to", table, *more)
         assert (status, said) == (0, "")
         return printed
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[House]:
+def rig(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Rig]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
@@ -100,22 +100,22 @@ def house(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
             if ttl := made.get("TimeToLiveSpecification"):
                 # Moto's CloudFormation leaves it out.
                 aws.dynamodb.update_time_to_live(TableName=tables[name], TimeToLiveSpecification=ttl)
-        yield House(aws, tables, run)
+        yield Rig(aws, tables, run)
 
 
-def _stream(house: House) -> list[Item]:
-    """What the events table's stream says was written into it since the beginning, as the relay gets it."""
-    streams = house.aws.client("dynamodbstreams")
-    arn = house.aws.dynamodb.describe_table(TableName=house.tables["EventsTable"])["Table"]["LatestStreamArn"]
+def _stream(rig: Rig) -> list[Item]:
+    """Records of the events table's stream since the beginning, as the relay gets them."""
+    streams = rig.aws.client("dynamodbstreams")
+    arn = rig.aws.dynamodb.describe_table(TableName=rig.tables["EventsTable"])["Table"]["LatestStreamArn"]
     shard = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
     iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     records = streams.get_records(ShardIterator=iterator["ShardIterator"])["Records"]
     return [record for record in records if record["eventName"] == "INSERT"]
 
 
-def _announced(house: House, since: int) -> dict[str, str]:
-    """What a subscriber is told when the relay and then the sweep ran after a restore: how fresh each event is."""
-    sqs, sns = house.aws.sqs, house.aws.sns
+def _announced(rig: Rig, since: int) -> dict[str, str]:
+    """The freshness of each event for a subscriber, when the relay and then the sweep ran after a restore."""
+    sqs, sns = rig.aws.sqs, rig.aws.sns
     url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     topic = sns.create_topic(Name="topic")["TopicArn"]
@@ -124,21 +124,21 @@ def _announced(house: House, since: int) -> dict[str, str]:
     now = datetime.now(UTC)
     # A setting by which everything of today is live.
     live = timedelta(days=1)
-    relay = Relay(house.events(now), SnsTopics(sns, topics, live), FakeSpill(), grace=30, sleep=lambda _: None)
-    handle({"Records": _stream(house)[since:]}, relay)
+    relay = Relay(rig.events(now), SnsTopics(sns, topics, live), FakeSpill(), grace=30, sleep=lambda _: None)
+    handle({"Records": _stream(rig)[since:]}, relay)
     for _ in range(2):
-        Sweep(house.events(now), SnsTopics(sns, topics, live, always=Arrival.REDRIVEN)).announce()
-    return {message["event"]["id"]: message["attributes"]["arrival"] for message in house.aws.received(url)}
+        Sweep(rig.events(now), SnsTopics(sns, topics, live, always=Arrival.REDRIVEN)).announce()
+    return {message["event"]["id"]: message["attributes"]["arrival"] for message in rig.aws.received(url)}
 
 
-def _filled(house: House, announce: str) -> tuple[list[Record], list[Record]]:
+def _filled(rig: Rig, announce: str) -> tuple[list[Record], list[Record]]:
     """Events that were announced, and events that were not, of two hours ago."""
     published = [some_record(f"published {number}") for number in range(7)]
     pending = [some_record(f"pending {number}") for number in range(5)]
     for record in [*published, *pending]:
-        house.events().record(record, announce)
+        rig.events().record(record, announce)
     for record in published:
-        house.events().mark_published(record.id)
+        rig.events().mark_published(record.id)
     return published, pending
 
 
@@ -152,138 +152,138 @@ def _received_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("announce", ["inline", "stream"])
-def test_what_was_announced_is_not_again_and_what_was_pending_is_as_redriven(house: House, announce: str) -> None:
-    published, pending = _filled(house, announce)
-    before = house.items("EventsTable")
-    house.backed_up("EventsTable")
-    house.loses("EventsTable")
-    written = len(_stream(house))
+def test_what_was_announced_is_not_again_and_what_was_pending_is_as_redriven(rig: Rig, announce: str) -> None:
+    published, pending = _filled(rig, announce)
+    before = rig.items("EventsTable")
+    rig.backed_up("EventsTable")
+    rig.loses("EventsTable")
+    written = len(_stream(rig))
 
-    assert house.restored("EventsTable") == "EventsTable: 12 read, 12 copied, 0 were there, 0 expired\n"
+    assert rig.restored("EventsTable") == "EventsTable: 12 read, 12 copied, 0 were there, 0 expired\n"
 
-    after = house.items("EventsTable")
+    after = rig.items("EventsTable")
     assert after == {key: {**item, "announce": {"S": "restored"}} for key, item in before.items()}
-    assert len(_stream(house)) == written + 12
-    assert _announced(house, written) == {record.id: "redriven" for record in pending}
-    assert {item["delivery"]["S"] for item in house.items("EventsTable").values()} == {"published"}
+    assert len(_stream(rig)) == written + 12
+    assert _announced(rig, written) == {record.id: "redriven" for record in pending}
+    assert {item["delivery"]["S"] for item in rig.items("EventsTable").values()} == {"published"}
     assert len(published) == 7
 
 
-def test_what_came_since_stays_as_it_is(house: House) -> None:
+def test_what_came_since_stays_as_it_is(rig: Rig) -> None:
     record = some_record()
-    house.events().record(record, "inline")
-    house.backed_up("EventsTable")
-    house.events().mark_published(record.id)
-    before = house.items("EventsTable")
+    rig.events().record(record, "inline")
+    rig.backed_up("EventsTable")
+    rig.events().mark_published(record.id)
+    before = rig.items("EventsTable")
 
-    assert house.restored("EventsTable") == "EventsTable: 1 read, 0 copied, 1 were there, 0 expired\n"
-    assert house.items("EventsTable") == before
+    assert rig.restored("EventsTable") == "EventsTable: 1 read, 0 copied, 1 were there, 0 expired\n"
+    assert rig.items("EventsTable") == before
 
 
-def test_a_push_that_comes_again_after_a_restore_is_a_duplicate(house: House) -> None:
+def test_a_push_that_comes_again_after_a_restore_is_a_duplicate(rig: Rig) -> None:
     record = some_record()
-    house.events().record(record, "inline")
-    house.backed_up("EventsTable")
-    house.loses("EventsTable")
-    house.restored("EventsTable")
+    rig.events().record(record, "inline")
+    rig.backed_up("EventsTable")
+    rig.loses("EventsTable")
+    rig.restored("EventsTable")
 
-    assert house.events().record(record, "inline") == record.deciding
+    assert rig.events().record(record, "inline") == record.deciding
 
 
 def test_a_restore_that_was_ended_half_way_goes_on_and_writes_nothing_twice(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(restore, "_PAGE", 5)
-    _filled(house, "inline")
-    house.backed_up("EventsTable")
-    house.loses("EventsTable")
-    written = len(_stream(house))
-    key = Into(house.tables["EventsTable"], ("id",), "expires_at", announces=True)
+    _filled(rig, "inline")
+    rig.backed_up("EventsTable")
+    rig.loses("EventsTable")
+    written = len(_stream(rig))
+    key = Into(rig.tables["EventsTable"], ("id",), "expires_at", announces=True)
 
     def die(_seconds: float) -> None:
-        if len(house.items("EventsTable")) >= 10:
+        if len(rig.items("EventsTable")) >= 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        copy(house.aws.dynamodb, "EventsTable-restored", key, monotonic=lambda: 0.0, sleep=die)
-    assert len(house.items("EventsTable")) == 10
+        copy(rig.aws.dynamodb, "EventsTable-restored", key, monotonic=lambda: 0.0, sleep=die)
+    assert len(rig.items("EventsTable")) == 10
 
-    assert house.restored("EventsTable") == "EventsTable: 12 read, 2 copied, 10 were there, 0 expired\n"
-    assert house.restored("EventsTable") == "EventsTable: 12 read, 0 copied, 12 were there, 0 expired\n"
-    assert len(_stream(house)) == written + 12
+    assert rig.restored("EventsTable") == "EventsTable: 12 read, 2 copied, 10 were there, 0 expired\n"
+    assert rig.restored("EventsTable") == "EventsTable: 12 read, 0 copied, 12 were there, 0 expired\n"
+    assert len(_stream(rig)) == written + 12
 
 
-def test_what_has_expired_stays_gone(house: House) -> None:
+def test_what_has_expired_stays_gone(rig: Rig) -> None:
     # Recorded when it was kept for 90 days, 91 days ago; DynamoDB takes its time, and a backup has no TTL at all.
-    house.events(_LOST - timedelta(days=91)).record(some_record(), "inline")
-    house.events().record(some_record("2"), "inline")
-    house.backed_up("EventsTable")
-    house.loses("EventsTable")
+    rig.events(_LOST - timedelta(days=91)).record(some_record(), "inline")
+    rig.events().record(some_record("2"), "inline")
+    rig.backed_up("EventsTable")
+    rig.loses("EventsTable")
 
-    assert house.restored("EventsTable") == "EventsTable: 2 read, 1 copied, 0 were there, 1 expired\n"
+    assert rig.restored("EventsTable") == "EventsTable: 2 read, 1 copied, 0 were there, 1 expired\n"
 
 
-def test_a_dry_run_counts_the_same_and_writes_nothing(house: House) -> None:
-    published, _ = _filled(house, "inline")
-    house.backed_up("EventsTable")
-    house.loses("EventsTable", *(record.id for record in published))
+def test_a_dry_run_counts_the_same_and_writes_nothing(rig: Rig) -> None:
+    published, _ = _filled(rig, "inline")
+    rig.backed_up("EventsTable")
+    rig.loses("EventsTable", *(record.id for record in published))
 
-    said = house.restored("EventsTable", "--dry-run")
+    said = rig.restored("EventsTable", "--dry-run")
 
     assert said == "EventsTable: 12 read, 7 would be copied, 5 were there, 0 expired\n"
-    assert len(house.items("EventsTable")) == 5
+    assert len(rig.items("EventsTable")) == 5
 
 
-def test_it_is_no_faster_than_it_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_no_faster_than_it_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restore, "_PAGE", 5)
-    _filled(house, "inline")
-    house.backed_up("EventsTable")
+    _filled(rig, "inline")
+    rig.backed_up("EventsTable")
     waited: list[float] = []
 
-    into = Into(house.tables["EventsTable"], ("id",))
-    copy(house.aws.dynamodb, "EventsTable-restored", into, rate=2, monotonic=lambda: 0.0, sleep=waited.append)
+    into = Into(rig.tables["EventsTable"], ("id",))
+    copy(rig.aws.dynamodb, "EventsTable-restored", into, rate=2, monotonic=lambda: 0.0, sleep=waited.append)
 
     assert sum(waited) == 12 / 2
 
 
-def test_what_aws_does_not_take_ends_it_and_is_said(house: House) -> None:
-    house.events().record(some_record(), "inline")
-    house.backed_up("EventsTable")
+def test_what_aws_does_not_take_ends_it_and_is_said(rig: Rig) -> None:
+    rig.events().record(some_record(), "inline")
+    rig.backed_up("EventsTable")
 
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        copy(house.aws.dynamodb, "EventsTable-restored", Into("gone", ("id",)))
+        copy(rig.aws.dynamodb, "EventsTable-restored", Into("gone", ("id",)))
 
 
 # ─── The other tables ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_newer_watermark_is_not_moved_back_and_a_lost_one_is_there_again(house: House) -> None:
-    marks = WatermarksTable(lambda: house.aws.dynamodb, house.tables["WatermarksTable"])
+def test_a_newer_watermark_is_not_moved_back_and_a_lost_one_is_there_again(rig: Rig) -> None:
+    marks = WatermarksTable(lambda: rig.aws.dynamodb, rig.tables["WatermarksTable"])
     for server in ("lost", "newer"):
         marks.begin(server, _LOST)
         marks.owe(server, "task", _LOST - timedelta(minutes=5))
         marks.learn(server, {"2026-11-25": 4.5}, [1, 2])
     lost = marks.read("lost")
-    house.backed_up("WatermarksTable")
-    house.loses("WatermarksTable", "lost")
+    rig.backed_up("WatermarksTable")
+    rig.loses("WatermarksTable", "lost")
     marks.advance("newer", _LOST + timedelta(hours=1))
     newer = marks.read("newer")
 
-    assert house.restored("WatermarksTable") == "WatermarksTable: 2 read, 1 copied, 1 were there, 0 expired\n"
+    assert rig.restored("WatermarksTable") == "WatermarksTable: 2 read, 1 copied, 1 were there, 0 expired\n"
 
     assert marks.read("lost") == lost
     assert marks.read("newer") == newer
 
 
-def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_waits(house: House) -> None:
-    table = house.tables["PendingFilesTable"]
-    files = PendingFiles(lambda: house.aws.dynamodb, table, lambda: datetime.now(UTC))
+def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_waits(rig: Rig) -> None:
+    table = rig.tables["PendingFilesTable"]
+    files = PendingFiles(lambda: rig.aws.dynamodb, table, lambda: datetime.now(UTC))
     reported = Reported(event="eye4-1", kind=MediaStatus.AVAILABLE, wanted="{}")
-    row = files.taken("house/told", "alarm")
-    files.note_reported("house/told", reported, row)
-    for recording in ("house/told", "house/waiting"):
-        # As the flow writes it, functions/eye4/flow.asl.yaml.
-        house.aws.dynamodb.update_item(
+    row = files.taken("rig/told", "alarm")
+    files.note_reported("rig/told", reported, row)
+    for recording in ("rig/told", "rig/waiting"):
+        # The form in which the flow writes it, functions/eye4/flow.asl.yaml.
+        rig.aws.dynamodb.update_item(
             TableName=table,
             Key={"recording": {"S": recording}},
             UpdateExpression="SET task_token = :token, expires_at = :expires_at",
@@ -292,37 +292,37 @@ def test_a_recording_that_is_restored_knows_what_was_told_and_of_nobody_who_wait
                 ":expires_at": {"N": str(int((_LOST + timedelta(days=35)).timestamp()))},
             },
         )
-    house.backed_up("PendingFilesTable")
-    house.loses("PendingFilesTable")
+    rig.backed_up("PendingFilesTable")
+    rig.loses("PendingFilesTable")
 
-    assert house.restored("PendingFilesTable") == "PendingFilesTable: 2 read, 2 copied, 0 were there, 0 expired\n"
+    assert rig.restored("PendingFilesTable") == "PendingFilesTable: 2 read, 2 copied, 0 were there, 0 expired\n"
 
-    assert (files.read("house/told").reported, files.read("house/told").token) == (reported, None)
+    assert (files.read("rig/told").reported, files.read("rig/told").token) == (reported, None)
     # So a message starts a flow of its own, and is not left to an execution that may be gone.
-    assert not files.arrived("house/waiting", {"key": "1"}).is_known
+    assert not files.arrived("rig/waiting", {"key": "1"}).is_known
 
 
-def test_an_alarm_that_changed_since_stays_as_it_is_and_one_that_was_lost_is_known_again(house: House) -> None:
-    rows = AlarmTable(lambda: house.aws.dynamodb, house.tables["SensoroAlarmsTable"], lambda: datetime.now(UTC))
+def test_an_alarm_that_changed_since_stays_as_it_is_and_one_that_was_lost_is_known_again(rig: Rig) -> None:
+    rows = AlarmTable(lambda: rig.aws.dynamodb, rig.tables["SensoroAlarmsTable"], lambda: datetime.now(UTC))
     raised = AlarmRow(on=True, seen_at=_LOST, episode="e", raised_at=_LOST)
     for sensor in ("lost", "newer"):
         rows.write(sensor, raised, None)
-    house.backed_up("SensoroAlarmsTable")
-    house.loses("SensoroAlarmsTable", "lost")
+    rig.backed_up("SensoroAlarmsTable")
+    rig.loses("SensoroAlarmsTable", "lost")
     released = AlarmRow(on=False, seen_at=datetime.now(UTC), episode="e", raised_at=_LOST, revision=2)
     rows.write("newer", released, raised)
 
-    assert house.restored("SensoroAlarmsTable") == "SensoroAlarmsTable: 2 read, 1 copied, 1 were there, 0 expired\n"
+    assert rig.restored("SensoroAlarmsTable") == "SensoroAlarmsTable: 2 read, 1 copied, 1 were there, 0 expired\n"
     assert (rows.read("lost"), rows.read("newer")) == (raised, released)
 
 
 # ─── Wrong use ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_table_may_be_named_by_its_own_name(house: House) -> None:
-    house.backed_up("EventsTable")
+def test_a_table_may_be_named_by_its_own_name(rig: Rig) -> None:
+    rig.backed_up("EventsTable")
 
-    assert house.run("--from-table", "EventsTable-restored", "--to", house.tables["EventsTable"])[0] == 0
+    assert rig.run("--from-table", "EventsTable-restored", "--to", rig.tables["EventsTable"])[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -335,27 +335,27 @@ def test_a_table_may_be_named_by_its_own_name(house: House) -> None:
     ],
 )
 def test_tables_that_do_not_fit_are_refused_before_anything_is_written(
-    house: House, source: str, to: str, said: str
+    rig: Rig, source: str, to: str, said: str
 ) -> None:
-    house.events().record(some_record(), "inline")
-    house.backed_up("EventsTable")
-    written = house.items("WatermarksTable")
+    rig.events().record(some_record(), "inline")
+    rig.backed_up("EventsTable")
+    written = rig.items("WatermarksTable")
 
-    status, printed, error = house.run("--from-table", house.tables.get(source, source), "--to", to)
+    status, printed, error = rig.run("--from-table", rig.tables.get(source, source), "--to", to)
 
     assert (status, printed) == (2, "")
     assert said in error
-    assert house.items("WatermarksTable") == written
+    assert rig.items("WatermarksTable") == written
 
 
-def test_a_table_that_is_not_there_is_said(house: House) -> None:
-    status, _, error = house.run("--from-table", "nothing", "--to", "EventsTable")
+def test_a_table_that_is_not_there_is_said(rig: Rig) -> None:
+    status, _, error = rig.run("--from-table", "nothing", "--to", "EventsTable")
 
     assert status == 1
     assert "ResourceNotFoundException" in error
 
 
 @pytest.mark.parametrize("rate", ["0", "601", "-1", "x", "1.5"])
-def test_a_rate_that_a_table_does_not_take_is_wrong_use(house: House, rate: str) -> None:
+def test_a_rate_that_a_table_does_not_take_is_wrong_use(rig: Rig, rate: str) -> None:
     with pytest.raises(SystemExit, match="2"):
-        house.run("--from-table", "a", "--to", "EventsTable", "--rate", rate)
+        rig.run("--from-table", "a", "--to", "EventsTable", "--rate", rate)

@@ -1,4 +1,4 @@
-"""What docs/restoring.md has an operator type is a command that there is, and everything that stays is in it."""
+"""Each command that docs/restoring.md has an operator type is there, and everything that stays is in it."""
 
 import re
 import shlex

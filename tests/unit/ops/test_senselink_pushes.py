@@ -18,10 +18,10 @@ def _bodies() -> list[dict[str, Any]]:
 
 
 def test_an_older_push_has_the_names_of_version_2_2_0() -> None:
-    told = senselink.older(senselink.record(1))
+    fields = senselink.older(senselink.record(1))
 
-    assert {"deviceSN", "userName", "userType", "groupId", "groupName", "originAvatar", "signAvatar"} <= set(told)
-    assert not {"sn", "name", "type", "groups", "avatar"} & set(told)
+    assert {"deviceSN", "userName", "userType", "groupId", "groupName", "originAvatar", "signAvatar"} <= set(fields)
+    assert not {"sn", "name", "type", "groups", "avatar"} & set(fields)
 
 
 def test_a_row_of_the_list_has_the_lists_names() -> None:

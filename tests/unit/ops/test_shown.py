@@ -1,4 +1,4 @@
-"""What the operator's terminal shows of others' words: nothing that it obeys, and no credential."""
+"""Words of others on the operator's terminal: none that it obeys, and no credential."""
 
 import pytest
 

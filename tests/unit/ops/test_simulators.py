@@ -14,7 +14,7 @@ from ops.simulators import Simulator
 
 def _vendor(**functions: Any) -> Simulator:
     """A vendor with no more than these functions."""
-    module: Any = SimpleNamespace(new_accounts=dict, pushes=iter, **functions)
+    module: Any = SimpleNamespace(new_accounts=dict, apps_of=dict, messages=dict, pushes=iter, **functions)
     return Simulator.of(module)
 
 

@@ -60,7 +60,7 @@ def test_what_builds_this_project_has_its_hashes_in_the_lock() -> None:
     assert f"    {asked.strip('[]')}," in lines
 
 
-# ─── What is installed ────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Installation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _wheel(folder: Path) -> str:
@@ -153,7 +153,7 @@ def _of_aws(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.usefixtures("account")
 def test_nothing_of_the_developers_reaches_the_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What its functions run inherits all that it has."""
+    """A process of its functions inherits all that it has."""
     monkeypatch.setenv("GITHUB_TOKEN", _MARK)
     monkeypatch.setenv("HTTP_PROXY", _MARK)
     environment = tools.bare_environment(tmp_path / "bin", tmp_path, GATEWAY_PORT="1")

@@ -142,7 +142,7 @@ def test_a_saved_query_is_left_out() -> None:
     assert translate.without_queries(template) == {"Resources": {"Other": other}, "Outputs": {}}
 
 
-# ─── What stands before the emulator ──────────────────────────────────────────────────────────────────────────────
+# ─── Transforms before the emulator ───────────────────────────────────────────────────────────────────────────────
 
 
 _PARAMETERS = {
