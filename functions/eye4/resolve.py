@@ -98,11 +98,11 @@ _REFUSED: Final = frozenset({MediaFault.HOST_NOT_ALLOWED, MediaFault.PRIVATE_ADD
 
 
 class NotThereYet(GatehouseError):
-    """Eye4 does not have the recording, and it is too early to believe that. The flow's Retry has this name."""
+    """Eye4 does not have the recording, and it is too early to believe that. The flow's Retry names this error."""
 
 
 class MoreToCopy(GatehouseError):
-    """There was no time for all files; the next attempt continues. The flow's Retry has this name."""
+    """There was no time for all files; the next attempt continues. The flow's Retry names this error."""
 
 
 class ResolveSettings(VendorSettings):
