@@ -18,7 +18,7 @@ import urllib3
 
 from gatehouse.events import Topic
 from gatehouse.settings import Announce
-from ops import doors, simulators, tools, translate
+from ops import build, doors, simulators, tools, translate
 from ops.simulators import Credentials, Options
 
 FOLDER = Path(".local")
@@ -93,7 +93,7 @@ def running(
 
     Args:
         announce: the announce mode.
-        folder: where it keeps its logs, `stack.json` and what it builds.
+        folder: where it keeps its logs and `stack.json`.
         options: of the simulated vendors, where they are not the defaults.
         simulate: whether what runs beside it sends something by itself.
         admitted: the names by which a tunnel reaches the vendors' API.
@@ -108,9 +108,9 @@ def running(
         simulators.running(options or {}) as parameters,
         _emulator(logs / "emulator.log", scratch, noted, admitted) as endpoint,
     ):
-        build = _built(folder / "build", logs / "build.log")
+        made = build.built(logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
-        stack = _with_inspection(_deployed(endpoint, build, {**parameters, "AnnounceMode": announce}, logs))
+        stack = _with_inspection(_deployed(endpoint, made, {**parameters, "AnnounceMode": announce}, logs))
         try:
             with simulators.beside(stack, options or {}, simulate=simulate) as processes:
                 _note(noted, beside=processes)
@@ -144,17 +144,6 @@ def _emptied(folder: Path) -> tuple[Path, Path, Path]:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
     return logs, scratch, noted
-
-
-def _built(folder: Path, log: Path) -> Path:
-    """What `sam build` makes, with the layer for this machine."""
-    programs = tools.installed(tools.SAM)
-    with log.open("w") as output:
-        command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
-        environ = tools.environment(programs, PLATFORM=platform())
-        if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
-            raise RuntimeError(f"sam build failed, see {log}")
-    return folder
 
 
 @contextlib.contextmanager
@@ -265,13 +254,7 @@ def _await_emulator(endpoint: str, log: Path) -> None:
         raise RuntimeError(f"the emulator did not start, see {log}") from None
 
 
-def platform() -> str:
-    """What uv calls this machine; the layer for AWS is built for another one."""
-    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine)
-    return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
-
-
-def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
+def _deployed(endpoint: str, made: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
     api_url = endpoint + API_PATH
     stack = Stack(
         api_url=api_url,
@@ -289,17 +272,16 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         vendors={},
         logs=str(logs),
     )
-    template = translate.read(build / "template.yaml")
+    template = translate.read(made / "template.yaml")
     s3, cloudformation = stack.client("s3"), stack.client("cloudformation")
     s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
     artifacts = {}
     for name, resource in template["Resources"].items():
         if resource["Type"] == translate.STATE_MACHINE:
-            definition = translate.definition(build / resource["Properties"]["DefinitionUri"])
+            definition = translate.definition(made / resource["Properties"]["DefinitionUri"])
             s3.put_object(Bucket="artifacts", Key=name, Body=definition.encode())
         elif resource["Type"] in translate.ARTIFACTS:
-            archive = shutil.make_archive(str(build / name), "zip", build / name)
-            s3.upload_file(archive, "artifacts", name)
+            s3.upload_file(str(made / f"{name}.zip"), "artifacts", name)
         else:
             continue
         artifacts[name] = f"s3://artifacts/{name}"
