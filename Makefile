@@ -13,8 +13,14 @@ digest := .local/pushed-image
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
+# Most of e2e and faults is waiting; what computes beside them lets them go first.
+yields := nice
+parts := $(MAKE) --no-print-directory --keep-going --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+side-by-side = @began=$$(date +%s); $(parts) $(1); code=$$?; \
+	echo "make $@: $$(($$(date +%s) - began)) s, $$(test $$code -eq 0 && echo passed || echo FAILED)"; exit $$code
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench build deploy preflight prove-aws budget cost image push-image diagram requirements pins
+.PHONY: help demo up test check lint types template unit faults contract e2e synced prepared storm odd-forms bench build deploy preflight prove-aws budget cost image push-image diagram requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,29 +31,42 @@ demo: $(UV) ## the whole thing on this machine, with simulated vendors; in a scr
 up: $(UV) ## the same without simulated vendors
 	@$(run) gatehouse up
 
-test: lint types template unit contract e2e ## everything
+test: ## everything
+	$(call side-by-side,e2e faults unit template contract types lint)
 
-check: lint types unit contract ## what a developer runs before a commit
+check: ## what a developer runs before a commit
+	$(call side-by-side,unit faults contract types lint)
 
-lint: $(UV) ## style
+lint: synced ## style
 	$(run) ruff format --check .
 	$(run) ruff check .
 
-types: $(UV) ## types
-	$(run) mypy
+types: synced ## types
+	$(yields) $(run) mypy
 
-template: $(UV) ## what can be known of the template without an account
-	$(sam) validate --lint
-	$(run) pytest tests/template
+template: prepared ## what can be known of the template without an account
+	$(yields) $(sam) validate --lint
+	$(yields) $(run) pytest -q tests/template
 
-unit: $(UV) ## each part, what happens when one dies, and every schedule of faults up to a number
-	$(run) pytest tests/unit tests/faults tests/models -m "not storm"
+unit: synced ## each part
+	$(yields) $(run) pytest -q tests/unit
 
-contract: $(UV) ## what every vendor has to keep
-	$(run) pytest tests/contract
+faults: synced ## what happens when a part dies, and every schedule of faults up to a number
+	$(run) pytest -q tests/faults tests/models -m "not storm"
 
-e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
-	$(run) pytest tests/e2e
+contract: synced ## what every vendor has to keep
+	$(yields) $(run) pytest -q tests/contract
+
+e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
+	$(run) pytest -q tests/e2e --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+synced: $(UV)
+	@$(UV) sync --quiet --frozen
+
+# What several parts need, made before they begin.
+prepared: synced
+	@mkdir -p .local
+	@$(run) python -m ops.build .local/build.log
 
 storm: $(UV) ## two long nights, ten minutes and more; the last figures are in docs/bench.md
 	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py

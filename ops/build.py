@@ -94,7 +94,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """`python -m ops.build LOG` builds, so that what follows finds it built."""
+    """`python -m ops.build LOG` installs the tools and builds, so that those that begin side by side find it done."""
+    tools.installed(tools.EMULATOR)
     built(Path(sys.argv[1]))
     return 0
 

@@ -1,6 +1,7 @@
 """The local stack for the whole session, one for each announce mode, and a subscriber that looks into its queues."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,20 @@ from ops.simulators.eye4 import Cloud
 from ops.simulators.senselink import Server
 
 _PATIENCE = 60  # seconds
+_GROUPS = (
+    "test_proof",
+    "inline-first",
+    "inline-second",
+    "test_proof-interrupted",
+    "stream-first",
+    "stream-second",
+    "test_recordings_storm",
+    "test_readme",
+    "test_launcher",
+)
+"""Groups of tests that may run side by side, those first that take longest: a module, or half of what has a stack."""
+_FIRST_HALF = {"test_deaths", "test_door", "test_recordings"}
+"""Modules on the first of two stacks of a mode: what waits for the relay or a flow does not hold up the other half."""
 WAIT = 6
 """Seconds that a flow waits for Eye4's second message."""
 ALARM_WAIT = 15
@@ -110,6 +125,24 @@ class Site:
             .paginate(TableName=self.stack.events_table, ProjectionExpression="id")
         )
         return sum(item["id"]["S"].startswith(vendor) for page in pages for item in page["Items"])
+
+
+def _group(item: pytest.Item) -> str:
+    if mark := item.get_closest_marker("xdist_group"):
+        return str(mark.args[0])
+    if isinstance(item, pytest.Function) and "site" in item.fixturenames:
+        return f"{item.callspec.params['site']}-{'first' if item.path.stem in _FIRST_HALF else 'second'}"
+    return item.path.stem
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests stay together in `make e2e`, and begins with the longest; one process keeps the usual order."""
+    groups = {item: _group(item) for item in items if Path(__file__).parent in item.path.parents}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: _GROUPS.index(groups[item]) if groups.get(item) in _GROUPS else len(_GROUPS))
 
 
 @pytest.fixture(scope="session", params=list(Announce))
