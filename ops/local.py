@@ -31,6 +31,8 @@ API_ID = "9a7e4005"
 API_PATH = f"/_aws/execute-api/{API_ID}"
 """Where the API is that is deployed into the emulator, below its address."""
 _PORT = 4566
+_BACKLOG = 100
+"""Connections that wait, as the emulator's server would have it."""
 _AT_ONCE = "12"
 
 
@@ -148,8 +150,9 @@ def _emptied(folder: Path) -> tuple[Path, Path, Path]:
 
 @contextlib.contextmanager
 def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) -> Iterator[str]:
-    port = _free_port()
     programs = tools.installed(tools.EMULATOR)
+    listening = _listening()
+    port = listening.getsockname()[1]
     environ = tools.bare_environment(
         programs,
         home=scratch,
@@ -168,7 +171,8 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
     )
     # -P: beside the guard are modules of ours, which are not to take another's place.
     command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", API_PATH]
-    with log.open("w") as output:
+    command += ["--socket", str(listening.fileno())]
+    with log.open("w") as output, listening:
         process = subprocess.Popen(
             [*command, *(word for name in admitted for word in ("--allow-host", name))],
             env=environ,
@@ -176,6 +180,7 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle
+            pass_fds=[listening.fileno()],
         )
     _note(noted, launcher=[os.getpid()], emulator=[process.pid])
     try:
@@ -237,12 +242,18 @@ def end(pid: int) -> None:
     psutil.wait_procs(stubborn, timeout=5)
 
 
-def _free_port() -> int:
+def _listening() -> socket.socket:
+    """A socket on the usual port or on any that is free; it listens already, so that nothing else takes the port."""
     for wanted in (_PORT, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", wanted))
-            return int(probe.getsockname()[1])
+        found = socket.socket()
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(("127.0.0.1", wanted))
+            found.listen(_BACKLOG)
+        except OSError:
+            found.close()
+        else:
+            return found
     raise RuntimeError("no port is free on 127.0.0.1")
 
 

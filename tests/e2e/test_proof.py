@@ -22,9 +22,6 @@ _PATIENCE = 420  # seconds
 _NOT_HERE = {"preflight", "door-gateway", "door-metrics", "listener-fargate", "metrics", "alarm-rings", "queries"}
 
 
-_beside = pytest.mark.xdist_group("test_proof-interrupted")  # the proof that is not takes as long as both
-
-
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An emulator in AWS's place, as somebody with an account has it in the environment."""
@@ -102,7 +99,6 @@ def test_everything_that_an_emulator_can_decide_is_proved_and_nothing_is_left(
     assert _left(environment) == {}
 
 
-@_beside
 def test_an_interrupted_proof_leaves_nothing_either(environment: dict[str, str], tmp_path: Path) -> None:
     proof = _started(environment, tmp_path)
     assert proof.stdout is not None
@@ -120,7 +116,6 @@ def test_an_interrupted_proof_leaves_nothing_either(environment: dict[str, str],
     assert _left(environment) == {}
 
 
-@_beside
 def test_a_deployment_that_is_interrupted_is_removed_as_well(environment: dict[str, str], tmp_path: Path) -> None:
     proof = _started(environment, tmp_path)
     deadline = time.monotonic() + _PATIENCE
