@@ -13,11 +13,12 @@ digest := .local/pushed-image
 ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+$$
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
-# Most of e2e and faults is waiting; what computes beside them lets them go first.
-yields := nice
+# Parts that compute step aside for those that wait for a clock; what a part says comes when it is over, and in one piece.
+aside := nice
+pytest = MAKEFLAGS= $(1) $(run) pytest -q --durations=10
 parts := $(MAKE) --no-print-directory --keep-going --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 side-by-side = @began=$$(date +%s); $(parts) $(1); code=$$?; \
-	echo "make $@: $$(($$(date +%s) - began)) s, $$(test $$code -eq 0 && echo passed || echo FAILED)"; exit $$code
+	echo "make $@: $$(test $$code -eq 0 && echo passed || echo FAILED), $$(($$(date +%s) - began)) s"; exit $$code
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check lint types template unit faults contract e2e synced prepared storm odd-forms bench build deploy preflight prove-aws budget cost image push-image diagram requirements pins
@@ -31,39 +32,39 @@ demo: $(UV) ## the whole thing on this machine, with simulated vendors; in a scr
 up: $(UV) ## the same without simulated vendors
 	@$(run) gatehouse up
 
-test: ## everything
+test: ## everything, the parts side by side
 	$(call side-by-side,e2e faults unit template contract types lint)
 
-check: ## what a developer runs before a commit
-	$(call side-by-side,unit faults contract types lint)
+check: ## what a developer runs before a commit: all but what waits, and what needs SAM
+	$(call side-by-side,unit contract types lint)
 
 lint: synced ## style
 	$(run) ruff format --check .
 	$(run) ruff check .
 
 types: synced ## types
-	$(yields) $(run) mypy
+	$(aside) $(run) mypy
 
 template: prepared ## what can be known of the template without an account
-	$(yields) $(sam) validate --lint
-	$(yields) $(run) pytest -q tests/template
+	$(aside) $(sam) validate --lint
+	$(call pytest,$(aside)) tests/template
 
-unit: synced ## each part
-	$(yields) $(run) pytest -q tests/unit
+unit: synced ## each part, and every schedule of faults up to a number
+	$(call pytest,$(aside)) tests/unit tests/models --numprocesses 2 --dist loadscope
 
-faults: synced ## what happens when a part dies, and every schedule of faults up to a number
-	$(run) pytest -q tests/faults tests/models -m "not storm"
+faults: synced ## what happens when a part dies, freezes or does not answer
+	$(call pytest) tests/faults -m "not storm"
 
 contract: synced ## what every vendor has to keep
-	$(yields) $(run) pytest -q tests/contract
+	$(call pytest,$(aside)) tests/contract
 
 e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
-	$(run) pytest -q tests/e2e --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(call pytest) tests/e2e --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 synced: $(UV)
 	@$(UV) sync --quiet --frozen
 
-# What several parts need, made before they begin.
+# The tools and the build that several parts need are made before those begin.
 prepared: synced
 	@mkdir -p .local
 	@$(run) python -m ops.build .local/build.log

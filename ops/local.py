@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,7 @@ class Stack:
 
     def client(self, service: Any) -> Any:
         """A boto3 client of the emulator."""
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.aws_endpoint_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
-        )
+        return _client(service, self.region, self.aws_endpoint_url)
 
     def variables(self) -> dict[str, str]:
         """The environment of a process that is to work on it."""
@@ -80,6 +75,18 @@ class Stack:
         draft = path.with_suffix(".draft")
         draft.write_text(text + "\n")
         draft.replace(path)
+
+
+@cache
+def _client(service: Any, region: str, endpoint: str) -> Any:
+    """A client, which costs more than many calls that are made with it."""
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
+    )
 
 
 @contextlib.contextmanager

@@ -375,7 +375,9 @@ def test_a_token_of_ours_that_two_have_is_refused_by_name(
     assert faults == ["accounts.1: its tokens stands in accounts.0 as well"]
 
 
-@pytest.mark.parametrize("token", ["a" * 20, "-_" * 10, f"\n {LONG} ", secrets.token_urlsafe(24)])
+@pytest.mark.parametrize(
+    "token", ["a" * 20, "-_" * 10, f"\n {LONG} ", pytest.param(secrets.token_urlsafe(24), id="new")]
+)
 def test_a_token_as_the_readmes_make_it_is_taken_without_the_blanks_around_it(token: str) -> None:
     accounts, faults = usable(json.dumps({"accounts": [{"site": "1", "tokens": [token]}]}), sensepass.Accounts)
 
