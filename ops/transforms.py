@@ -65,7 +65,7 @@ class Transforms:
                 """Nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
             try:
                 yield f"http://127.0.0.1:{server.server_port}"

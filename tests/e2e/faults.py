@@ -116,7 +116,7 @@ def _handed_on(call: BaseHTTPRequestHandler) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield
