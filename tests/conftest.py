@@ -6,10 +6,15 @@ from functools import cache
 from random import Random
 
 import botocore.session
+import hypothesis
 import pytest
 from botocore.loaders import Loader
 
 from gatehouse.sandbox import SANDBOX
+
+# The same examples in every run; and no time for each, which a busy machine would exceed.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(scope="session", autouse=True)
