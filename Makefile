@@ -14,8 +14,15 @@ ecr := ^[0-9]+[.]dkr[.]ecr[.][a-z0-9-]+[.]amazonaws[.]com([.]cn)?/[^: ]+:[^:/ ]+
 measured := .local/coverage
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
+# Parts that compute step aside for those that wait for a clock; what a part says comes when it is over, and in one piece.
+aside := nice
+pytest = MAKEFLAGS= $(1) $(run) pytest -q --durations=10
+parts := $(MAKE) --no-print-directory --keep-going --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+side-by-side = @began=$$(date +%s); $(parts) $(1); code=$$?; \
+	echo "make $@: $$(test $$code -eq 0 && echo passed || echo FAILED), $$(($$(date +%s) - began)) s"; exit $$code
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint types template unit contract e2e storm odd-forms bench coverage build deploy preflight prove-aws budget cost image push-image requirements pins
+.PHONY: help demo up test check lint types template unit faults contract e2e synced prepared storm odd-forms bench coverage build deploy preflight prove-aws budget cost image push-image requirements pins
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,30 +33,43 @@ demo: $(UV) ## the whole thing on this machine, with simulated vendors; in a scr
 up: $(UV) ## the same without simulated vendors
 	@$(run) gatehouse up
 
-test: lint types template unit contract e2e ## everything
+test: ## everything, the parts side by side
+	$(call side-by-side,e2e faults unit template contract types lint)
 
-check: lint types unit contract ## what a developer runs before a commit
+check: ## what a developer runs before a commit: all but what waits, and what needs SAM
+	$(call side-by-side,unit contract types lint)
 
-lint: $(UV) ## style, and who imports whom
+lint: synced ## style, and who imports whom
 	$(run) ruff format --check .
 	$(run) ruff check .
 	$(run) lint-imports --no-logo
 
-types: $(UV) ## types
-	$(run) mypy
+types: synced ## types
+	$(aside) $(run) mypy
 
-template: $(UV) ## what can be known of the template without an account
-	$(sam) validate --lint
-	$(run) pytest tests/template
+template: prepared ## what can be known of the template without an account
+	$(aside) $(sam) validate --lint
+	$(call pytest,$(aside)) tests/template
 
-unit: $(UV) ## each part, what happens when one dies, and every schedule of faults up to a number
-	$(run) pytest tests/unit tests/faults tests/models -m "not storm"
+unit: synced ## each part, and every schedule of faults up to a number
+	$(call pytest,$(aside)) tests/unit tests/models --numprocesses 2 --dist loadscope
 
-contract: $(UV) ## what every vendor has to keep
-	$(run) pytest tests/contract
+faults: synced ## what happens when a part dies, freezes or does not answer
+	$(call pytest) tests/faults -m "not storm"
 
-e2e: $(UV) ## the deployed template, from HTTP to a subscriber's queue
-	$(run) pytest tests/e2e
+contract: synced ## what every vendor has to keep
+	$(call pytest,$(aside)) tests/contract
+
+e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
+	$(call pytest) tests/e2e --numprocesses 3 --dist loadscope --no-loadscope-reorder
+
+synced: $(UV)
+	@$(UV) sync --quiet --frozen
+
+# The tools and the build that several parts need are made before those begin.
+prepared: synced
+	@mkdir -p .local
+	@$(run) python -m ops.build .local/build.log
 
 storm: $(UV) ## two long nights, ten minutes and more; the last figures are in docs/bench.md
 	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py

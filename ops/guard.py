@@ -108,22 +108,23 @@ def host_name(text: str) -> str:
     return name
 
 
-async def _serve(app: App, port: int) -> None:
+async def _serve(app: App, descriptor: int) -> None:
     from hypercorn.asyncio import serve  # noqa: PLC0415 - the launcher, which has no emulator, imports this module too
     from hypercorn.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"fd://{descriptor}"]
     config.keep_alive_timeout = _KEEP_ALIVE
     await serve(app, config, mode="asgi")
 
 
 def main() -> None:
-    """`python guard.py --port 4566 --api /_aws/execute-api/…` serves the emulator."""
+    """`python guard.py --port 4566 --socket 3 --api /_aws/execute-api/…` serves the emulator on an open socket."""
     from ministack.app import app  # noqa: PLC0415 - as above
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--socket", type=int, required=True, help="the descriptor of the socket that listens there")
     parser.add_argument("--api", required=True)
     parser.add_argument("--allow-host", type=host_name, action="append", default=[])
     arguments = parser.parse_args()
@@ -131,7 +132,7 @@ def main() -> None:
     with contextlib.suppress(ValueError, OSError):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(_serve(Guard(app, arguments.port, arguments.api, arguments.allow_host), arguments.port))
+    asyncio.run(_serve(Guard(app, arguments.port, arguments.api, arguments.allow_host), arguments.socket))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import urllib3
 
 from gatehouse.settings import Announce
 from gatehouse.vocabulary import Topic
-from ops import doors, simulators, tools, translate
+from ops import build, doors, simulators, tools, translate
 from ops.simulators import Credentials, Options
 from ops.stack import Stack, by_name, deployed
 
@@ -30,6 +30,8 @@ API_ID = "9a7e4005"
 API_PATH = f"/_aws/execute-api/{API_ID}"
 """The path of the API below the emulator's address."""
 _PORT = 4566
+_BACKLOG = 100
+"""Connections that wait, as the emulator's server would have it."""
 _AT_ONCE = "12"
 
 
@@ -46,7 +48,7 @@ def running(
 
     Args:
         announce: the announce mode.
-        folder: where it keeps its logs, `stack.json` and what it builds.
+        folder: where it keeps its logs and `stack.json`.
         options: of the simulated vendors, where they are not the defaults.
         simulate: whether what runs beside it sends something by itself.
         admitted: the names by which a tunnel reaches the vendors' API.
@@ -61,9 +63,9 @@ def running(
         simulators.services(options or {}) as parameters,
         _emulator(logs / "emulator.log", scratch, noted, admitted) as endpoint,
     ):
-        build = _built(folder / "build", logs / "build.log")
+        made = build.built(logs / "build.log")
         _await_emulator(endpoint, logs / "emulator.log")
-        stack = _with_inspection(_deployed(endpoint, build, {**parameters, "AnnounceMode": announce}, logs))
+        stack = _with_inspection(_deployed(endpoint, made, {**parameters, "AnnounceMode": announce}, logs))
         try:
             with simulators.processes(stack, options or {}, simulate=simulate) as processes:
                 _note(noted, beside=processes)
@@ -99,21 +101,11 @@ def _emptied(folder: Path) -> tuple[Path, Path, Path]:
     return logs, scratch, noted
 
 
-def _built(folder: Path, log: Path) -> Path:
-    """Runs `sam build` with the layer for this machine; returns its folder."""
-    programs = tools.installed(tools.SAM)
-    with log.open("w") as output:
-        command = [str(programs / "sam"), "build", "--build-dir", str(folder)]
-        environ = tools.environment(programs, PLATFORM=platform())
-        if subprocess.run(command, env=environ, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
-            raise RuntimeError(f"sam build failed, see {log}")
-    return folder
-
-
 @contextlib.contextmanager
 def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) -> Iterator[str]:
-    port = _free_port()
     programs = tools.installed(tools.EMULATOR)
+    listening = _listening()
+    port = listening.getsockname()[1]
     environ = tools.bare_environment(
         programs,
         home=scratch,
@@ -132,7 +124,8 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
     )
     # -P: beside the guard are modules of ours, which are not to take another's place.
     command = [str(programs / "python"), "-P", str(_GUARD), "--port", str(port), "--api", API_PATH]
-    with log.open("w") as output:
+    command += ["--socket", str(listening.fileno())]
+    with log.open("w") as output, listening:
         process = subprocess.Popen(
             [*command, *(word for name in admitted for word in ("--allow-host", name))],
             env=environ,
@@ -140,6 +133,7 @@ def _emulator(log: Path, scratch: Path, noted: Path, admitted: Sequence[str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to handle
+            pass_fds=[listening.fileno()],
         )
     _note(noted, launcher=[os.getpid()], emulator=[process.pid])
     try:
@@ -201,12 +195,18 @@ def end(pid: int) -> None:
     psutil.wait_procs(stubborn, timeout=5)
 
 
-def _free_port() -> int:
+def _listening() -> socket.socket:
+    """A socket on the usual port or on any that is free; it listens already, so that nothing else takes the port."""
     for wanted in (_PORT, 0):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", wanted))
-            return int(probe.getsockname()[1])
+        found = socket.socket()
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(("127.0.0.1", wanted))
+            found.listen(_BACKLOG)
+        except OSError:
+            found.close()
+        else:
+            return found
     raise RuntimeError("no port is free on 127.0.0.1")
 
 
@@ -218,13 +218,7 @@ def _await_emulator(endpoint: str, log: Path) -> None:
         raise RuntimeError(f"the emulator did not start, see {log}") from None
 
 
-def platform() -> str:
-    """The name that uv has for this machine; the layer for AWS is built for another one."""
-    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine)
-    return f"{machine}-apple-darwin" if os.uname().sysname == "Darwin" else f"{machine}-manylinux2014"
-
-
-def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
+def _deployed(endpoint: str, made: Path, parameters: Mapping[str, str], logs: Path) -> Stack:
     api_url = endpoint + API_PATH
     stack = Stack(
         api_url=api_url,
@@ -242,17 +236,16 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
         vendors={},
         logs=str(logs),
     )
-    template = translate.read(build / "template.yaml")
+    template = translate.read(made / "template.yaml")
     s3, cloudformation = stack.client("s3"), stack.client("cloudformation")
     s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
     artifacts = {}
     for name, resource in template["Resources"].items():
         if resource["Type"] == translate.STATE_MACHINE:
-            definition = translate.definition(build / resource["Properties"]["DefinitionUri"])
+            definition = translate.definition(made / resource["Properties"]["DefinitionUri"])
             s3.put_object(Bucket="artifacts", Key=name, Body=definition.encode())
         elif resource["Type"] in translate.ARTIFACTS:
-            archive = shutil.make_archive(str(build / name), "zip", build / name)
-            s3.upload_file(archive, "artifacts", name)
+            s3.upload_file(str(made / f"{name}.zip"), "artifacts", name)
         else:
             continue
         artifacts[name] = f"s3://artifacts/{name}"
@@ -276,8 +269,8 @@ def _deployed(endpoint: str, build: Path, parameters: Mapping[str, str], logs: P
     cloudformation.get_waiter("stack_create_complete").wait(
         StackName=_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
     )
-    made = deployed(cloudformation, _STACK_NAME)
-    outputs, resources = made.outputs, made.resources
+    described = deployed(cloudformation, _STACK_NAME)
+    outputs, resources = described.outputs, described.resources
     _reserve(stack, {resources[name].physical_id: count for name, count in reservations(plain, settings).items()})
     # Before the first call of the function that reads them.
     doors.put(stack.client("ssm"), outputs["DoorRulesParameter"], doors.read(_RULES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
@@ -24,6 +25,18 @@ class WrongUse(Exception):
 
 
 # ─── The local one ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _client(service: Any, region: str, endpoint: str) -> Any:
+    """A client of the emulator. Making one costs more than many calls with it."""
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +60,7 @@ class Stack:
 
     def client(self, service: Any) -> Any:
         """A boto3 client of the emulator."""
-        return boto3.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self.aws_endpoint_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the emulator takes any
-        )
+        return _client(service, self.region, self.aws_endpoint_url)
 
     def variables(self) -> dict[str, str]:
         """The environment of a process that works on it."""

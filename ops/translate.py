@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,12 @@ def read(path: Path) -> Template:
 
 
 def parsed(text: str) -> Template:
-    """A SAM template, or one of CloudFormation alone, from YAML or JSON."""
+    """A SAM template, or one of CloudFormation alone, from YAML or JSON; it may be changed."""
+    return deepcopy(_parsed(text))
+
+
+@cache
+def _parsed(text: str) -> Template:
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415 - half a second that most commands do not need
 
     # An alias is the same object in several places. SAM changes what it is given, so that each place needs its own.

@@ -102,6 +102,8 @@ class Run:
         self._kept_months = float(deployed.parameter("RetentionDays")) * 24 / hours
         self._log_months = float(deployed.parameter("LogRetentionDays")) * 24 / hours * assumed["log_compression"].value
         self._output = io.StringIO()
+        self._dynamodb: Any = None
+        """Of the account that is there now."""
 
     # ─── The run ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,6 +131,7 @@ class Run:
             for made in clients:
                 made.cache_clear()
                 ends.callback(made.cache_clear)
+            self._dynamodb = None
             _make(self.deployed)
             yield
 
@@ -275,10 +278,10 @@ class Run:
         table = params["TableName"]
         keys = self._indexes[table][0]
         key = {name: (params.get("Item") or params["Key"])[name] for name in keys}
-        return cast(
-            "units.Item | None",
-            boto3.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item"),
-        )
+        if self._dynamodb is None:  # a client costs far more than what it is asked
+            self._dynamodb = boto3.client("dynamodb")
+        found = self._dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)
+        return cast("units.Item | None", found.get("Item"))
 
     def _after(self, **call: Any) -> None:
         """A botocore handler: what a call was."""
@@ -422,23 +425,24 @@ def put_secret(environment: Mapping[str, str], document: str) -> None:
 
 def _make(deployed: Deployed) -> None:
     """The AWS that the functions call, in moto."""
+    dynamodb, sns, sqs = boto3.client("dynamodb"), boto3.client("sns"), boto3.client("sqs")
+    s3, secretsmanager = boto3.client("s3"), boto3.client("secretsmanager")
+    stepfunctions = boto3.client("stepfunctions")
     for name, table in deployed.of("AWS::DynamoDB::Table").items():
         taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-        boto3.client("dynamodb").create_table(
-            TableName=deployed.name(name), **{key: table[key] for key in taken if key in table}
-        )
+        dynamodb.create_table(TableName=deployed.name(name), **{key: table[key] for key in taken if key in table})
     for name in deployed.of("AWS::SNS::Topic"):
-        boto3.client("sns").create_topic(Name=deployed.name(name))
+        sns.create_topic(Name=deployed.name(name))
     for name in deployed.of("AWS::SQS::Queue"):
-        boto3.client("sqs").create_queue(QueueName=deployed.name(name))
+        sqs.create_queue(QueueName=deployed.name(name))
     for name in deployed.of("AWS::S3::Bucket"):
-        boto3.client("s3").create_bucket(Bucket=deployed.name(name))
+        s3.create_bucket(Bucket=deployed.name(name))
     for name, secret in deployed.of("AWS::SecretsManager::Secret").items():
         # moto finds a secret by the last part of an ARN, if that is its name.
         called = deployed.physical(name).ref.rpartition(":")[2]
-        boto3.client("secretsmanager").create_secret(Name=called, SecretString=secret["SecretString"])
+        secretsmanager.create_secret(Name=called, SecretString=secret["SecretString"])
     for name in deployed.of("AWS::StepFunctions::StateMachine"):
-        boto3.client("stepfunctions").create_state_machine(
+        stepfunctions.create_state_machine(
             name=deployed.name(name),
             # It is not run: what its states do is counted one by one.
             definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),

@@ -24,7 +24,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import local, tools, transforms
+from ops import build, local, tools, transforms
 from ops.proof import deploy, pushes, telemetry, vendors, watch
 from ops.proof.report import RefutedError, Report
 from ops.proof.site import Aws, Site
@@ -128,7 +128,7 @@ def _emulator(folder: Path) -> Iterator[None]:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_DEFAULT_REGION": local.REGION,
             "AWS_REGION": local.REGION,
-            "PLATFORM": local.platform(),
+            "PLATFORM": build.platform(),
         }
         yield
 

@@ -40,5 +40,6 @@ def test_no_push_is_refused_lost_or_doubled(vendor: str, seed: int) -> None:
         events = [json.loads(record.body)["data"] for record in new if '"kind":"clock"' not in record.body]
         assert len(events) == happening.events, happening.what
         assert any(event.get("kind") == "unmapped" for event in events) is happening.unmapped, happening.what
-    assert [record.id for record in house.topics.messages] == list(house.store.records)
+    # Two events of one push are announced side by side, in either order.
+    assert sorted(record.id for record in house.topics.messages) == sorted(house.store.records)
     assert house.spill.messages == []

@@ -1,6 +1,8 @@
 """The local stack for the whole session, one for each announce mode, and a subscriber that looks into its queues."""
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from xdist.scheduler import LoadScopeScheduling
 
 from gatehouse.settings import Announce
 from ops import local
@@ -18,6 +21,10 @@ from ops.stack import Stack
 from tests.waiting import until
 
 _PATIENCE = 60  # seconds
+_FIRST_HALF = {"test_deaths", "test_door", "test_recordings"}
+"""Modules on the first of two stacks of a mode: their waits for the relay and for flows do not hold up the others."""
+_LONGEST = ("test_proof", "inline-first", "inline-second", "interrupted", "test_recordings_storm", "test_readme")
+"""Groups that begin first, in this order; the others follow as they are found."""
 WAIT = 6
 """Seconds that a flow waits for Eye4's second message."""
 ALARM_WAIT = 15
@@ -106,6 +113,36 @@ class Site:
             .paginate(TableName=self.stack.events_table, ProjectionExpression="id")
         )
         return sum(item["id"]["S"].startswith(vendor) for page in pages for item in page["Items"])
+
+
+class InGroups(LoadScopeScheduling):  # type: ignore[misc]
+    """Side by side there are no tests that share a stack, and all others."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+def _group(nodeid: str) -> str:
+    """Name of what runs in one process: a module, half a mode, or the proofs that are interrupted."""
+    module = Path(nodeid.partition("::")[0]).stem
+    if mode := re.search(rf"\[({'|'.join(Announce)})\b", nodeid):
+        return f"{mode[1]}-{'first' if module in _FIRST_HALF else 'second'}"
+    return "interrupted" if "interrupted" in nodeid else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    """Schedules `make e2e`. xdist's own marks of groups do nothing: it writes them where pytest 9 no longer reads.
+
+    https://github.com/pytest-dev/pytest-xdist/blob/master/docs/how-to.rst
+    """
+    return InGroups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest, where processes are side by side; a single one keeps the usual order."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        found = {item: _group(item.nodeid) for item in items}
+        items.sort(key=lambda item: _LONGEST.index(found[item]) if found[item] in _LONGEST else len(_LONGEST))
 
 
 @pytest.fixture(scope="session", params=list(Announce))

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ops import local, transforms
+from ops import build, local, transforms
 from ops.proof import watch
 from tests.vendors import vendor_names
 from tests.waiting import until
@@ -37,7 +37,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": local.REGION,
-            "PLATFORM": local.platform(),
+            "PLATFORM": build.platform(),
         }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import boto3
 import pytest
 
-from ops import local, transforms
+from ops import build, local, transforms
 from ops.simulators import sunmi
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "PATH": f"{_with_aws(folder)}{os.pathsep}{os.environ['PATH']}",
-            "PLATFORM": local.platform(),
+            "PLATFORM": build.platform(),
             "QUEUE_ARN": arn,
         }
         try:

@@ -142,24 +142,28 @@ def deployed(stack: Stack) -> Iterator[None]:
         patch.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")
         patch.setenv("AWS_DEFAULT_REGION", stack.place.region)
         with mock_aws():
+            # A client costs more than all that is asked of it here.
+            dynamodb, sns, sqs = boto3.client("dynamodb"), boto3.client("sns"), boto3.client("sqs")
+            s3, secretsmanager = boto3.client("s3"), boto3.client("secretsmanager")
+            stepfunctions = boto3.client("stepfunctions")
             for name, properties in stack.of_type("AWS::DynamoDB::Table").items():
                 taken = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
                 chosen = {key: properties[key] for key in taken if key in properties}
-                boto3.client("dynamodb").create_table(TableName=stack.physical(name).ref, **chosen)
+                dynamodb.create_table(TableName=stack.physical(name).ref, **chosen)
             for name in stack.of_type("AWS::SNS::Topic"):
-                boto3.client("sns").create_topic(Name=f"gatehouse-{name}")
+                sns.create_topic(Name=f"gatehouse-{name}")
             for name in stack.of_type("AWS::SQS::Queue"):
-                boto3.client("sqs").create_queue(QueueName=f"gatehouse-{name}")
+                sqs.create_queue(QueueName=f"gatehouse-{name}")
             for name in stack.of_type("AWS::S3::Bucket"):
                 where: Any = {"LocationConstraint": stack.place.region}
-                boto3.client("s3").create_bucket(Bucket=stack.physical(name).ref, CreateBucketConfiguration=where)
+                s3.create_bucket(Bucket=stack.physical(name).ref, CreateBucketConfiguration=where)
             for name, properties in stack.of_type("AWS::SecretsManager::Secret").items():
                 # moto finds a secret by the last part of an ARN, if that is its name.
-                boto3.client("secretsmanager").create_secret(
+                secretsmanager.create_secret(
                     Name=stack.physical(name).ref.rsplit(":", 1)[1], SecretString=properties["SecretString"]
                 )
             for flow in stack.flows():
-                boto3.client("stepfunctions").create_state_machine(
+                stepfunctions.create_state_machine(
                     name=stack.physical(flow.name).attributes["Name"],
                     definition=json.dumps(flow.definition),
                     roleArn=stack.physical(flow.role).attributes["Arn"],

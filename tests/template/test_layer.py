@@ -6,13 +6,13 @@ import hashlib
 import json
 import marshal
 import os
-import platform
 import re
 import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ import pytest
 from botocore import xform_name
 from Crypto.Cipher import AES
 
-from ops import tools
+from ops import build, tools
 from tests.template.stack import HERE, PLACES, REGION, ROOT, Function, Place, Stack
 
 _LAYER: Final = ROOT / "layers" / "gatehouse"
@@ -39,11 +39,9 @@ def _output(command: list[str], *, cwd: Path = ROOT, environment: dict[str, str]
     return ended.stdout
 
 
-def _build(artifacts: Path, platform_name: str | None = None, **environment: str) -> Path:
+def _build(artifacts: Path, **environment: str) -> Path:
     """The layer, built by its own Makefile as `sam build` calls it; returns its folder on the path."""
     settings = {"ARTIFACTS_DIR": str(artifacts), "PYTHON": sys.executable, "UV": tools.uv()}
-    if platform_name:
-        settings["PLATFORM"] = platform_name
     # Of a copy, as SAM does it.
     source = artifacts / "source"
     shutil.copytree(_LAYER, source)
@@ -51,12 +49,6 @@ def _build(artifacts: Path, platform_name: str | None = None, **environment: str
     command = [make, "build-GatehouseLayer", *(f"{name}={value}" for name, value in settings.items())]
     _output(command, cwd=source, environment={**os.environ, **environment})
     return artifacts / "python"
-
-
-def _host() -> str:
-    """Our machine, in the words of `uv pip --python-platform`."""
-    processor = {"arm64": "aarch64", "aarch64": "aarch64", "x86_64": "x86_64", "AMD64": "x86_64"}[platform.machine()]
-    return processor + {"Linux": "-manylinux2014", "Darwin": "-apple-darwin"}[platform.system()]
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +59,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same layer for this machine."""
-    return _build(tmp_path_factory.mktemp("local"), _host())
+    """The same layer for this machine, as SAM has it built for every local stack."""
+    return build.built(tmp_path_factory.mktemp("log") / "build.log") / "GatehouseLayer" / "python"
 
 
 def test_the_requirements_are_what_the_lock_says() -> None:
@@ -190,10 +182,10 @@ def test_nothing_but_what_is_imported_is_beside_our_code(shipped: Path) -> None:
     assert {path.name for path in shipped.iterdir()}.isdisjoint({"bin", "functions", "ops", "tests"})
 
 
-def _shipped_code() -> Iterator[Path]:
-    yield from (_LAYER / "gatehouse").rglob("*.py")
-    for function in _FUNCTIONS:
-        yield from _own_code(function)
+@cache
+def _shipped_code() -> list[Path]:
+    own = [path for function in _FUNCTIONS for path in _own_code(function)]
+    return [*(_LAYER / "gatehouse").rglob("*.py"), *own]
 
 
 def _own_code(function: Function) -> set[Path]:
@@ -219,16 +211,20 @@ def _handed_a_client(shipped: Path) -> Iterator[Path]:
             yield from (shipped / "s3transfer" / name for name in ("tasks.py", "upload.py"))
 
 
-def _services(path: Path) -> Iterator[str]:
-    """The services whose clients a file asks `gatehouse.aws` for."""
+@cache
+def _services(path: Path) -> list[str]:
+    """Services whose clients a file asks `gatehouse.aws` for."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "aws.client":
             assert isinstance(node.args[0], ast.Constant), f"{path}: which service is for a test to see"
-            yield str(node.args[0].value)
+            found.append(str(node.args[0].value))
+    return found
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, also those that only one of its functions does."""
+@cache
+def _imported(path: Path) -> list[str]:
+    """Modules that a file imports, also those that only one of its functions does."""
     tree = ast.parse(path.read_text())
     for_types = {
         id(inner)
@@ -236,13 +232,15 @@ def _imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
+    found = []
     for node in ast.walk(tree):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.append(node.module)
+    return found
 
 
 def _artifact(function: Function, folder: Path) -> Path:

@@ -396,7 +396,9 @@ def test_a_token_of_ours_that_two_have_is_refused_by_name(vendor: str) -> None:
 
 
 @with_tokens
-@pytest.mark.parametrize("token", ["a" * 20, "-_" * 10, f"\n {LONG} ", secrets.token_urlsafe(24)])
+@pytest.mark.parametrize(
+    "token", ["a" * 20, "-_" * 10, f"\n {LONG} ", pytest.param(secrets.token_urlsafe(24), id="new")]
+)
 def test_a_token_as_the_readmes_make_it_is_taken_without_the_blanks_around_it(vendor: str, token: str) -> None:
     assert _read(vendor, [token]) == ([[token.strip()]], [])
 
