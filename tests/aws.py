@@ -122,7 +122,7 @@ class Aws:
         return [dict(item) for item in self.dynamodb.scan(TableName=TABLE)["Items"]]
 
     def received(self, queue_url: str) -> list[dict[str, Any]]:
-        """What waits in a queue: bodies, and attributes as plain words."""
+        """Messages that wait in a queue: bodies, and attributes as plain words."""
         messages: list[dict[str, Any]] = []
         while found := self.sqs.receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0

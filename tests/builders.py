@@ -101,7 +101,7 @@ def spilled(spill: FakeSpill) -> dict[str, Any]:
 
 
 def stream_event(*items: Mapping[str, Any]) -> dict[str, Any]:
-    """What Lambda gets from the table's stream when these items have been written.
+    """The event that Lambda gets from the table's stream when these items have been written.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
     """

@@ -190,7 +190,7 @@ class FakeRows[R]:
     rows: dict[str, R] = field(default_factory=dict)
     down: bool = False
     sealed: bool = False
-    """Whether rows can be read and not written."""
+    """True where rows can be read and not written."""
     lock: Lock = field(default_factory=Lock)
 
     def read(self, key: str) -> R | None:

@@ -1,4 +1,4 @@
-"""Why pushes were rejected: the operator is told, and the vendor is not."""
+"""Reasons of rejections: the operator is told, and the vendor is not."""
 
 import logging
 import threading

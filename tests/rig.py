@@ -25,17 +25,17 @@ from tests.rejections import rejections
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a vendor got back."""
+    """The answer that a vendor got."""
 
     status: int
     body: Any
     """Read as JSON; None where it is empty."""
     rejected: Reason | None = None
-    """Why it was rejected, as the operator's log has it; the vendor is not told all of it."""
+    """The reason as the operator's log has it; the vendor is not told all of it."""
 
     @property
     def reason(self) -> str | None:
-        """Why it was refused, if it was; of what is not authentic the reason that the log has."""
+        """The reason of a refusal, if it is one; of what is not authentic the one in the log."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         if error is None:
             return None
@@ -91,7 +91,7 @@ class House[A: BaseModel]:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing was stored, announced or spilled."""
+        """True where nothing was stored, announced or spilled."""
         spilled = self.spill.messages or self.spill.pictures
         return not (self.store.records or self.topics.messages or self.media.pictures or spilled)
 

@@ -15,7 +15,7 @@ type Write = Callable[[Any], bytes]
 
 
 def compact(value: Any) -> bytes:
-    """As JavaScript's JSON.stringify and most servers."""
+    """JSON as JavaScript's JSON.stringify and most servers write it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

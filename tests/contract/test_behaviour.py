@@ -1,4 +1,4 @@
-"""What every vendor's function does with a push, whoever the vendor is: samples of events/<vendor> on fakes."""
+"""Behaviour of every vendor's function: the samples of events/<vendor> on fakes."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ _REFUSED: Final = {
     "tampered": Reason.WRONG_SIGNATURE,
     "unknown-account": Reason.UNKNOWN_ACCOUNT,
 }
-# What the gate answers where AWS takes an event nowhere: the vendor's own retry is what is left.
+# The gate's answer where AWS takes an event nowhere: only the vendor's own retry is left.
 _AGAIN: Final = (503, {"error": {"reason": "unavailable", "message": "not taken: please send it again"}})
 _GARBAGE: Final = {
     "nothing": b"",
@@ -89,7 +89,7 @@ def _settings(vendor: str) -> VendorSettings:
 
 
 def _supplied(vendor: str) -> Vendor[Any, Any]:
-    """What a vendor supplies."""
+    """The vendor as its module supplies it."""
     supplied: Vendor[Any, Any] = importlib.import_module(f"functions.{vendor}.handler").vendor(_settings(vendor))
     return supplied
 
@@ -131,11 +131,11 @@ class Bench:
         return self.handler(event, None)
 
     def events(self) -> list[CloudEvent]:
-        """What was recorded."""
+        """The recorded events."""
         return [CloudEvent.model_validate_json(record.body) for record in self.store.records.values()]
 
     def is_untouched(self) -> bool:
-        """Whether nothing was recorded, published, stored or spilled."""
+        """True where nothing was recorded, published, stored or spilled."""
         events = self.store.records or self.topics.messages or self.spill.messages
         return not (events or self.media.pictures or self.spill.pictures)
 

@@ -28,7 +28,7 @@ def names(text: str) -> list[str]:
 
 
 def test_a_link_in_an_event_is_made_where_it_is_looked_at() -> None:
-    """Whoever shows events makes links of these: a pushed address becomes one by `gatehouse.links` alone."""
+    """A page that shows events makes links of these: a pushed address becomes one by `gatehouse.links` alone."""
     makers = {
         str(path.relative_to(ROOT))
         for folder in (_LAYER, ROOT / "functions")

@@ -21,7 +21,7 @@ from tests.styles import compact
 from tests.vendors import vendor_names, vendor_tests
 
 _TIMES: Final = 8
-"""As often as json.loads of the same body; 0.5 s on one idle core is what is meant."""
+"""Times that json.loads takes for the same body; meant is 0.5 s on one idle core."""
 _LEAST: Final = 0.05
 """Seconds of a processor that no ratio is taken of: there the fixed costs are most of it."""
 _MEMORY: Final = 250_000_000

@@ -13,7 +13,7 @@ every_shape = pytest.mark.parametrize(("vendor", "shape"), _SHAPES)
 
 
 def _meaning(house: House[Any], *without: str) -> list[Any]:
-    """What is in the events: but for their ids, which may have in them what was signed."""
+    """The content of the events without their ids, which may depend on what was signed."""
     found = [
         {**{name: value for name, value in event["data"].items() if name not in without}, "type": event["type"]}
         for event in house.stored

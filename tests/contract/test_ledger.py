@@ -65,7 +65,7 @@ def _at(data: Any, path: str) -> Any:
 
 
 def _places(value: Any, marker: Any, path: str = "") -> Iterator[str]:
-    """Where a marker is in an event's data."""
+    """Places of a marker in an event's data."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _places(inner, marker, f"{path}.{name}")

@@ -1,4 +1,4 @@
-"""Nothing of a push or a secret is in a line for the operator, whatever fails: for every vendor, as it marks them."""
+"""The operator's lines hold nothing of a push or a secret, whatever fails: for every vendor, as it marks them."""
 
 import base64
 import json

@@ -38,6 +38,8 @@ _SUITES: Final = (
     "tests/template/test_access.py",
     "tests/template/test_alarms.py",
 )
+_MEASURED: Final = "worst_push"
+"""Tests that measure the cost of a vendor's code: the copy is in them, and is not measured once more."""
 _PLUGIN: Final = """
 from pathlib import Path
 import pytest

@@ -57,7 +57,7 @@ def _named(value: object) -> str:
 
 
 def _redriven(house: House[Any]) -> None:
-    """What waited in the spill queue is redone."""
+    """Redoes the pictures that waited in the spill queue."""
     if not house.spill.pictures:
         return
     gate = Gate(house.store, house.topics, FakeSpill(), house.announce, house.media)
@@ -66,7 +66,7 @@ def _redriven(house: House[Any]) -> None:
 
 
 def _is_as_told(house: House[Any]) -> int:
-    """That each event's pictures are in the bucket, to the byte; and how many there are."""
+    """Sees that each event's pictures are in the bucket, to the byte, and counts them."""
     told = [picture for event in house.stored for picture in event["data"]["pictures"] if "key" in picture]
     for picture in told:
         data = house.media.pictures[picture["key"]].data

@@ -1,4 +1,4 @@
-"""Which vendors there are, found by looking, and what each one's folder, block and samples lack."""
+"""The vendors, found by looking, and the parts that a vendor's folder, block and samples lack."""
 
 import json
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ SAMPLES: Final = (
 )
 """Each the name of a file under `events/<vendor>/`, and of the rule that it is for."""
 RULES: Final = frozenset({*SAMPLES, "garbage", "several-accounts"})
-"""What a vendor may be exempt from, with a reason, in `events/<vendor>/exempt.json`."""
+"""Rules that a vendor may be exempt from, with a reason, in `events/<vendor>/exempt.json`."""
 _NO_PUSH: Final = frozenset({"answers", "exempt", "secret"})
-# What an HTTP API hands over as text; all else arrives in base64:
+# Content types that an HTTP API hands over as text; all else arrives in base64:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 _TEXT: Final = ("text/", "application/json", "application/xml", "application/javascript")
 
@@ -62,7 +62,7 @@ def exemptions(root: Path, vendor: str) -> Document:
 
 
 def answers(root: Path, vendor: str) -> dict[str, dict[str, Any]]:
-    """Where a vendor waits for more than an acknowledgement: what it is told, by the name of the sample.
+    """Answers to a vendor that waits for more than an acknowledgement, by the name of the sample.
 
     `taken` is the body of the answer, `""` for none; `not_kept` that of the answer where AWS takes nothing, if it is
     not a refusal.
@@ -78,13 +78,13 @@ def bound_by(root: Path, rule: str) -> list[str]:
 
 
 def folder_faults(root: Path, vendor: str) -> list[str]:
-    """What a vendor's folder under `functions/` lacks."""
+    """Faults of a vendor's folder under `functions/`."""
     folder = root / "functions" / vendor
     return [f"functions/{vendor}/{name} is missing or empty" for name in FILES if not _has_text(folder / name)]
 
 
 def sample_faults(root: Path, vendor: str) -> list[str]:
-    """What a vendor's folder under `events/` lacks, and which of its pushes are none of API Gateway's."""
+    """Faults of a vendor's folder under `events/`: parts that lack, and pushes that are none of API Gateway's."""
     return [*_missing_samples(root, vendor), *_secret_faults(root, vendor), *_event_faults(root, vendor)]
 
 
@@ -149,7 +149,7 @@ def _is_text(event: Document) -> bool:
 
 
 def template_faults(template: Document, vendor: str) -> list[str]:
-    """What a vendor's block in the template lacks."""
+    """Faults of a vendor's block in the template."""
     resources: Document = template["Resources"]
     handler = f"functions.{vendor}.handler.lambda_handler"
     functions = [
@@ -163,7 +163,7 @@ def template_faults(template: Document, vendor: str) -> list[str]:
     properties = function["Properties"]
 
     def resource(value: Any) -> Document:
-        """What a Ref or a GetAtt points at."""
+        """The resource that a Ref or a GetAtt points at."""
         if not isinstance(value, dict):
             return {"Type": None}
         name = str(value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0])

@@ -46,7 +46,7 @@ class Account:
     away: set[str] = field(default_factory=set)
     """The services that do not answer."""
     sleep: Callable[[float], None] = lambda _: None
-    """What happens while the relay sleeps."""
+    """Called while the relay sleeps."""
     _is_consistent: bool = True
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Account:
         self._is_consistent = all(table.get("ConsistentRead") for table in params["RequestItems"].values())
 
     def _answered(self, parsed: dict[str, Any], **_more: object) -> None:
-        """Who does not ask for consistency is answered by a replica that has heard of nothing yet."""
+        """Answers a read that does not ask for consistency from a replica that has heard of nothing yet."""
         if not self._is_consistent and "Responses" in parsed:
             parsed["Responses"] = {table: [] for table in parsed["Responses"]}
 

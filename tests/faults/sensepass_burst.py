@@ -57,7 +57,7 @@ _PUBLISHED: Final = (
 
 
 class Result(TypedDict):
-    """What the burst came to; times in milliseconds."""
+    """The figures of a burst; times in milliseconds."""
 
     happenings: int
     """Distinct ones that terminals sent."""
@@ -70,7 +70,7 @@ class Result(TypedDict):
     lost: int
     """Happenings of which the event or the picture is neither where it belongs nor in the queue."""
     answers: dict[str, int]
-    """How often each `code` was answered."""
+    """Answers by their `code`."""
     wrong: int
     """Answers that were not as they should be."""
     unanswered: int

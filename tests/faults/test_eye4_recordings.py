@@ -39,13 +39,13 @@ at_each_point = pytest.mark.parametrize(
 
 @dataclass
 class Trouble:
-    """What goes wrong: at which of the steps, counted from 0, before it is done or after, and with which error."""
+    """A fault: at which of the steps, counted from 0, before it is done or after, and with which error."""
 
     number: int = -1
     when: str = "before"
     error: Callable[[], BaseException] = Killed
     attempts: int = 1
-    """How often it goes wrong."""
+    """Attempts that go wrong."""
     done: list[str] = field(default_factory=list)
     """The steps so far."""
 
@@ -136,7 +136,7 @@ def _in(trouble: Trouble, on: Bench) -> Bench:
 
 
 def _settle(on: Bench) -> None:
-    """What comes when all is well: the redrive of what was spilled, and, an hour later, the relay of the forgotten."""
+    """Does the rest when all is well: redrives the spilled and, an hour later, relays the forgotten."""
     assert isinstance(on.files, Rows)
     on.files.trouble.attempts = 0
     if on.spill.messages:
@@ -149,7 +149,7 @@ def _settle(on: Bench) -> None:
 
 
 def _assert_told(on: Bench) -> None:
-    """That there is one event, of all files, which subscribers have and which is marked; and the copies are whole."""
+    """Sees that one event, of all files, is with the subscribers and marked, and that the copies are whole."""
     (record,) = on.store.records.values()
     assert {message.body for message in on.topics.messages} == {record.body}
     assert len(on.topics.messages) <= 2
@@ -159,7 +159,7 @@ def _assert_told(on: Bench) -> None:
     assert (event["data"]["kind"], event["data"]["recording_id"]) == ("available", FILEID)
     copies = [file["copy"]["key"] for file in event["data"]["files"]]
     assert [on.stored[key] for key in copies] == [on.cloud.content(name) for name in on.cloud.names(FILEID)]
-    # What a try left that was cut off before it was noted lies beside them, and goes with them.
+    # Copies of a try that was cut off before it was noted lie beside them, and go with them.
     assert all(key.startswith(f"eye4/{event['id']}/") for key in on.stored)
     assert len(on.stored) <= len(copies) + 3
 

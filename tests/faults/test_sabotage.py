@@ -98,7 +98,7 @@ def is_announced_by_redrive_after_an_outage_of_sns(cloud: Account) -> None:
 
 
 def is_announced_by_the_relay_after_a_death(cloud: Account) -> None:
-    """What it reads must not be behind: "not there" would be "nothing to do"."""
+    """Its reads must not be behind: "not there" would be "nothing to do"."""
     cloud.table.record(RECORD, Announce.INLINE)
     cloud.now += timedelta(minutes=2)
     assert cloud.relay() == {"batchItemFailures": []}

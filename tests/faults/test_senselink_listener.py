@@ -139,7 +139,7 @@ class Rig:
         return [dict(item) for page in pages for item in page["Items"]]
 
     def late(self) -> float:
-        """How late records come to the first server, as the listeners have written it down."""
+        """Delays of the first server's records, as the listeners have written them down."""
         item = self.account.dynamodb.get_item(TableName=_WATERMARKS, Key={"server": {"S": next(iter(self.servers))}})
         return max(json.loads(item["Item"].get("late", {"S": "{}"})["S"]).values(), default=0)
 
@@ -152,18 +152,18 @@ class Rig:
         return found
 
     def count(self) -> int:
-        """How many events there are; asked of moto itself, since each scan would copy them all."""
+        """Number of the events; asked of moto itself, since each scan would copy them all."""
         table = dynamodb_backends[DEFAULT_ACCOUNT_ID][aws.REGION].tables[aws.TABLE]
         return len(table.items)
 
     def recorded(self) -> Counter[int]:
-        """How many events there are of each record, by the server's id of it."""
+        """Number of events of each record, by the server's id of it."""
         payloads = [json.loads(item["event"]["S"])["data"].get("payload") for item in self.items()]
-        # What could not be read has none.
+        # An unreadable message has none.
         return Counter(payload["data"]["id"] for payload in payloads if payload and isinstance(payload["data"], dict))
 
     def settle(self) -> int:
-        """What comes when all is well: the redrive of the spilled, the relay of the forgotten; how many spilled."""
+        """Redrives the spilled and relays the forgotten, when all is well; returns how many were spilled."""
         book = EventsTable(self.account.dynamodb, aws.TABLE, 90, lambda: datetime.now(UTC))
         topics = SnsTopics(self.account.sns, self.account.topic_arns)
         spill = SpillQueue(lambda: self.account.sqs, self.account.spill_url)
@@ -179,7 +179,7 @@ class Rig:
         return len(spilled)
 
     def announced(self) -> Counter[str]:
-        """How often each event came to a subscriber, by its id."""
+        """Deliveries of each event to a subscriber, by its id."""
         sqs = self.account.sqs
         announced: Counter[str] = Counter()
         for topic in Topic:
@@ -268,10 +268,10 @@ class Storm:
     broken: int = 0
     kills: int = 0
     calm: list[Fields] = field(default_factory=list)
-    """What happened meanwhile at a server of the same tasks that has no trouble."""
+    """Records that came meanwhile at a server of the same tasks that has no trouble."""
 
     def happen(self, count: int) -> None:
-        """That many pass."""
+        """So many pass."""
         self.happened += self.rig.server.flood(count)
 
     def strike(self, fault: str) -> None:
@@ -420,7 +420,7 @@ def test_two_thousand_records_through_every_fault_are_two_thousand_events(
     rig = build("north", "south")
     chance = random.Random(SEED)
     storm = Storm(rig, chance)
-    # What was before anybody listened is nobody's, however far back somebody's clock is.
+    # Records from before the first listener are not expected, however far back a clock is.
     rig.server.records += [record(number, at=time.time() - 86_400 - number) for number in range(1, 300)]
     rig.server.shape = "data.record_list"
     rig.listen()
@@ -444,7 +444,7 @@ def test_two_thousand_records_through_every_fault_are_two_thousand_events(
     assert rig.recorded() == _of([*storm.happened, *storm.calm])
     items = rig.items()
     assert len(items) == len(storm.happened) + len(storm.calm) + storm.broken
-    # Nobody else's trouble cost this one a connection.
+    # The trouble of another server cost this one no connection.
     assert rig.servers["south"].asked["websocket"] == 2 + storm.kills
     pending = sum(item["delivery"]["S"] == "pending" for item in items)
     spilled = rig.settle()
@@ -545,7 +545,7 @@ def test_a_server_that_refuses_does_not_disturb_another_of_the_same_task(build: 
     happened.append(south.happen())
 
     rig.until(lambda: rig.count() == 51)
-    # Nobody had listened to the other one before: what was before is nobody's.
+    # The other one had no listener before: its earlier records are not expected.
     assert rig.recorded() == _of(happened)
     assert missed["id"] not in rig.recorded()
 

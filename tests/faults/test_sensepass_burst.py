@@ -32,7 +32,7 @@ def run(records: int) -> Result:
 
 
 def check(result: Result, records: int) -> None:
-    """Nothing is lost, nothing is doubled, and there is memory to spare."""
+    """Sees that no record is lost or doubled, and that there is memory to spare."""
     assert result["happenings"] > records
     assert result["lost"] == 0, result
     assert result["stored"] <= result["happenings"], result

@@ -62,7 +62,7 @@ WELCOME = rules_document(
 
 
 class Fault(StrEnum):
-    """What is wrong with a service."""
+    """The fault of a service."""
 
     NONE = "none"
     FAILS = "fails"
@@ -74,7 +74,7 @@ class Fault(StrEnum):
 
 @dataclass
 class Trouble:
-    """What is wrong with which service, until all is well again."""
+    """The faults of the services, until all is well again."""
 
     faults: Mapping[str, Fault]
     over: Event = field(default_factory=Event)
@@ -204,7 +204,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a terminal was told."""
+    """The answer that a terminal had."""
 
     case: Case
     passed: bool
@@ -213,7 +213,7 @@ class Answer:
 
     @property
     def is_right(self) -> bool:
-        """As it is to be; and denied, if the machine was so busy that the deadline had passed."""
+        """The right answer; or denied, if the machine was so busy that the deadline had passed."""
         return self.passed is self.case.opens or (self.seconds > DEADLINE and not self.passed)
 
 
@@ -225,7 +225,7 @@ def _cases(number: int) -> Iterator[Case]:
         person: Person | None = chance.choice([STAFF, VISITOR, STRANGER, NOT_LIVE, BLOCKLISTED, None])
         door = terminal(firmware)
         ask = door.upload if firmware == "1.0" else door.question
-        # Nobody, not even the terminal, knows what to think of some.
+        # For some there is no right answer, not even the terminal's.
         doubtful: dict[str, Any] = {} if person else {"recognizeStatus": 0, "pass": None, "user": {}}
         question = ask(
             person or STAFF, image=picture(2_000, seed=position), at=NOW.timestamp() - 200 * position, **doubtful

@@ -37,7 +37,7 @@ SECRET, RULES, PUBLISH = "secretsmanager.GetSecretValue", "AmazonSSM.GetParamete
 
 
 class Way(StrEnum):
-    """What a request that is under way meets."""
+    """The end of a request that is under way."""
 
     OLD = "is answered as things were"
     ERROR = "is refused"
@@ -143,7 +143,7 @@ def _door(cloud: Cloud, folder: Path, **settings: str) -> Iterator[Door]:
 
 
 def _faults(lines: list[dict[str, Any]]) -> list[object]:
-    """What it said was wrong with the secret or the rules, and what it counted of that."""
+    """Faults of the secret or the rules, as it logged and counted them."""
     spoken = [line["message"] for line in lines if line.get("level") in {"ERROR", "WARNING"}]
     return [word for word in spoken if word != "rejected"] + [line for line in lines if "SecretUnusable" in line]
 

@@ -1,4 +1,4 @@
-"""What is stored is announced although the relay is off for days: by the schedule, without a person."""
+"""Stored events are announced although the relay is off for days: by the schedule, without a person."""
 
 from datetime import timedelta
 
@@ -60,7 +60,7 @@ def test_while_sns_is_away_the_sweep_says_so_and_the_next_one_announces(cloud: A
 
 
 def test_after_an_outage_of_sns_the_sweep_and_redrive_do_not_announce_the_same_again(cloud: Account) -> None:
-    """What the relay spilled is pending, and older than a quarter of an hour: both find it."""
+    """An event that the relay spilled is pending, and older than a quarter of an hour: both find it."""
     cloud.away = {"sns"}
     assert cloud.gate(announce=Announce.STREAM).admit(some_record()) is Admission.RECORDED
     cloud.relay()

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What becomes of a call to the outside."""
+    """The fate of a call to the outside."""
 
     DONE = "done"
     REFUSED = "refused"
-    """Nothing happened."""
+    """It was not done."""
     LOST = "lost"
     """It happened, and the caller does not hear of it: a time-out does not tell."""
     DIES_BEFORE = "dies before"
@@ -26,18 +26,18 @@ class Died(BaseException):
 
 @dataclass
 class Schedule:
-    """Which of the calls of a run go wrong, and how."""
+    """The calls of a run that go wrong, and how."""
 
     faults: dict[int, Outcome]
     calls: list[str] = field(default_factory=list)
 
     def outcome(self, call: str) -> Outcome:
-        """What becomes of the next call."""
+        """The fate of the next call."""
         self.calls.append(call)
         return self.faults.get(len(self.calls) - 1, Outcome.DONE)
 
     def through[T](self, call: str, act: Callable[[], T], refuse: Callable[[], Exception]) -> T:
-        """What a call returns, or what becomes of it."""
+        """The result of a call, or its fate."""
         match self.outcome(call):
             case Outcome.REFUSED:
                 raise refuse()
@@ -98,6 +98,6 @@ def _schedules(
 
 
 def sized(model: str, schedules: int) -> int:
-    """How many schedules of a model were explored; `pytest tests/models -s` prints the table of docs/reliability.md."""
+    """Prints the number of a model's schedules: `pytest tests/models -s` makes the table of docs/reliability.md."""
     print(f"{model} | {schedules}")  # noqa: T201 - the table
     return schedules

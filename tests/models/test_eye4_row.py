@@ -89,7 +89,7 @@ class _Bucket:
 
 @dataclass
 class World:
-    """What AWS and Eye4 hold, and the calls to them."""
+    """The state of AWS and Eye4, and the calls to them."""
 
     schedule: Schedule
     at: int | None = None
@@ -104,7 +104,7 @@ class World:
     is_uploaded: bool = False
     tokens: int = 0
     meanwhile: tuple[int, Callable[[], None]] | None = None
-    """What happens before which of the calls."""
+    """Events by the number of the call that they come before."""
 
     def _through[T](self, call: str, act: Callable[[], T]) -> T:
         if self.at is not None and len(self.schedule.calls) >= self.at:
@@ -242,7 +242,7 @@ class Program:
         raise AssertionError("no flow was started")
 
     def _message(self, world: World, step: str) -> bool:
-        """Whether it was answered 200; the vendor sends it once more if it was not."""
+        """True if it was answered 200; the vendor sends it once more if not."""
         resources = Resources(self._files(world), self.flows(lambda: cast("Any", world), "flow"), _DAY)
         push = Push(method="POST", urls=(), headers={}, body=b"", received_at=world.now)
         for _ in range(2):

@@ -44,7 +44,7 @@ _ROUNDS = 12
 
 @dataclass
 class World:
-    """What AWS holds, and what a subscriber was told."""
+    """The state of AWS, and the messages to a subscriber."""
 
     schedule: Schedule
     records: dict[str, Record] = field(default_factory=dict)

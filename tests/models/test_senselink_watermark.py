@@ -21,9 +21,9 @@ from tests.builders import NOW
 
 _OVERLAP = timedelta(minutes=5)
 _SLOW = timedelta(minutes=20)
-"""How far one terminal's clock is behind."""
+"""Seconds that one terminal's clock is behind."""
 _LATE = timedelta(days=3)
-"""How long another one was cut off, before it tells what it has."""
+"""Seconds that another one was cut off, before it tells what it has."""
 
 
 @dataclass
@@ -48,10 +48,10 @@ class World:
     listed: dict[int, datetime] = field(default_factory=dict)
     book: set[int] = field(default_factory=set)
     ours: set[int] = field(default_factory=set)
-    """What happened after the first mark, and was heard, or is no later than what is heard otherwise."""
+    """Records from after the first mark that were heard, or are no later than what is heard otherwise."""
     task: Listener | None = None
 
-    # What the task does.
+    # The steps of the task.
 
     def start(self) -> None:
         row = self.row
@@ -112,7 +112,7 @@ class World:
         self.book |= found.keys()
         task.progress.filled(number, max([gap[1], *(min(at, self.now) for at in found.values())]))
 
-    # What happens.
+    # The events.
 
     def drop(self) -> None:
         if self.task and self.task.connected:
@@ -134,7 +134,7 @@ class World:
         self.listed[number] = self.now - behind
         if self.row is not None and self.listed[number] >= self.row.begun:
             is_heard = self.task is not None and self.task.connected
-            # What was never heard, and is later than anything that was, is where nobody looks: the README says so.
+            # A record that was never heard, and is later than anything that was, is out of reach: the README says so.
             if is_heard or behind <= _OVERLAP + Lateness(self.row.late).most(self.now):
                 self.ours.add(number)
         self.hear(number)
@@ -211,7 +211,7 @@ def _explore(depth: int) -> int:
 
 @pytest.fixture(autouse=True)
 def _no_locks() -> Iterator[None]:
-    """Nothing runs beside another here, and a lock cannot be copied."""
+    """A lock that is always free: one thread runs here, and a real lock cannot be copied."""
 
     class Free:
         def __enter__(self) -> None: ...

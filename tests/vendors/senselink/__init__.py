@@ -30,7 +30,7 @@ def senselink_house(secret: Mapping[str, Any] | None = None, *, announce: Announ
 
 
 def access_record(**more: Any) -> dict[str, Any]:
-    """What SenseLink tells of somebody at a door, as the sample of chapter 3.1.1 has it."""
+    """A record of somebody at a door, as the sample of chapter 3.1.1 has it."""
     return {
         "id": 1364591,
         "userId": 4021,
@@ -57,7 +57,7 @@ def access_record(**more: Any) -> dict[str, Any]:
 
 
 def alarm_record(**more: Any) -> dict[str, Any]:
-    """What SenseLink tells of an alarm, in the fields of chapter 3.1.2."""
+    """An alarm, in the fields of chapter 3.1.2."""
     return {
         "id": 7001,
         "level": 1,

@@ -39,7 +39,7 @@ def _alarm(number: int = 7001, status: int = 1, at: float = AT - 2, **more: Any)
 
 
 def _listed_alarm(told: Message) -> Message:
-    """As the alarm list may have it, whose fields nobody has seen: in snake case, as the record list's."""
+    """The alarm as the alarm list may have it: in snake case, as the record list. Its real fields are not known."""
     return senselink.alarm_row({name: value for name, value in told.items() if name != "resloveOption"})
 
 

@@ -110,7 +110,7 @@ def _raw(first: bytes, second: bytes, path: str = "") -> tuple[Request, Request]
 
 
 def _nan(value: Any) -> bytes:
-    """As C writes what is no number."""
+    """JSON as C writes it where a value is no number."""
     return compact(value).replace(b'"nan"', b"NaN")
 
 

@@ -75,7 +75,7 @@ def sealed_text(text: bytes, app_key: str = SENSORO_SAFE["app_key"]) -> str:
 def safe_text(
     message: bytes, *, app_id: str = SENSORO_SAFE["app_id"], length: int | None = None, padding: bytes | None = None
 ) -> bytes:
-    """What safe mode encrypts, with 16 zeros for the random bytes; each part can be made wrong."""
+    """Clear text of safe mode, with 16 zeros for the random bytes; each part can be made wrong."""
     text = bytes(16) + (len(message) if length is None else length).to_bytes(4, "big") + message + app_id.encode()
     missing = 32 - len(text) % 32
     return text + (bytes([missing]) * missing if padding is None else padding)

@@ -41,7 +41,7 @@ SAFE_PUSH = _safe_push(_base64(SEALED))
 
 
 def _is_the_message_that_was_signed(body: bytes) -> bool:
-    """Whether only blanks, zeros or a byte order mark were put in, or a number is spelled otherwise.
+    """True if only blanks, zeros or a byte order mark were put in, or a number is spelled otherwise.
 
     The signature is over the message as `JSON.stringify` writes it.
     """

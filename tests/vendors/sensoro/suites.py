@@ -93,7 +93,7 @@ _SEALED: Final[Mapping[str, Sequence[str]]] = {
     "task, safe": ["resultData"],
     "task, all of it sealed": ["resultCode", "resultData"],
 }
-"""What of a message is in `encryptData`: a field's value, or several fields."""
+"""Fields of a message that are in `encryptData`: one by its value, several by their names."""
 SHAPES: Final[Mapping[str, int]] = {name: 2 if "leak" in name or "smoke" in name else 1 for name in _MESSAGES}
 
 
@@ -218,7 +218,7 @@ def _same(name: str, shape: str, first: Request, second: Request, after: float =
 
 
 def _respaced(shape: str) -> Pair:
-    """What is signed is JSON.stringify(body), and the same signature covers however that is written."""
+    """One message spaced otherwise: the signature is over JSON.stringify(body), however the body is written."""
     first = _push(shape, write=sensoro.compact)
     spaced = json.dumps(read_json(first.body), indent=1, ensure_ascii=False).encode()
     return _same(f"{shape}: spaced otherwise", shape, first, replace(first, body=b"\xef\xbb\xbf" + spaced), 82_800)
@@ -315,7 +315,7 @@ def _task(random: Random, number: int, apps: Mapping[str, Credentials], url: str
 
 
 def _unread(random: Random, number: int, apps: Mapping[str, Credentials], url: str, at: datetime) -> Happening:
-    """What nobody can read: it is a notice, once for each signature."""
+    """A body that cannot be read: it is a notice, once for each signature."""
     app = apps["sensoro"]
     body = random.choice(
         [
@@ -403,7 +403,7 @@ def _dated(random: Random, number: int, at: datetime) -> dict[str, Any]:
 
 
 def _is_told_by(message: Mapping[str, Any]) -> bool:
-    """Whether a push has something to tell it by, but for its signature."""
+    """True if a push has something to tell it by besides its signature."""
     return message["createdTime"] not in ("", None, 0, "yesterday") or message["msgId"] not in (0, "", None, -1)
 
 
@@ -438,7 +438,7 @@ def _surrogates(write: Write) -> Write:
 
 
 def _is_odd(wire: Mapping[str, Any]) -> bool:
-    """Whether Python does not write it as JavaScript would."""
+    """True if Python writes it otherwise than JavaScript."""
     return any(isinstance(value, float) for value in wire.values())
 
 
