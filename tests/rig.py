@@ -48,7 +48,7 @@ class Answered:
 
 
 @dataclass
-class House[A: BaseModel]:
+class Rig[A: BaseModel]:
     """A vendor's handler, and the three ports and the secret behind it."""
 
     make: Callable[[Gate, AccountSource[A]], LambdaHandler]
@@ -100,22 +100,22 @@ def _by_id(records: Iterable[Record]) -> list[dict[str, Any]]:
     return [json.loads(record.body) for record in sorted(records, key=lambda record: record.id)]
 
 
-def house_of[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> House[A]:
+def rig_of[A: BaseModel, V: Verified](vendor: Vendor[A, V], accounts: A, announce: Announce) -> Rig[A]:
     """A vendor's function, with the accounts in its secret."""
 
     def make(gate: Gate, fake: AccountSource[A]) -> LambdaHandler:
         return edge.handler(vendor, gate, fake, "")
 
-    return House(make, FakeAccounts(accounts), announce)
+    return Rig(make, FakeAccounts(accounts), announce)
 
 
-def is_hidden(house: House[Any], body: bytes) -> bool:
+def is_hidden(rig: Rig[Any], body: bytes) -> bool:
     """The body lies to the byte where no subscriber looks, and its notice names it."""
-    data = house.event["data"]
+    data = rig.event["data"]
     kept = data["body"]
-    (record,) = house.topics.messages
+    (record,) = rig.topics.messages
     assert (data["kind"], "payload" in data) == ("unmapped", False)
     assert re.fullmatch(f"unreadable/{data['vendor']}/{record.id}/{hashlib.sha256(body).hexdigest()}", kept["key"])
     assert (kept["size"], kept["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
     assert record.size < 2_000
-    return house.media.pictures[kept["key"]].data == body
+    return rig.media.pictures[kept["key"]].data == body

@@ -109,7 +109,7 @@ def _with_body(event: Document, body: bytes) -> Document:
 
 
 @dataclass
-class Bench:
+class Rig:
     """A vendor's function in front of fakes."""
 
     vendor: str
@@ -140,9 +140,9 @@ class Bench:
         return not (events or self.media.pictures or self.spill.pictures)
 
 
-def bench(vendor: str) -> Bench:
+def rig(vendor: str) -> Rig:
     """A vendor's function with the accounts of its samples."""
-    return Bench(vendor, _secret(vendor))
+    return Rig(vendor, _secret(vendor))
 
 
 def _is_taken(answer: Document) -> bool:
@@ -161,7 +161,7 @@ def test_a_handler_is_what_lambda_calls_and_is_named_after_its_folder(vendor: st
 
 @every_valid_sample
 def test_a_valid_push_is_acknowledged_in_the_vendors_own_words(vendor: str, sample: str) -> None:
-    answer = bench(vendor).send(_event(vendor, sample))
+    answer = rig(vendor).send(_event(vendor, sample))
     assert _is_taken(answer)
     own = vendors.answers(ROOT, vendor).get(sample, {"taken": _supplied(vendor).acknowledgement})
     assert (json.loads(answer["body"]) if answer["body"] else "") == own["taken"]
@@ -170,7 +170,7 @@ def test_a_valid_push_is_acknowledged_in_the_vendors_own_words(vendor: str, samp
 
 @every_valid_sample
 def test_a_valid_push_is_understood_recorded_and_published(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     on.send(_event(vendor, sample))
     events = on.events()
     assert events
@@ -182,7 +182,7 @@ def test_a_valid_push_is_understood_recorded_and_published(vendor: str, sample: 
 
 @every_valid_sample
 def test_an_event_says_whose_it_is_and_when_it_arrived(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     push = _event(vendor, sample)
     on.send(push)
     accounts = json.dumps(_secret(vendor))
@@ -197,7 +197,7 @@ def test_an_event_says_whose_it_is_and_when_it_arrived(vendor: str, sample: str)
 
 @every_valid_sample
 def test_the_pictures_of_an_event_are_stored_as_it_says_and_no_others(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     on.send(_event(vendor, sample))
     pictures = [picture for event in on.events() for picture in getattr(event.data, "pictures", ())]
     stored = {key: (upload.content_type, len(upload.data), upload.data) for key, upload in on.media.pictures.items()}
@@ -220,7 +220,7 @@ def test_every_sample_comes_on_a_route_of_its_function(vendor: str) -> None:
 
 @every_valid_sample
 def test_a_push_that_comes_twice_is_recorded_and_published_once(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     first = on.send(_event(vendor, sample))
     events = on.events()
     assert on.send(_event(vendor, sample)) == first
@@ -230,8 +230,8 @@ def test_a_push_that_comes_twice_is_recorded_and_published_once(vendor: str, sam
 
 @bound_by("duplicate")
 def test_a_later_delivery_of_the_same_happening_is_acknowledged_and_nothing_more(vendor: str) -> None:
-    on = bench(vendor)
-    alone = bench(vendor)
+    on = rig(vendor)
+    alone = rig(vendor)
     for sample in vendors.valid_samples(ROOT, vendor):
         on.send(_event(vendor, sample))
     known, messages = set(on.store.records), len(on.topics.messages)
@@ -249,7 +249,7 @@ def test_a_later_delivery_of_the_same_happening_is_acknowledged_and_nothing_more
 def test_no_two_valid_samples_are_one_happening(vendor: str) -> None:
     alone = []
     for sample in vendors.valid_samples(ROOT, vendor):
-        on = bench(vendor)
+        on = rig(vendor)
         on.send(_event(vendor, sample))
         alone += list(on.store.records)
     assert len(alone) == len(set(alone))
@@ -257,7 +257,7 @@ def test_no_two_valid_samples_are_one_happening(vendor: str) -> None:
 
 @bound_by("rotated")
 def test_a_push_signed_with_the_older_of_two_live_secrets_is_accepted(vendor: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     assert _is_taken(on.send(_event(vendor, "rotated")))
     assert on.events()
 
@@ -269,7 +269,7 @@ def test_a_push_signed_with_a_withdrawn_secret_is_refused(vendor: str) -> None:
         {name: value[:1] if isinstance(value, list) else value for name, value in account.items()}
         for account in _secret(vendor)["accounts"]
     ]
-    on = Bench(vendor, {"accounts": accounts})
+    on = Rig(vendor, {"accounts": accounts})
     assert on.send(_event(vendor, "rotated"))["statusCode"] == 401
     assert on.is_untouched()
 
@@ -279,7 +279,7 @@ def test_a_push_signed_with_a_withdrawn_secret_is_refused(vendor: str) -> None:
 def test_a_push_that_is_no_event_of_its_own_is_acknowledged_as_often_as_it_comes_and_leaves_nothing(
     vendor: str, sample: str
 ) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     for _ in range(2):
         answer = on.send(_event(vendor, sample))
         assert _is_taken(answer)
@@ -290,7 +290,7 @@ def test_a_push_that_is_no_event_of_its_own_is_acknowledged_as_often_as_it_comes
 
 @every_silent_sample
 def test_a_push_that_is_no_event_of_its_own_is_refused_where_nobody_is_known(vendor: str, sample: str) -> None:
-    on = Bench(vendor, {"accounts": []})
+    on = Rig(vendor, {"accounts": []})
     assert on.send(_event(vendor, sample))["statusCode"] == 401
     assert on.is_untouched()
 
@@ -302,7 +302,7 @@ def test_a_push_that_is_no_event_of_its_own_is_refused_where_nobody_is_known(ven
     ("vendor", "sample"), [(vendor, sample) for sample in _REFUSED for vendor in vendors.bound_by(ROOT, sample)]
 )
 def test_a_push_that_is_not_authentic_is_refused_with_its_reason_and_leaves_nothing(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     with rejections() as reasons:
         answer = on.send(_event(vendor, sample))
     assert reasons == [_REFUSED[sample]]
@@ -315,7 +315,7 @@ def test_a_push_that_is_not_authentic_is_refused_with_its_reason_and_leaves_noth
 
 def test_no_answer_tells_a_stranger_which_account_there_is_at_any_vendor() -> None:
     answers = [
-        bench(vendor).send(_event(vendor, sample))
+        rig(vendor).send(_event(vendor, sample))
         for sample, reason in _REFUSED.items()
         for vendor in vendors.bound_by(ROOT, sample)
         if not reason.may_be_told
@@ -335,8 +335,7 @@ def test_a_push_out_of_time_would_have_been_taken_in_time(vendor: str, sample: s
     hour = 3_600_000
     earlier_and_later = range(request["timeEpoch"] - hour, request["timeEpoch"] + hour, 10_000)
     answers = [
-        bench(vendor).send({**event, "requestContext": {**request, "timeEpoch": moment}})
-        for moment in earlier_and_later
+        rig(vendor).send({**event, "requestContext": {**request, "timeEpoch": moment}}) for moment in earlier_and_later
     ]
     assert any(map(_is_taken, answers))
 
@@ -345,7 +344,7 @@ def test_a_push_out_of_time_would_have_been_taken_in_time(vendor: str, sample: s
 @bound_by("garbage")
 def test_garbage_in_place_of_a_body_is_refused_and_leaves_nothing(vendor: str, body: bytes) -> None:
     for sample in vendors.valid_samples(ROOT, vendor):
-        on = bench(vendor)
+        on = rig(vendor)
         answer = on.send(_with_body(_event(vendor, sample), body))
         assert 400 <= answer["statusCode"] < 500
         assert json.loads(answer["body"])["error"]["reason"] in {*Reason, NOT_AUTHENTIC}
@@ -354,7 +353,7 @@ def test_garbage_in_place_of_a_body_is_refused_and_leaves_nothing(vendor: str, b
 
 @every_valid_sample
 def test_a_body_that_is_not_the_base64_it_is_said_to_be_is_refused(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     answer = on.send({**_event(vendor, sample), "body": "%%%", "isBase64Encoded": True})
     assert answer["statusCode"] == 400
     assert on.is_untouched()
@@ -362,7 +361,7 @@ def test_a_body_that_is_not_the_base64_it_is_said_to_be_is_refused(vendor: str, 
 
 @every_valid_sample
 def test_a_body_beyond_the_limit_is_refused_unread(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     answer = on.send(_with_body(_event(vendor, sample), b"a" * (_supplied(vendor).body_limit + 1)))
     assert answer["statusCode"] == 413
     assert json.loads(answer["body"])["error"]["reason"] == Reason.TOO_LARGE
@@ -376,7 +375,7 @@ def _is_unmapped(event: CloudEvent) -> bool:
     return isinstance(event.data, Notice) and event.data.kind is NoticeKind.UNMAPPED
 
 
-def _opened(on: Bench, event: Document) -> JsonValue:
+def _opened(on: Rig, event: Document) -> JsonValue:
     """A push's payload, as the vendor's own verify and unwrap find it."""
     supplied = _supplied(on.vendor)
     push = edge.push(event, _settings(on.vendor).public_base_url)
@@ -386,7 +385,7 @@ def _opened(on: Bench, event: Document) -> JsonValue:
 
 @bound_by("unmapped")
 def test_a_push_that_is_not_understood_is_acknowledged_and_kept_whole(vendor: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     event = _event(vendor, "unmapped")
     assert _is_taken(on.send(event))
     (kept,) = on.events()
@@ -398,7 +397,7 @@ def test_a_push_that_is_not_understood_is_acknowledged_and_kept_whole(vendor: st
 
 @bound_by("unreadable")
 def test_a_push_that_nobody_can_read_is_acknowledged_and_kept_where_no_subscriber_looks(vendor: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     event = _event(vendor, "unreadable")
     assert _is_taken(on.send(event))
     (kept,) = on.events()
@@ -429,7 +428,7 @@ def _credentials(accounts: object) -> Iterator[str]:
 @pytest.mark.usefixtures("account")
 @every_vendor
 def test_no_credential_gets_into_an_answer_or_an_event(vendor: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     answers = [json.dumps(on.send(_event(vendor, sample))) for sample in vendors.samples(ROOT, vendor)]
     shown = "".join([*answers, *(record.body for record in on.store.records.values())])
     credentials = list(_credentials(on.accounts))
@@ -439,7 +438,7 @@ def test_no_credential_gets_into_an_answer_or_an_event(vendor: str) -> None:
 
 @every_valid_sample
 def test_aws_failing_altogether_makes_the_vendor_send_again(vendor: str, sample: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     on.store.down = on.spill.down = on.media.down = True
     answer = on.send(_event(vendor, sample))
     own = vendors.answers(ROOT, vendor).get(sample, {})

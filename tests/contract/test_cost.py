@@ -15,7 +15,7 @@ import pytest
 from gatehouse.gate import Vendor
 from ops.simulators import Request
 from tests.contract.test_behaviour import _FUNCTIONS
-from tests.rig import House
+from tests.rig import Rig
 from tests.settings import settings_of
 from tests.styles import compact
 from tests.vendors import vendor_names, vendor_tests
@@ -96,11 +96,11 @@ def test_the_worst_push_costs_a_few_times_its_reading(vendor: str, worst: str) -
     shape = next(iter(vendor_tests(vendor).SHAPES))
     request = _fitting(vendor, shape, _WORST[worst], _limit(vendor))
     text = json.dumps(_WORST[worst](len(request.body)))
-    houses: list[House[Any]] = []
+    rigs: list[Rig[Any]] = []
 
     def send() -> None:
-        houses.append(vendor_tests(vendor).house())
-        assert houses[-1].send(request).status == 200
+        rigs.append(vendor_tests(vendor).rig())
+        assert rigs[-1].send(request).status == 200
 
     reading, answering = _spent(lambda: json.loads(text)), _spent(send)
     tracemalloc.start()
@@ -111,6 +111,6 @@ def test_the_worst_push_costs_a_few_times_its_reading(vendor: str, worst: str) -
     print(  # noqa: T201 - the table
         f"{vendor} | {worst} | {len(request.body)} | {answering:.3f} | {answering / reading:.1f} | {peak / 1e6:.0f}"
     )
-    assert len(houses[-1].stored) >= 1
+    assert len(rigs[-1].stored) >= 1
     assert answering <= max(_TIMES * reading, _LEAST * 4)
     assert peak <= _MEMORY

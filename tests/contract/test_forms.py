@@ -5,26 +5,26 @@ from typing import Any, Final
 import pytest
 
 from tests import styles
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors import shapes, vendor_tests
 
 _SHAPES: Final = shapes(0)
 every_shape = pytest.mark.parametrize(("vendor", "shape"), _SHAPES)
 
 
-def _meaning(house: House[Any], *without: str) -> list[Any]:
+def _meaning(rig: Rig[Any], *without: str) -> list[Any]:
     """The content of the events without their ids, which may depend on what was signed."""
     found = [
         {**{name: value for name, value in event["data"].items() if name not in without}, "type": event["type"]}
-        for event in house.stored
+        for event in rig.stored
     ]
     return sorted(found, key=repr)
 
 
-def _sent(vendor: str, request: Any) -> House[Any]:
-    house = vendor_tests(vendor).house()
-    assert house.send(request).status == 200
-    return house
+def _sent(vendor: str, request: Any) -> Rig[Any]:
+    rig = vendor_tests(vendor).rig()
+    assert rig.send(request).status == 200
+    return rig
 
 
 def _without_keys(event: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def test_a_content_encoding_changes_nothing(vendor: str, shape: str, encoding: s
 
 @every_shape
 def test_an_event_has_no_more_attributes_than_raw_delivery_carries(vendor: str, shape: str) -> None:
-    house = _sent(vendor, vendor_tests(vendor).push(shape))
+    rig = _sent(vendor, vendor_tests(vendor).push(shape))
 
-    for record in house.store.records.values():
+    for record in rig.store.records.values():
         # And `arrival`, which whoever publishes adds.
         assert len(record.attributes) <= 8
         assert all(record.attributes.values())

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from gatehouse.wire import Message
 from tests.contract import vendors
-from tests.rig import House
+from tests.rig import Rig
 from tests.template.stack import ROOT
 from tests.vendors import DROP, shapes, vendor_names, vendor_tests
 
@@ -48,11 +48,11 @@ def _entries(*ways: str) -> list[ParameterSet]:
     ]
 
 
-def _sent(vendor: str, shape: str, fields: dict[str, Any]) -> House[Any]:
+def _sent(vendor: str, shape: str, fields: dict[str, Any]) -> Rig[Any]:
     own = vendor_tests(vendor)
-    house = own.house()
-    assert house.send(own.push(shape, fields)).status == 200
-    return house
+    rig = own.rig()
+    assert rig.send(own.push(shape, fields)).status == 200
+    return rig
 
 
 def _at(data: Any, path: str) -> Any:
@@ -153,32 +153,32 @@ def test_a_field_that_is_in_the_payload_only_is_there(vendor: str, shape: str, f
 @pytest.mark.parametrize(("vendor", "shape", "field", "entry"), _entries("dropped"))
 def test_a_field_that_is_dropped_is_kept_nowhere(vendor: str, shape: str, field: str, entry: Entry) -> None:
     marker = entry.get("sent", _marker(vendor, shape, field))
-    house = vendor_tests(vendor).house()
-    assert house.send(vendor_tests(vendor).push(shape, {field: marker})).status in {200, 401}
+    rig = vendor_tests(vendor).rig()
+    assert rig.send(vendor_tests(vendor).push(shape, {field: marker})).status in {200, 401}
 
-    kept = [record.body for record in house.store.records.values()] + list(house.media.pictures)
+    kept = [record.body for record in rig.store.records.values()] + list(rig.media.pictures)
     assert not any(str(marker) in body for body in kept)
-    assert not any(str(marker).encode() in upload.data for upload in house.media.pictures.values())
+    assert not any(str(marker).encode() in upload.data for upload in rig.media.pictures.values())
 
 
 @pytest.mark.parametrize(("vendor", "shape", "field", "entry"), _entries("picture"))
 def test_a_picture_is_in_the_bucket_and_in_no_event(vendor: str, shape: str, field: str, entry: Entry) -> None:
     data = b"\xff\xd8\xff" + _marker(vendor, shape, field).encode() * 9
     text = base64.b64encode(data).decode()
-    house = _sent(vendor, shape, {field: text})
-    pictures = [picture for event in house.stored for picture in event["data"].get("pictures", ())]
+    rig = _sent(vendor, shape, {field: text})
+    pictures = [picture for event in rig.stored for picture in event["data"].get("pictures", ())]
 
     (picture,) = [picture for picture in pictures if picture["role"] == entry["picture"]]
-    assert house.media.pictures[picture["key"]].data == data
+    assert rig.media.pictures[picture["key"]].data == data
     assert picture["sha256"] == hashlib.sha256(data).hexdigest()
-    assert text not in json.dumps(house.stored)
+    assert text not in json.dumps(rig.stored)
 
 
 @pytest.mark.parametrize(("vendor", "shape"), shapes(0))
 def test_a_field_that_nobody_documents_is_taken_as_ever(vendor: str, shape: str) -> None:
     own = vendor_tests(vendor)
-    house = _sent(vendor, shape, {f"{own.INSIDE}.notDocumented" if own.INSIDE else "notDocumented": "mark-new"})
+    rig = _sent(vendor, shape, {f"{own.INSIDE}.notDocumented" if own.INSIDE else "notDocumented": "mark-new"})
 
-    assert len(house.stored) == own.SHAPES[shape]
-    assert all("mark-new" in json.dumps(event["data"]["payload"]) for event in house.stored)
-    assert all(event["data"]["kind"] != "unmapped" for event in house.stored if "notice" in event["type"])
+    assert len(rig.stored) == own.SHAPES[shape]
+    assert all("mark-new" in json.dumps(event["data"]["payload"]) for event in rig.stored)
+    assert all(event["data"]["kind"] != "unmapped" for event in rig.stored if "notice" in event["type"])

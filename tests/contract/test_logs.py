@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics, UnmarkableStore
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors import vendor_names, vendor_tests
 
 MARKER = "MARKER"
@@ -17,13 +17,13 @@ every_mark = pytest.mark.parametrize(
 )
 
 
-def _house(vendor: str, trouble: str = "none") -> House[Any]:
-    house = vendor_tests(vendor).house(vendor_tests(vendor).MARKED_SECRET)
-    house.store = UnmarkableStore() if "mark" in trouble else FakeStore(down="table" in trouble)
-    house.topics = FakeTopics(down="topics" in trouble)
-    house.spill = FakeSpill(down="queue" in trouble)
-    house.media = FakeMedia(down="bucket" in trouble)
-    return house
+def _rig(vendor: str, trouble: str = "none") -> Rig[Any]:
+    rig = vendor_tests(vendor).rig(vendor_tests(vendor).MARKED_SECRET)
+    rig.store = UnmarkableStore() if "mark" in trouble else FakeStore(down="table" in trouble)
+    rig.topics = FakeTopics(down="topics" in trouble)
+    rig.spill = FakeSpill(down="queue" in trouble)
+    rig.media = FakeMedia(down="bucket" in trouble)
+    return rig
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def _house(vendor: str, trouble: str = "none") -> House[Any]:
 def test_nothing_of_a_push_or_a_secret_is_in_a_log_line_a_metric_or_a_refusal(
     vendor: str, push: str, trouble: str, output: Output, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house = _house(vendor, trouble)
+    rig = _rig(vendor, trouble)
 
-    answers = [house.send(vendor_tests(vendor).MARKED[push]) for _ in range(2)]
+    answers = [rig.send(vendor_tests(vendor).MARKED[push]) for _ in range(2)]
 
     assert all(answer.status < 500 or "queue" in trouble for answer in answers)
     may_answer = "answers" in vendor_tests(vendor).EXEMPT
@@ -50,20 +50,20 @@ def test_nothing_of_a_push_or_a_secret_is_in_a_log_line_a_metric_or_a_refusal(
 @pytest.mark.parametrize("vendor", vendor_names())
 def test_the_marked_pushes_of_a_vendor_are_understood_kept_unread_and_refused(vendor: str) -> None:
     """So that what is marked gets as far as a push can."""
-    house = _house(vendor)
-    answers = [house.send(push) for push in vendor_tests(vendor).MARKED.values()]
+    rig = _rig(vendor)
+    answers = [rig.send(push) for push in vendor_tests(vendor).MARKED.values()]
 
-    kinds = {event["data"]["kind"] for event in house.stored}
+    kinds = {event["data"]["kind"] for event in rig.stored}
     assert "unmapped" in kinds
     assert len(kinds) > 1
-    assert any(MARKER in record.body for record in house.store.records.values())
+    assert any(MARKER in record.body for record in rig.store.records.values())
     assert {200, 401, 413} <= {answer.status for answer in answers}
 
 
 @pytest.mark.parametrize("vendor", vendor_names())
 def test_a_vendor_whose_answers_say_something_of_the_push_says_why(vendor: str) -> None:
-    house = _house(vendor)
-    answers = [house.send(push) for push in vendor_tests(vendor).MARKED.values()]
+    rig = _rig(vendor)
+    answers = [rig.send(push) for push in vendor_tests(vendor).MARKED.values()]
 
     tells = any(MARKER in json.dumps(answer.body) for answer in answers if answer.status == 200)
     assert tells == ("answers" in vendor_tests(vendor).EXEMPT)

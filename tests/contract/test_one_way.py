@@ -49,7 +49,7 @@ def _traced(vendor: str) -> Iterator[list[str]]:
 
 @every_valid_sample
 def test_a_push_goes_through_each_step_once_and_in_order(vendor: str, sample: str) -> None:
-    rig = vendor_tests(vendor).house(json.loads((ROOT / "events" / vendor / "secret.json").read_text()))
+    rig = vendor_tests(vendor).rig(json.loads((ROOT / "events" / vendor / "secret.json").read_text()))
     with _traced(vendor) as calls:
         assert rig.handle(json.loads(vendors.samples(ROOT, vendor)[sample].read_text())).status == 200
 

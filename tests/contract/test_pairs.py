@@ -41,40 +41,40 @@ def test_a_vendor_has_pairs_of_both_kinds(vendor: str) -> None:
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
 def test_two_happenings_are_two(vendor: str, pair: Pair) -> None:
-    house = vendor_tests(vendor).house()
+    rig = vendor_tests(vendor).rig()
     for delivery in (pair.first, pair.second):
-        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+        assert rig.send(delivery.request, NOW + seconds(delivery.after)).status == 200
 
-    assert len(house.stored) == 2 * pair.events
-    assert house.published == house.stored
+    assert len(rig.stored) == 2 * pair.events
+    assert rig.published == rig.stored
 
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("SAME"), ids=_named)
 def test_one_happening_told_twice_is_one(vendor: str, pair: Pair) -> None:
-    house = vendor_tests(vendor).house()
+    rig = vendor_tests(vendor).rig()
     for delivery in (pair.first, pair.second):
-        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+        assert rig.send(delivery.request, NOW + seconds(delivery.after)).status == 200
 
-    assert len(house.stored) == pair.events
-    assert house.published == house.stored
+    assert len(rig.stored) == pair.events
+    assert rig.published == rig.stored
 
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs("DIFFERENT"), ids=_named)
 def test_the_repetition_of_each_of_two_is_none_more(vendor: str, pair: Pair) -> None:
-    house = vendor_tests(vendor).house()
+    rig = vendor_tests(vendor).rig()
     for delivery in (pair.first, pair.second, pair.second, pair.first):
-        house.send(delivery.request, NOW + seconds(delivery.after))
+        rig.send(delivery.request, NOW + seconds(delivery.after))
 
-    assert len(house.stored) == 2 * pair.events
+    assert len(rig.stored) == 2 * pair.events
 
 
 @pytest.mark.parametrize(("vendor", "shape"), shapes(0))
 def test_the_same_bytes_again_are_one(vendor: str, shape: str) -> None:
     own = vendor_tests(vendor)
-    house = own.house()
+    rig = own.rig()
     request = own.push(shape)
     noisy = dataclasses.replace(request, headers={**request.headers, "user-agent": "retry/2", "x-amzn-trace-id": "2"})
     for again in (request, request, noisy):
-        assert house.send(again).status == 200
+        assert rig.send(again).status == 200
 
-    assert len(house.stored) == own.SHAPES[shape]
+    assert len(rig.stored) == own.SHAPES[shape]

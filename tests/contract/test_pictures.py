@@ -11,7 +11,7 @@ from gatehouse.gate import Gate
 from gatehouse.media import Upload
 from tests.builders import NOW, seconds, spilled
 from tests.fakes import FakeMedia, FakeSpill
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors import Delivery, Pair, vendor_names, vendor_tests
 
 
@@ -26,19 +26,19 @@ class OnceAlbum(FakeMedia):
         super().put(upload)
 
 
-def _house(vendor: str) -> House[Any]:
-    house = vendor_tests(vendor).house()
-    house.media = OnceAlbum()
-    return house
+def _rig(vendor: str) -> Rig[Any]:
+    rig = vendor_tests(vendor).rig()
+    rig.media = OnceAlbum()
+    return rig
 
 
 def _shapes_with_pictures() -> list[tuple[str, str]]:
     found = []
     for vendor in vendor_names():
         for shape in vendor_tests(vendor).SHAPES:
-            house = _house(vendor)
-            house.send(vendor_tests(vendor).push(shape))
-            if house.media.pictures:
+            rig = _rig(vendor)
+            rig.send(vendor_tests(vendor).push(shape))
+            if rig.media.pictures:
                 found.append((vendor, shape))
     return found
 
@@ -56,31 +56,31 @@ def _named(value: object) -> str:
     return value.name if isinstance(value, Pair) else str(value)
 
 
-def _redriven(house: House[Any]) -> None:
+def _redriven(rig: Rig[Any]) -> None:
     """Redoes the pictures that waited in the spill queue."""
-    if not house.spill.pictures:
+    if not rig.spill.pictures:
         return
-    gate = Gate(house.store, house.topics, FakeSpill(), house.announce, house.media)
-    assert redrive(spilled(house.spill), gate) == {"batchItemFailures": []}
-    house.spill = FakeSpill()
+    gate = Gate(rig.store, rig.topics, FakeSpill(), rig.announce, rig.media)
+    assert redrive(spilled(rig.spill), gate) == {"batchItemFailures": []}
+    rig.spill = FakeSpill()
 
 
-def _is_as_told(house: House[Any]) -> int:
+def _is_as_told(rig: Rig[Any]) -> int:
     """Sees that each event's pictures are in the bucket, to the byte, and counts them."""
-    told = [picture for event in house.stored for picture in event["data"]["pictures"] if "key" in picture]
+    told = [picture for event in rig.stored for picture in event["data"]["pictures"] if "key" in picture]
     for picture in told:
-        data = house.media.pictures[picture["key"]].data
+        data = rig.media.pictures[picture["key"]].data
         assert (picture["sha256"], picture["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
         assert picture["sha256"] in picture["key"]
-        assert picture["bucket"] == house.media.bucket
-    for key, upload in house.media.pictures.items():
+        assert picture["bucket"] == rig.media.bucket
+    for key, upload in rig.media.pictures.items():
         assert hashlib.sha256(upload.data).hexdigest() in key
     return len(told)
 
 
-def _send(house: House[Any], *deliveries: Delivery) -> None:
+def _send(rig: Rig[Any], *deliveries: Delivery) -> None:
     for delivery in deliveries:
-        assert house.send(delivery.request, NOW + seconds(delivery.after)).status == 200
+        assert rig.send(delivery.request, NOW + seconds(delivery.after)).status == 200
 
 
 def test_a_vendor_has_pictures_or_says_why_not() -> None:
@@ -92,17 +92,17 @@ def test_a_vendor_has_pictures_or_says_why_not() -> None:
 
 @pytest.mark.parametrize(("vendor", "shape"), _SHAPES)
 def test_a_picture_is_what_its_event_says_also_after_a_repetition_and_a_redrive(vendor: str, shape: str) -> None:
-    house = _house(vendor)
+    rig = _rig(vendor)
     request = vendor_tests(vendor).push(shape)
-    house.media.down = True
-    assert house.send(request).status == 200
-    house.media.down = False
-    assert house.send(request).status == 200
-    _redriven(house)
-    assert house.send(request).status == 200
+    rig.media.down = True
+    assert rig.send(request).status == 200
+    rig.media.down = False
+    assert rig.send(request).status == 200
+    _redriven(rig)
+    assert rig.send(request).status == 200
 
-    assert _is_as_told(house) > 0
-    assert len(house.stored) == vendor_tests(vendor).SHAPES[shape]
+    assert _is_as_told(rig) > 0
+    assert len(rig.stored) == vendor_tests(vendor).SHAPES[shape]
 
 
 @pytest.mark.parametrize(("vendor", "pair"), _pairs(), ids=_named)
@@ -112,12 +112,12 @@ def test_no_picture_is_written_over_by_another_terminal_another_happening_or_a_r
 ) -> None:
     """One of the two is redone when the other has long been there; what nobody can read is not, and is sent again."""
     deliveries = (pair.first, pair.second)
-    house = _house(vendor)
+    rig = _rig(vendor)
     for position, delivery in enumerate(deliveries):
-        house.media.down = position == late
-        assert house.send(delivery.request, NOW + seconds(delivery.after)).status in {200, 503}
-    house.media.down = False
-    _send(house, pair.second, pair.first)
-    _redriven(house)
+        rig.media.down = position == late
+        assert rig.send(delivery.request, NOW + seconds(delivery.after)).status in {200, 503}
+    rig.media.down = False
+    _send(rig, pair.second, pair.first)
+    _redriven(rig)
 
-    _is_as_told(house)
+    _is_as_told(rig)

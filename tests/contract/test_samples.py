@@ -17,7 +17,7 @@ from gatehouse.vocabulary import NoticeKind
 from ops import samples
 from ops.api_event import request_of
 from tests.contract import vendors
-from tests.contract.test_behaviour import Bench, account, bench
+from tests.contract.test_behaviour import Rig, account, rig
 from tests.contract.vendors import Document
 from tests.rejections import rejections
 from tests.template.stack import ROOT
@@ -63,7 +63,7 @@ def _made(vendor: str) -> dict[str, Document]:
 
 def _events(vendor: str, event: Document) -> list[CloudEvent]:
     """The events that a push becomes; it has to be taken."""
-    on = bench(vendor)
+    on = rig(vendor)
     assert on.send(event)["statusCode"] == 200
     return on.events()
 
@@ -113,7 +113,7 @@ def _is_unmapped(event: CloudEvent) -> bool:
     ("vendor", "kind"), [(vendor, kind) for kind in _REFUSED for vendor in vendors.bound_by(ROOT, kind)]
 )
 def test_a_defect_is_refused_for_what_it_is_named_after(vendor: str, kind: str) -> None:
-    on = bench(vendor)
+    on = rig(vendor)
     with rejections() as reasons:
         assert on.send(samples.make(_making(vendor), kind))["statusCode"] == 401
     assert reasons == [_REFUSED[kind]]
@@ -129,7 +129,7 @@ def test_a_rotated_sample_is_taken_only_while_the_older_credential_is_there(vend
         {name: value[:1] if isinstance(value, list) and name != "serials" else value for name, value in one.items()}
         for one in secret["accounts"]
     ]
-    assert Bench(vendor, {"accounts": accounts}).send(event)["statusCode"] == 401
+    assert Rig(vendor, {"accounts": accounts}).send(event)["statusCode"] == 401
 
 
 @every_vendor
@@ -137,7 +137,7 @@ def test_a_duplicate_is_the_first_valid_sample_again(vendor: str) -> None:
     first = json.loads(vendors.samples(ROOT, vendor)[vendors.valid_samples(ROOT, vendor)[0]].read_text())
     again = samples.make(_making(vendor), "duplicate")
     assert again["requestContext"]["timeEpoch"] > first["requestContext"]["timeEpoch"]
-    on = bench(vendor)
+    on = rig(vendor)
     on.send(first)
     stored = set(on.store.records)
     assert on.send(again)["statusCode"] == 200

@@ -28,9 +28,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[aws.Aws]:
 @pytest.mark.parametrize("vendor", vendor_names())
 def test_a_push_goes_all_the_way_through_the_services(account: aws.Aws, vendor: str) -> None:
     own = vendor_tests(vendor)
-    house = own.house()
+    rig = own.rig()
     arn = account.secretsmanager.create_secret(Name=vendor, SecretString=json.dumps(own.SECRET))["ARN"]
-    secret = Secret(account.secretsmanager, arn, type(house.accounts.known), vendor=vendor)
+    secret = Secret(account.secretsmanager, arn, type(rig.accounts.known), vendor=vendor)
     account.client("s3").create_bucket(Bucket="media", CreateBucketConfiguration={"LocationConstraint": aws.REGION})
     gate = Gate(
         store=EventsTable(account.dynamodb, aws.TABLE, 90, lambda: NOW),
@@ -39,7 +39,7 @@ def test_a_push_goes_all_the_way_through_the_services(account: aws.Aws, vendor: 
         announce=Announce.INLINE,
         media=MediaBucket(lambda: account.client("s3"), "media"),
     )
-    handler = house.make(gate, secret)
+    handler = rig.make(gate, secret)
     # The shape of the most events, so that all of them are seen to go.
     shape, events = max(own.SHAPES.items(), key=lambda known: known[1])
 

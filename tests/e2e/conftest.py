@@ -32,7 +32,7 @@ ALARM_WAIT = 15
 
 
 @dataclass
-class Site:
+class Rig:
     """A running stack, and what its subscribers have received so far."""
 
     stack: Stack
@@ -146,7 +146,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", params=list(Announce))
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """The stack in each announce mode, one after the other."""
     folder = tmp_path_factory.mktemp(f"stack-{request.param}")
     with Cloud().serving() as cloud, Server().serving() as server:
@@ -154,14 +154,14 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "eye4": {"api_url": cloud.url, "wait": WAIT, "alarm_wait": ALARM_WAIT},
             "senselink": {"url": server.url, "api_url": server.api_url, "listen": False},
         }
-        yield from _site(request.param, folder, options, cloud, server)
+        yield from _rig(request.param, folder, options, cloud, server)
 
 
-def _site(announce: Announce, folder: Path, options: Options, cloud: Cloud, server: Server) -> Iterator[Site]:
+def _rig(announce: Announce, folder: Path, options: Options, cloud: Cloud, server: Server) -> Iterator[Rig]:
     with local.running(announce, folder, options) as stack:
         server.app = stack.vendors["senselink"]
         queue = local.subscribed_queue(stack, "e2e", list(stack.topics.values()))
-        here = Site(stack, announce, queue, cloud, server)
+        here = Rig(stack, announce, queue, cloud, server)
         yield here
         here.until(lambda: here.running_flows() == 0, _PATIENCE + ALARM_WAIT)
         # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.

@@ -9,7 +9,7 @@ import pytest
 from ops import translate
 from ops.simulators import Request, sensepass
 from ops.simulators.sensepass import BLOCKLISTED, STAFF, STRANGER, VISITOR, Firmware, Person, Terminal
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Rig
 from tests.e2e.faults import silence, told
 
 DEADLINE = translate.read(Path("template.yaml"))["Parameters"]["DecisionDeadline"]["Default"]
@@ -17,9 +17,9 @@ DEADLINE = translate.read(Path("template.yaml"))["Parameters"]["DecisionDeadline
 _FIRMWARE: tuple[Firmware, ...] = ("1.0", "1.1", "1.2.1", "1.3")
 
 
-def _terminal(site: Site, firmware: Firmware) -> Terminal:
-    app = site.stack.vendors["sensepass"]
-    return Terminal(app["serial"], app["token"], site.stack.api_url, firmware)
+def _terminal(rig: Rig, firmware: Firmware) -> Terminal:
+    app = rig.stack.vendors["sensepass"]
+    return Terminal(app["serial"], app["token"], rig.stack.api_url, firmware)
 
 
 def _asks(terminal: Terminal, person: Person, image: bytes) -> Request:
@@ -29,18 +29,18 @@ def _asks(terminal: Terminal, person: Person, image: bytes) -> Request:
     return terminal.question(person, image=image)
 
 
-def _of(site: Site, image: bytes) -> list[dict[str, Any]]:
+def _of(rig: Rig, image: bytes) -> list[dict[str, Any]]:
     """The events that refer to a picture."""
     digest = hashlib.sha256(image).hexdigest()
-    return site.events(
+    return rig.events(
         lambda event: any(picture.get("sha256") == digest for picture in event["data"].get("pictures", []))
     )
 
 
-def _is_stored(site: Site, event: dict[str, Any], image: bytes) -> bool:
+def _is_stored(rig: Rig, event: dict[str, Any], image: bytes) -> bool:
     """Whether the media bucket holds an event's picture, byte for byte."""
     (picture,) = event["data"]["pictures"]
-    s3 = site.stack.client("s3")
+    s3 = rig.stack.client("s3")
     try:
         stored = s3.get_object(Bucket=picture["bucket"], Key=picture["key"])
     except s3.exceptions.NoSuchKey:
@@ -52,91 +52,91 @@ def _is_stored(site: Site, event: dict[str, Any], image: bytes) -> bool:
 
 @pytest.mark.parametrize("firmware", _FIRMWARE)
 @pytest.mark.parametrize(("person", "opens"), [(STAFF, True), (VISITOR, True), (STRANGER, False), (BLOCKLISTED, False)])
-def test_a_door_opens_for_whom_the_rules_say(site: Site, firmware: Firmware, person: Person, *, opens: bool) -> None:
+def test_a_door_opens_for_whom_the_rules_say(rig: Rig, firmware: Firmware, person: Person, *, opens: bool) -> None:
     image = sensepass.picture()
 
-    answer = site.send(_asks(_terminal(site, firmware), person, image))
+    answer = rig.send(_asks(_terminal(rig, firmware), person, image))
 
     body = answer.json()
     assert (answer.status, body["code"], body["msg"], body["message"]) == (200, 200, "success", "success")
     assert body["data"]["pass"] is opens
     assert len(body["data"]["customtips"]) <= 10
-    site.until(lambda: _of(site, image))
-    (event,) = _of(site, image)
+    rig.until(lambda: _of(rig, image))
+    (event,) = _of(rig, image)
     assert event["data"]["decision"]["allowed"] is opens
     assert event["data"]["decision"]["by"] == "rules"
-    assert _is_stored(site, event, image)
+    assert _is_stored(rig, event, image)
 
 
-def test_a_cold_function_is_not_late_at_the_deadline_that_everybody_has(site: Site) -> None:
+def test_a_cold_function_is_not_late_at_the_deadline_that_everybody_has(rig: Rig) -> None:
     """B2: nobody had ever run the default, and a door's first question after a deployment meets a new process."""
     image = sensepass.picture()
-    with told(site.stack, "sensepass", STARTED="anew"):
-        answer = site.send(_asks(_terminal(site, "1.3"), STAFF, image))
+    with told(rig.stack, "sensepass", STARTED="anew"):
+        answer = rig.send(_asks(_terminal(rig, "1.3"), STAFF, image))
 
     assert answer.json()["data"]["pass"] is True
-    (event,) = site.until(lambda: _of(site, image))
+    (event,) = rig.until(lambda: _of(rig, image))
     decision = event["data"]["decision"]
     # By rules that were read from the parameter meanwhile, and not in doubt since there was no time.
     assert decision["by"] == "rules"
     assert decision["milliseconds"] < 1000 * DEADLINE
 
 
-def test_the_stack_here_has_the_deadline_that_everybody_has(site: Site) -> None:
-    name = site.stack.functions["sensepass"]
-    told_it = site.stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+def test_the_stack_here_has_the_deadline_that_everybody_has(rig: Rig) -> None:
+    name = rig.stack.functions["sensepass"]
+    told_it = rig.stack.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     assert float(told_it["DECISION_DEADLINE"]) == DEADLINE
 
 
 @pytest.mark.parametrize("firmware", _FIRMWARE[1:])
-def test_a_record_that_is_uploaded_twice_is_one_event(site: Site, firmware: Firmware) -> None:
+def test_a_record_that_is_uploaded_twice_is_one_event(rig: Rig, firmware: Firmware) -> None:
     image = sensepass.picture()
-    record = _terminal(site, firmware).upload(VISITOR, image=image)
+    record = _terminal(rig, firmware).upload(VISITOR, image=image)
 
-    assert [site.send(record).json()["code"] for _ in range(2)] == [200, 200]
+    assert [rig.send(record).json()["code"] for _ in range(2)] == [200, 200]
 
-    (event,) = site.until(lambda: _of(site, image))
+    (event,) = rig.until(lambda: _of(rig, image))
     assert event["data"]["stage"] == "recorded"
     assert "decision" not in event["data"]
-    site.until_published(event["id"])
-    assert len(site.received[event["id"]]) == 1
+    rig.until_published(event["id"])
+    assert len(rig.received[event["id"]]) == 1
 
 
-def test_an_alarm_arrives_in_each_of_its_states(site: Site) -> None:
-    terminal = _terminal(site, "1.3")
+def test_an_alarm_arrives_in_each_of_its_states(rig: Rig) -> None:
+    terminal = _terminal(rig, "1.3")
     for status in (1, 3):
-        site.send(terminal.alarm(10002, status, trace_id=f"T-{site.announce}"))
+        rig.send(terminal.alarm(10002, status, trace_id=f"T-{rig.announce}"))
 
-    states = site.until(
+    states = rig.until(
         lambda: (
-            site.events(lambda event: event["data"].get("trace_id") == f"T-{site.announce}")[1:]
+            rig.events(lambda event: event["data"].get("trace_id") == f"T-{rig.announce}")[1:]
             and {
                 event["data"]["state"]
-                for event in site.events(lambda event: event["data"].get("trace_id") == f"T-{site.announce}")
+                for event in rig.events(lambda event: event["data"].get("trace_id") == f"T-{rig.announce}")
             }
         )
     )
     assert states == {"raised", "released"}
 
 
-def test_a_heartbeat_is_answered_and_a_strange_token_is_not(site: Site) -> None:
-    terminal = _terminal(site, "1.3")
-    stranger = Terminal(terminal.serial, "no-token-of-ours-0123456789abcdef", site.stack.api_url, "1.3")
+def test_a_heartbeat_is_answered_and_a_strange_token_is_not(rig: Rig) -> None:
+    terminal = _terminal(rig, "1.3")
+    stranger = Terminal(terminal.serial, "no-token-of-ours-0123456789abcdef", rig.stack.api_url, "1.3")
 
-    assert site.send(terminal.heartbeat()).status == 200
-    assert site.send(stranger.heartbeat()).status == 401
-    assert site.send(stranger.question(STAFF)).json()["error"]["reason"] == "not_authentic"
+    assert rig.send(terminal.heartbeat()).status == 200
+    assert rig.send(stranger.heartbeat()).status == 401
+    assert rig.send(stranger.question(STAFF)).json()["error"]["reason"] == "not_authentic"
 
 
 @pytest.mark.parametrize("service", ["DYNAMODB", "SNS", "S3"])
-def test_a_door_is_answered_while_a_service_is_silent_and_the_event_comes_later(site: Site, service: str) -> None:
+def test_a_door_is_answered_while_a_service_is_silent_and_the_event_comes_later(rig: Rig, service: str) -> None:
     image = sensepass.picture()
-    with silence() as address, told(site.stack, "sensepass", **{f"AWS_ENDPOINT_URL_{service}": address}):
+    with silence() as address, told(rig.stack, "sensepass", **{f"AWS_ENDPOINT_URL_{service}": address}):
         # The service never answers: that there is an answer shows that nobody waited for it.
-        body = site.send(_asks(_terminal(site, "1.3"), STAFF, image)).json()
+        body = rig.send(_asks(_terminal(rig, "1.3"), STAFF, image)).json()
 
     assert body["data"]["pass"] is True
     assert body["code"] == 200
-    (event,) = site.until(lambda: _of(site, image))
-    site.until(lambda: _is_stored(site, event, image))
-    site.until_published(event["id"])
+    (event,) = rig.until(lambda: _of(rig, image))
+    rig.until(lambda: _is_stored(rig, event, image))
+    rig.until_published(event["id"])

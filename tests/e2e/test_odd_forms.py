@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ops.simulators import Request
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Rig
 from tests.vendors import vendor_names, vendor_tests
 
 _HAPPENINGS = 20
@@ -21,32 +21,32 @@ _HAPPENINGS = 20
 
 
 @pytest.mark.parametrize("vendor", vendor_names())
-def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(site: Site, vendor: str, seed: int) -> None:
-    random = Random(f"{seed}/{site.announce}/{vendor}")
-    site.read_dry()
-    before = set(site.received)
+def test_no_push_in_an_odd_form_is_refused_lost_or_doubled(rig: Rig, vendor: str, seed: int) -> None:
+    random = Random(f"{seed}/{rig.announce}/{vendor}")
+    rig.read_dry()
+    before = set(rig.received)
     expected = unmapped = 0
     for number in range(1, _HAPPENINGS + 1):  # a vendor numbers from 1 on; 0 is no id
         happening = vendor_tests(vendor).happening(
-            random, number, site.stack.vendors, site.stack.api_url, datetime.now(UTC)
+            random, number, rig.stack.vendors, rig.stack.api_url, datetime.now(UTC)
         )
         _await_slot(happening.within)
         for request in happening.requests:
-            answer = site.send(_as_bytes(request))
+            answer = rig.send(_as_bytes(request))
             assert answer.status in range(200, 300), (happening.what, answer.data)
         expected += happening.events
         unmapped += happening.events if happening.unmapped else 0
 
     def new() -> list[dict[str, Any]]:
-        return site.events(lambda event: event["id"] not in before and _is_a_push(event, vendor))
+        return rig.events(lambda event: event["id"] not in before and _is_a_push(event, vendor))
 
-    site.until(lambda: len(new()) >= expected)
-    site.read_dry()
+    rig.until(lambda: len(new()) >= expected)
+    rig.read_dry()
     found = new()
     assert len(found) == expected
     assert sum(event["data"].get("kind") == "unmapped" for event in found) == unmapped
     for event in found:
-        attributes = site.received[event["id"]][0]["attributes"]
+        attributes = rig.received[event["id"]][0]["attributes"]
         assert len(attributes) <= 9
         assert attributes["arrival"] in {"live", "late", "cached"}
 

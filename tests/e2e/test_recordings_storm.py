@@ -14,7 +14,7 @@ from gatehouse.settings import Announce
 from ops import local
 from ops.simulators import Request, eye4
 from ops.simulators.eye4 import Cloud, Faults
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Rig
 
 _RINGS = int(os.environ.get("RINGS", "60"))
 """`make storm` has five hundred."""
@@ -26,7 +26,7 @@ _SHARE = 0.2
 
 
 @pytest.fixture
-def stormy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def stormy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A stack of its own, whose vendor has a bad day."""
     folder = tmp_path_factory.mktemp("storm")
     with (
@@ -35,12 +35,12 @@ def stormy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             Announce.INLINE, folder, {"eye4": {"api_url": cloud.url, "wait": 5, "alarm_wait": _ALARM_WAIT}}
         ) as stack,
     ):
-        yield Site(stack, Announce.INLINE, local.subscribed_queue(stack, "storm", list(stack.topics.values())), cloud)
+        yield Rig(stack, Announce.INLINE, local.subscribed_queue(stack, "storm", list(stack.topics.values())), cloud)
 
 
-def _pushes(site: Site, fileids: list[str], chance: random.Random) -> list[Request]:
+def _pushes(rig: Rig, fileids: list[str], chance: random.Random) -> list[Request]:
     """Alarms and resource messages in random order; some of them are lost, some come twice."""
-    app, api_url = site.stack.vendors["eye4"], site.stack.api_url
+    app, api_url = rig.stack.vendors["eye4"], rig.stack.api_url
     alarms = [eye4.alarm(app, api_url, fileid=fileid, as_text=chance.random() < 0.5) for fileid in fileids]
     resources = [
         eye4.resource(app, api_url, fileid, field=chance.choice(("Key", "key", "d009_id")))
@@ -53,7 +53,7 @@ def _pushes(site: Site, fileids: list[str], chance: random.Random) -> list[Reque
     return pushes
 
 
-def test_each_of_many_recordings_is_announced_once_and_whole(stormy: Site) -> None:
+def test_each_of_many_recordings_is_announced_once_and_whole(stormy: Rig) -> None:
     fileids = [eye4.new_fileid() for _ in range(_RINGS)]
     pushes = _pushes(stormy, fileids, random.Random(_SEED))
 
@@ -72,15 +72,15 @@ def test_each_of_many_recordings_is_announced_once_and_whole(stormy: Site) -> No
     assert [event["id"] for event in _media(stormy) if not _is_right(stormy, event)] == []
 
 
-def _media(site: Site) -> list[dict[str, Any]]:
-    return site.events(lambda event: event["type"] == "gatehouse.media.v1")
+def _media(rig: Rig) -> list[dict[str, Any]]:
+    return rig.events(lambda event: event["type"] == "gatehouse.media.v1")
 
 
-def _is_right(site: Site, event: dict[str, Any]) -> bool:
+def _is_right(rig: Rig, event: dict[str, Any]) -> bool:
     """Whether it is of its alarm, and its copies are what the cloud has, in its order."""
     data = event["data"]
-    (alarm,) = site.received[data["alarm_id"]]
-    contents = [site.cloud.content(name) for name in site.cloud.names(data["recording_id"])]
+    (alarm,) = rig.received[data["alarm_id"]]
+    contents = [rig.cloud.content(name) for name in rig.cloud.names(data["recording_id"])]
     return alarm["event"]["data"]["recording_id"] == data["recording_id"] and [
         (file["copy"]["size"], file["copy"]["sha256"]) for file in data["files"]
     ] == [(len(content), hashlib.sha256(content).hexdigest()) for content in contents]

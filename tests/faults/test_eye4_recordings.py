@@ -24,7 +24,7 @@ from ops.simulators.eye4 import File, Recording
 from tests import aws
 from tests.builders import NOW, item, spilled, stream_event
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics, Killed
-from tests.unit.eye4.cloud import Bench, bench
+from tests.unit.eye4.cloud import ResolverRig, resolver_rig
 from tests.vendors.eye4 import FILEID
 
 FILES: Final = (File("image", 2_000), File("video", 9_000))
@@ -117,16 +117,16 @@ class Subscribers(FakeTopics):
 
 
 @pytest.fixture
-def healthy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def healthy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ResolverRig]:
     """The resolver and all that it works with, and a recording of two files."""
     for name, value in aws.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    with mock_aws(), bench(aws.Aws(), Rows) as made:
+    with mock_aws(), resolver_rig(aws.Aws(), Rows) as made:
         made.cloud.hold(FILEID, Recording(FILES))
         yield made
 
 
-def _in(trouble: Trouble, on: Bench) -> Bench:
+def _in(trouble: Trouble, on: ResolverRig) -> ResolverRig:
     """The same, in trouble."""
     on.bucket = Media(on.media, trouble)
     on.store, on.topics = Book(trouble=trouble), Subscribers(trouble=trouble)
@@ -135,7 +135,7 @@ def _in(trouble: Trouble, on: Bench) -> Bench:
     return on
 
 
-def _settle(on: Bench) -> None:
+def _settle(on: ResolverRig) -> None:
     """Does the rest when all is well: redrives the spilled and, an hour later, relays the forgotten."""
     assert isinstance(on.files, Rows)
     on.files.trouble.attempts = 0
@@ -148,7 +148,7 @@ def _settle(on: Bench) -> None:
     assert relay(stream_event(*items), relayed) == {"batchItemFailures": []}
 
 
-def _assert_told(on: Bench) -> None:
+def _assert_told(on: ResolverRig) -> None:
     """Sees that one event, of all files, is with the subscribers and marked, and that the copies are whole."""
     (record,) = on.store.records.values()
     assert {message.body for message in on.topics.messages} == {record.body}
@@ -164,7 +164,7 @@ def _assert_told(on: Bench) -> None:
     assert len(on.stored) <= len(copies) + 3
 
 
-def test_these_are_the_steps(healthy: Bench) -> None:
+def test_these_are_the_steps(healthy: ResolverRig) -> None:
     trouble = Trouble()
     on = _in(trouble, healthy)
     on.resolve()
@@ -176,7 +176,7 @@ def test_these_are_the_steps(healthy: Bench) -> None:
 @at_each_point
 @pytest.mark.parametrize("announce", Announce)
 def test_killed_at_any_step_and_run_again_there_is_one_event_and_it_is_announced(
-    healthy: Bench, announce: Announce, number: int, when: str
+    healthy: ResolverRig, announce: Announce, number: int, when: str
 ) -> None:
     healthy.announce = announce
     if announce is Announce.STREAM and STEPS[number] in ("publish", "mark"):
@@ -193,7 +193,7 @@ def test_killed_at_any_step_and_run_again_there_is_one_event_and_it_is_announced
 
 
 @at_each_point
-def test_killed_at_any_step_what_is_noted_is_not_fetched_again(healthy: Bench, number: int, when: str) -> None:
+def test_killed_at_any_step_what_is_noted_is_not_fetched_again(healthy: ResolverRig, number: int, when: str) -> None:
     on = _in(Trouble(number, when), healthy)
     with pytest.raises(Killed):
         on.resolve()
@@ -210,7 +210,7 @@ def test_killed_at_any_step_what_is_noted_is_not_fetched_again(healthy: Bench, n
 @at_each_point
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_aws_failing_at_any_step_and_recovering_there_is_one_event_and_it_is_announced(
-    healthy: Bench, attempts: int, number: int, when: str
+    healthy: ResolverRig, attempts: int, number: int, when: str
 ) -> None:
     on = _in(Trouble(number, when, lambda: Unavailable("as told"), attempts), healthy)
     for _ in range(attempts + 1):
@@ -228,7 +228,7 @@ def test_aws_failing_at_any_step_and_recovering_there_is_one_event_and_it_is_ann
 
 @pytest.mark.parametrize("when", WHEN)
 def test_neither_the_table_nor_the_queue_taking_the_event_it_comes_with_the_next_attempt(
-    healthy: Bench, when: str
+    healthy: ResolverRig, when: str
 ) -> None:
     on = _in(Trouble(STEPS.index("record"), when, lambda: Unavailable("as told")), healthy)
     on.spill.down = True
@@ -242,7 +242,7 @@ def test_neither_the_table_nor_the_queue_taking_the_event_it_comes_with_the_next
     _assert_told(on)
 
 
-def test_the_first_event_stays_although_a_later_attempt_would_say_something_else(healthy: Bench) -> None:
+def test_the_first_event_stays_although_a_later_attempt_would_say_something_else(healthy: ResolverRig) -> None:
     """Killed when `available` is recorded; by the next attempt Eye4 has lost the files."""
     on = _in(Trouble(STEPS.index("record"), "after"), healthy)
     with pytest.raises(Killed):
@@ -265,7 +265,7 @@ CORRECTED: Final = ("taken", "keep", "copied", "record", "publish", "mark", "not
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("error", [Killed, lambda: Unavailable("as told")], ids=["killed", "AWS"])
 def test_a_correction_is_one_event_and_announced_whatever_goes_wrong(
-    healthy: Bench, number: int, when: str, error: Callable[[], BaseException]
+    healthy: ResolverRig, number: int, when: str, error: Callable[[], BaseException]
 ) -> None:
     healthy.cloud.hold(FILEID, Recording(there_from=None))
     assert healthy.resolve(waited=600) == "missing"
@@ -294,7 +294,7 @@ def test_a_correction_is_one_event_and_announced_whatever_goes_wrong(
     assert reported.event == second.id
 
 
-def test_these_are_the_steps_of_a_correction(healthy: Bench) -> None:
+def test_these_are_the_steps_of_a_correction(healthy: ResolverRig) -> None:
     healthy.cloud.hold(FILEID, Recording(there_from=None))
     healthy.resolve(waited=600)
     healthy.cloud.hold(FILEID, Recording((File("video", 9_000),)))
@@ -308,7 +308,7 @@ def test_these_are_the_steps_of_a_correction(healthy: Bench) -> None:
     assert [step for position, step in enumerate(trouble.done) if position != 3] == list(CORRECTED)
 
 
-def test_an_event_that_was_spilled_and_comes_again_before_its_redrive_is_one(healthy: Bench) -> None:
+def test_an_event_that_was_spilled_and_comes_again_before_its_redrive_is_one(healthy: ResolverRig) -> None:
     on = _in(Trouble(STEPS.index("record"), "before", lambda: Unavailable("as told")), healthy)
     on.resolve()
     assert [step for _, step in on.spill.messages] == [Step.RECORD]

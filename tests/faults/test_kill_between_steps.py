@@ -30,7 +30,7 @@ from ops.simulators import Request
 from tests import aws
 from tests.builders import NOW, api_event, item, seconds, stream_event
 from tests.fakes import FakeSpill, FakeStore, Killed
-from tests.rig import House
+from tests.rig import Rig
 from tests.template.stack import Stack
 from tests.vendors import shapes, vendor_names, vendor_tests
 
@@ -61,26 +61,25 @@ class DyingStore(FakeStore):
             return new
 
 
-def _of(vendor: str, shape: str, announce: Announce = Announce.INLINE) -> tuple[House[Any], Request, int]:
+def _of(vendor: str, shape: str, announce: Announce = Announce.INLINE) -> tuple[Rig[Any], Request, int]:
     """A vendor's function, a push, and how many events it is."""
     own = vendor_tests(vendor)
-    return own.house(announce=announce), own.push(shape), own.SHAPES[shape]
+    return own.rig(announce=announce), own.push(shape), own.SHAPES[shape]
 
 
-def _relay(house: House[Any]) -> dict[str, Any]:
+def _relay(rig: Rig[Any]) -> dict[str, Any]:
     """The relay with all that is in the book, as the stream brings it an hour later."""
     items = [
-        item(record, announce=house.store.announce[record.id], recorded_at=NOW)
-        for record in house.store.records.values()
+        item(record, announce=rig.store.announce[record.id], recorded_at=NOW) for record in rig.store.records.values()
     ]
     relay = Relay(
-        house.store, house.topics, FakeSpill(), GRACE, now=lambda: NOW + seconds(3600), sleep=lambda _duration: None
+        rig.store, rig.topics, FakeSpill(), GRACE, now=lambda: NOW + seconds(3600), sleep=lambda _duration: None
     )
     return handle(stream_event(*items), relay)
 
 
-def _all_marked(house: House[Any]) -> bool:
-    return house.store.published == set(house.store.records)
+def _all_marked(rig: Rig[Any]) -> bool:
+    return rig.store.published == set(rig.store.records)
 
 
 @each_mode
@@ -88,17 +87,17 @@ def _all_marked(house: House[Any]) -> bool:
 def test_killed_between_record_and_publish_it_is_announced_exactly_once(
     vendor: str, shape: str, announce: Announce
 ) -> None:
-    house, push, events = _of(vendor, shape, announce)
-    house.store = DyingStore(after=events)
+    rig, push, events = _of(vendor, shape, announce)
+    rig.store = DyingStore(after=events)
     with pytest.raises(Killed):
-        house.send(push)
-    assert len(house.stored) == events
+        rig.send(push)
+    assert len(rig.stored) == events
 
-    assert _relay(house) == {"batchItemFailures": []}
+    assert _relay(rig) == {"batchItemFailures": []}
 
-    published = [event["id"] for event in house.published]
-    assert sorted(published) == sorted(house.store.records)
-    assert _all_marked(house)
+    published = [event["id"] for event in rig.published]
+    assert sorted(published) == sorted(rig.store.records)
+    assert _all_marked(rig)
 
 
 @each_mode
@@ -106,69 +105,69 @@ def test_killed_between_record_and_publish_it_is_announced_exactly_once(
 def test_killed_between_record_and_publish_and_sent_again_by_the_vendor_it_is_announced_exactly_once(
     vendor: str, shape: str, announce: Announce
 ) -> None:
-    house, push, events = _of(vendor, shape, announce)
-    house.store = DyingStore(after=1)
+    rig, push, events = _of(vendor, shape, announce)
+    rig.store = DyingStore(after=1)
     with pytest.raises(Killed):
-        house.send(push)
+        rig.send(push)
 
-    assert house.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
-    _relay(house)
+    assert rig.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
+    _relay(rig)
 
-    assert len(house.stored) == events
-    assert sorted(event["id"] for event in house.published) == sorted(house.store.records)
-    assert _all_marked(house)
+    assert len(rig.stored) == events
+    assert sorted(event["id"] for event in rig.published) == sorted(rig.store.records)
+    assert _all_marked(rig)
 
 
 @each_push
 def test_killed_in_the_publish_it_is_announced_exactly_once(vendor: str, shape: str) -> None:
-    house, push, events = _of(vendor, shape)
-    house.topics.die = True
+    rig, push, events = _of(vendor, shape)
+    rig.topics.die = True
     with pytest.raises(Killed):
-        house.send(push)
-    assert 1 <= len(house.stored) <= events  # the events of a push go side by side
+        rig.send(push)
+    assert 1 <= len(rig.stored) <= events  # the events of a push go side by side
 
-    house.topics.die = False
-    assert house.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
-    _relay(house)
+    rig.topics.die = False
+    assert rig.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
+    _relay(rig)
 
-    assert len(house.published) == events
-    assert sorted(event["id"] for event in house.published) == sorted(house.store.records)
+    assert len(rig.published) == events
+    assert sorted(event["id"] for event in rig.published) == sorted(rig.store.records)
 
 
 @each_push
 def test_killed_between_publish_and_mark_it_is_announced_at_least_once(vendor: str, shape: str) -> None:
-    house, push, events = _of(vendor, shape)
-    house.store.die_on_mark = True
+    rig, push, events = _of(vendor, shape)
+    rig.store.die_on_mark = True
     with pytest.raises(Killed):
-        house.send(push)
-    before = len(house.published)
+        rig.send(push)
+    before = len(rig.published)
     assert 1 <= before <= events  # the events of a push go side by side
 
-    house.store.die_on_mark = False
-    assert house.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
-    _relay(house)
+    rig.store.die_on_mark = False
+    assert rig.send(push, at=NOW + seconds(vendor_tests(vendor).RETRY_AFTER)).status == 200
+    _relay(rig)
 
-    assert len(house.stored) == events
-    published = [event["id"] for event in house.published]
-    assert set(published) == set(house.store.records)
+    assert len(rig.stored) == events
+    published = [event["id"] for event in rig.published]
+    assert set(published) == set(rig.store.records)
     assert len(published) == events + before
-    assert _all_marked(house)
+    assert _all_marked(rig)
 
 
 @each_push
 def test_the_relay_killed_between_publish_and_mark_announces_at_least_once(vendor: str, shape: str) -> None:
-    house, push, events = _of(vendor, shape, Announce.STREAM)
-    house.send(push)
-    house.store.die_on_mark = True
+    rig, push, events = _of(vendor, shape, Announce.STREAM)
+    rig.send(push)
+    rig.store.die_on_mark = True
     with pytest.raises(Killed):
-        _relay(house)
+        _relay(rig)
 
-    house.store.die_on_mark = False
-    _relay(house)
+    rig.store.die_on_mark = False
+    _relay(rig)
 
-    assert {event["id"] for event in house.published} == set(house.store.records)
-    assert len(house.published) == 2 * events
-    assert _all_marked(house)
+    assert {event["id"] for event in rig.published} == set(rig.store.records)
+    assert len(rig.published) == 2 * events
+    assert _all_marked(rig)
 
 
 @each_mode
@@ -176,15 +175,15 @@ def test_the_relay_killed_between_publish_and_mark_announces_at_least_once(vendo
 def test_a_change_of_the_mode_in_mid_flight_loses_and_doubles_nothing(
     vendor: str, shape: str, announce: Announce
 ) -> None:
-    house, push, events = _of(vendor, shape, announce)
-    house.send(push)
-    house.announce = Announce.STREAM if announce is Announce.INLINE else Announce.INLINE
-    house.send(push, at=NOW + seconds(1))
+    rig, push, events = _of(vendor, shape, announce)
+    rig.send(push)
+    rig.announce = Announce.STREAM if announce is Announce.INLINE else Announce.INLINE
+    rig.send(push, at=NOW + seconds(1))
 
-    _relay(house)
+    _relay(rig)
 
-    assert len(house.published) == len(house.stored) == events
-    assert _all_marked(house)
+    assert len(rig.published) == len(rig.stored) == events
+    assert _all_marked(rig)
 
 
 # ─── A real process, and a real SIGKILL ───────────────────────────────────────────────────────────────────────────────

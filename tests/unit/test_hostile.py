@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gatehouse.telemetry import flush, log
 from tests.hostile import Event
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors import hostile, vendor_names
 
 SHARE = float(os.environ.get("HOSTILE", "1"))
@@ -37,8 +37,8 @@ def quiet() -> Iterator[None]:
     flush()
 
 
-def _sent(house: House[Any], count: int, requests: st.SearchStrategy[Event]) -> int:
-    """Has a house handle so many requests; how many it was."""
+def _sent(rig: Rig[Any], count: int, requests: st.SearchStrategy[Event]) -> int:
+    """Has a rig handle so many requests; how many it was."""
     sent = 0
 
     @settings(
@@ -52,10 +52,10 @@ def _sent(house: House[Any], count: int, requests: st.SearchStrategy[Event]) -> 
     def attempt(event: Event) -> None:
         nonlocal sent
         sent += 1
-        answer = house.handle(event)
+        answer = rig.handle(event)
         assert answer.status in REFUSED
         assert set(answer.body["error"]) == {"reason", "message"}
-        assert house.is_untouched
+        assert rig.is_untouched
 
     attempt()
     return sent
@@ -67,7 +67,7 @@ def test_a_hostile_request_is_refused_and_leaves_nothing_behind(vendor: str, kin
     count, requests = hostile(vendor).REQUESTS[kind]
 
     sent = math.ceil(count * SHARE)
-    assert _sent(hostile(vendor).house(), sent, requests) >= sent
+    assert _sent(hostile(vendor).rig(), sent, requests) >= sent
 
 
 @every_vendor
@@ -82,7 +82,7 @@ def test_there_are_at_least_three_thousand_of_them(vendor: str) -> None:
 def test_nothing_of_a_hostile_request_is_written_down(vendor: str, output: Output) -> None:
     _, anything = hostile(vendor).REQUESTS["anything"]
 
-    _sent(hostile(vendor).house(), 200, st.builds(_marked, anything, st.integers(0, 50)))
+    _sent(hostile(vendor).rig(), 200, st.builds(_marked, anything, st.integers(0, 50)))
 
     assert output.logged
     assert MARKER not in output.read()

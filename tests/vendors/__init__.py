@@ -20,7 +20,7 @@ from tests.styles import Write, compact
 
 if TYPE_CHECKING:
     from tests.hostile import Requests
-    from tests.rig import House
+    from tests.rig import Rig
 
 DROP: Final = object()
 """In place of a field's value: the push goes without it."""
@@ -95,7 +95,7 @@ class VendorTests(Protocol):
     EXEMPT: Mapping[str, str]
     """Reasons, by the suites of `SUITES` that the vendor is exempt from."""
 
-    def house(self, secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+    def rig(self, secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
         """The vendor's function on fakes; `secret` is the document of its secret, if it is not `SECRET`."""
 
     def push(
@@ -134,7 +134,7 @@ class Hostile(Protocol):
     REQUESTS: Requests
     """Requests that are refused; `anything` and `not base64` are among the kinds."""
 
-    def house(self) -> House[Any]:
+    def rig(self) -> Rig[Any]:
         """The vendor's function on fakes, none of which such a request may touch."""
 
 

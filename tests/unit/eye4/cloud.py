@@ -90,7 +90,7 @@ def wanted(fileid: str = FILEID, **more: Any) -> Wanted:
 
 
 @dataclass
-class Bench:
+class ResolverRig:
     """All that the resolver works with, and its two clocks, which stand still."""
 
     account: Aws
@@ -114,7 +114,7 @@ class Bench:
     """The waits, in seconds; none of them passes."""
     sleep: Callable[[float], None] = lambda _: None
     """Runs while one of them would pass."""
-    customers: dict[str, Callable[["Bench"], Api | None]] = field(default_factory=dict)
+    customers: dict[str, Callable[["ResolverRig"], Api | None]] = field(default_factory=dict)
     """Those in the secret."""
     own: str = ""
     """The address where files may lie, in place of the simulated cloud's."""
@@ -122,7 +122,10 @@ class Bench:
     def __post_init__(self) -> None:
         self.api = self.api or Client(BodyLogin.model_validate(CUSTOMER["api"]), self.cloud.url)
         self.bucket = self.bucket or self.media
-        self.customers = self.customers or {"workshop": lambda bench: bench.api, "harbour": lambda _: None}
+        self.customers = self.customers or {
+            "workshop": lambda own: own.api,
+            "harbour": lambda _: None,
+        }
 
     @property
     def media(self) -> MediaFiles:
@@ -185,11 +188,11 @@ class Bench:
 
 
 @contextmanager
-def bench(account: Aws, kind: type[PendingFiles] = PendingFiles, **more: Any) -> Iterator[Bench]:
-    """A bench with a cloud that serves; the bucket and the table are made now."""
+def resolver_rig(account: Aws, kind: type[PendingFiles] = PendingFiles, **more: Any) -> Iterator[ResolverRig]:
+    """A rig with a cloud that serves; the bucket and the table are made now."""
     account.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     with Cloud(now=NOW.timestamp).serving() as cloud:
-        yield Bench(account, cloud, pending_files(account, lambda: NOW, kind), **more)
+        yield ResolverRig(account, cloud, pending_files(account, lambda: NOW, kind), **more)
 
 
 # ─── A web server that says what it is told, to the byte ──────────────────────────────────────────────────────────────

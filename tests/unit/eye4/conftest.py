@@ -10,9 +10,9 @@ from functions.eye4.pending import PendingFiles
 from tests import aws
 from tests.builders import NOW
 from tests.fakes import FakeStates
-from tests.rig import House
+from tests.rig import Rig
 from tests.unit.eye4.cloud import pending_files
-from tests.vendors.eye4 import eye4_house
+from tests.vendors.eye4 import eye4_rig
 
 
 @pytest.fixture(autouse=True)
@@ -38,5 +38,5 @@ def states() -> FakeStates:
 
 
 @pytest.fixture
-def eye4(files: PendingFiles, states: FakeStates) -> House[Any]:
-    return eye4_house(files=files, states=states)
+def eye4(files: PendingFiles, states: FakeStates) -> Rig[Any]:
+    return eye4_rig(files=files, states=states)

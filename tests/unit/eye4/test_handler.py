@@ -17,9 +17,9 @@ from tests.aws import Aws
 from tests.builders import NOW, seconds
 from tests.fakes import FakeStates
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.unit.eye4.cloud import PENDING, row, rows, waits
-from tests.vendors.eye4 import EYE4_ENVIRONMENT, FILEID, NEIGHBOUR, eye4_house, eye4_push, ring, uploaded
+from tests.vendors.eye4 import EYE4_ENVIRONMENT, FILEID, NEIGHBOUR, eye4_push, eye4_rig, ring, uploaded
 
 RECORDING = f"workshop/{FILEID}"
 NEIGHBOURS = f"harbour/{FILEID}"
@@ -29,7 +29,7 @@ NEIGHBOURS = f"harbour/{FILEID}"
 
 
 def test_an_alarm_is_stored_announced_and_acknowledged_and_touches_no_row(
-    eye4: House[Any], account: Aws, output: Output
+    eye4: Rig[Any], account: Aws, output: Output
 ) -> None:
     answer = eye4.send(ring())
 
@@ -39,7 +39,7 @@ def test_an_alarm_is_stored_announced_and_acknowledged_and_touches_no_row(
     assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1}
 
 
-def test_an_alarm_that_aws_takes_nowhere_is_sent_again(eye4: House[Any]) -> None:
+def test_an_alarm_that_aws_takes_nowhere_is_sent_again(eye4: Rig[Any]) -> None:
     eye4.store.down = eye4.spill.down = True
     assert eye4.send(ring()).status == 503
 
@@ -53,7 +53,7 @@ def test_an_alarm_that_aws_takes_nowhere_is_sent_again(eye4: House[Any]) -> None
 
 @pytest.mark.parametrize("field", ["Key", "key", "d009_id"])
 def test_a_resource_message_ends_the_wait_whichever_field_names_the_recording(
-    eye4: House[Any], account: Aws, states: FakeStates, field: Any
+    eye4: Rig[Any], account: Aws, states: FakeStates, field: Any
 ) -> None:
     waits(account)
 
@@ -63,7 +63,7 @@ def test_a_resource_message_ends_the_wait_whichever_field_names_the_recording(
     assert states.ended == ["token"]
 
 
-def test_a_resource_message_is_no_event_of_its_own(eye4: House[Any], output: Output) -> None:
+def test_a_resource_message_is_no_event_of_its_own(eye4: Rig[Any], output: Output) -> None:
     eye4.send(uploaded())
 
     assert eye4.is_untouched
@@ -71,7 +71,7 @@ def test_a_resource_message_is_no_event_of_its_own(eye4: House[Any], output: Out
 
 
 def test_a_resource_message_before_its_alarm_is_noted_for_it(
-    eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
+    eye4: Rig[Any], account: Aws, files: PendingFiles, states: FakeStates
 ) -> None:
     assert eye4.send(uploaded()).status == 200
 
@@ -82,7 +82,7 @@ def test_a_resource_message_before_its_alarm_is_noted_for_it(
 
 
 def test_a_resource_message_that_comes_twice_ends_the_same_wait_twice(
-    eye4: House[Any], account: Aws, files: PendingFiles, states: FakeStates
+    eye4: Rig[Any], account: Aws, files: PendingFiles, states: FakeStates
 ) -> None:
     """The first message may have been noted without reaching the wait."""
     waits(account)
@@ -94,7 +94,7 @@ def test_a_resource_message_that_comes_twice_ends_the_same_wait_twice(
 
 
 def test_a_resource_message_of_a_recording_that_no_alarm_was_for_is_taken(
-    eye4: House[Any], account: Aws, states: FakeStates
+    eye4: Rig[Any], account: Aws, states: FakeStates
 ) -> None:
     assert eye4.send(uploaded("1" * 40)).status == 200
 
@@ -102,7 +102,7 @@ def test_a_resource_message_of_a_recording_that_no_alarm_was_for_is_taken(
     assert f"workshop/{'1' * 40}" in rows(account)
 
 
-def test_the_name_beside_a_fileid_ends_no_wait_but_its_own(eye4: House[Any], account: Aws, states: FakeStates) -> None:
+def test_the_name_beside_a_fileid_ends_no_wait_but_its_own(eye4: Rig[Any], account: Aws, states: FakeStates) -> None:
     waits(account, "mine")
     waits(account, "the name's", "workshop/film-20261125-7")
     waits(account, "another's", f"workshop/{'1' * 40}")
@@ -112,9 +112,7 @@ def test_the_name_beside_a_fileid_ends_no_wait_but_its_own(eye4: House[Any], acc
     assert states.ended == ["mine", "the name's"]
 
 
-def test_a_message_that_names_two_recordings_ends_both_waits(
-    eye4: House[Any], account: Aws, states: FakeStates
-) -> None:
+def test_a_message_that_names_two_recordings_ends_both_waits(eye4: Rig[Any], account: Aws, states: FakeStates) -> None:
     other = "2b0c7e5d9184a3f6670d1e8bc25f94a0d3176e8c"
     waits(account, "one")
     waits(account, "two", f"workshop/{other}")
@@ -124,9 +122,7 @@ def test_a_message_that_names_two_recordings_ends_both_waits(
     assert sorted(states.ended) == ["one", "two"]
 
 
-def test_another_customers_message_touches_no_row_of_this_one(
-    eye4: House[Any], account: Aws, states: FakeStates
-) -> None:
+def test_another_customers_message_touches_no_row_of_this_one(eye4: Rig[Any], account: Aws, states: FakeStates) -> None:
     waits(account)
     before = row(account, RECORDING)
 
@@ -139,7 +135,7 @@ def test_another_customers_message_touches_no_row_of_this_one(
 
 @pytest.mark.parametrize("fileid", [f"../workshop/{FILEID}", f"workshop/{FILEID}", f"harbour/../workshop/{FILEID}"])
 def test_no_name_of_a_recording_leads_to_another_customers_row(
-    eye4: House[Any], account: Aws, states: FakeStates, fileid: str
+    eye4: Rig[Any], account: Aws, states: FakeStates, fileid: str
 ) -> None:
     waits(account)
 
@@ -150,7 +146,7 @@ def test_no_name_of_a_recording_leads_to_another_customers_row(
 
 
 @pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
-def test_a_wait_that_is_over_is_nobodys_fault(eye4: House[Any], account: Aws, states: FakeStates, code: str) -> None:
+def test_a_wait_that_is_over_is_nobodys_fault(eye4: Rig[Any], account: Aws, states: FakeStates, code: str) -> None:
     waits(account)
     states.error = code
 
@@ -159,7 +155,7 @@ def test_a_wait_that_is_over_is_nobodys_fault(eye4: House[Any], account: Aws, st
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "KmsThrottlingException", "AccessDeniedException", "hangs"])
 def test_step_functions_not_taking_it_has_the_vendor_send_it_again(
-    eye4: House[Any], account: Aws, states: FakeStates, code: str
+    eye4: Rig[Any], account: Aws, states: FakeStates, code: str
 ) -> None:
     waits(account)
     states.error = code
@@ -173,12 +169,12 @@ def test_step_functions_not_taking_it_has_the_vendor_send_it_again(
 
 def test_dynamodb_not_taking_it_has_the_vendor_send_it_again(account: Aws, states: FakeStates) -> None:
     away: DynamoDBClient = account.client("dynamodb", endpoint="http://127.0.0.1:9")
-    house = eye4_house(files=PendingFiles(lambda: away, PENDING, lambda: NOW), states=states)
+    rig = eye4_rig(files=PendingFiles(lambda: away, PENDING, lambda: NOW), states=states)
 
-    answer = house.send(uploaded())
+    answer = rig.send(uploaded())
 
     assert (answer.status, answer.reason) == (503, "unavailable")
-    assert house.is_untouched
+    assert rig.is_untouched
 
 
 # ─── Whichever of the two addresses it comes to ───────────────────────────────────────────────────────────────────────
@@ -188,7 +184,7 @@ def _to(path: str, push: Request) -> Request:
     return eye4_push(push.body, path)
 
 
-def test_an_alarm_that_comes_to_the_address_of_resources_is_an_alarm(eye4: House[Any], account: Aws) -> None:
+def test_an_alarm_that_comes_to_the_address_of_resources_is_an_alarm(eye4: Rig[Any], account: Aws) -> None:
     assert eye4.send(_to("/v1/eye4/resources", ring())).status == 200
 
     assert eye4.event["data"]["kind"] == "motion_or_door"
@@ -196,7 +192,7 @@ def test_an_alarm_that_comes_to_the_address_of_resources_is_an_alarm(eye4: House
 
 
 def test_a_resource_message_that_comes_to_the_address_of_alarms_ends_the_wait(
-    eye4: House[Any], account: Aws, states: FakeStates
+    eye4: Rig[Any], account: Aws, states: FakeStates
 ) -> None:
     waits(account)
 
@@ -208,25 +204,25 @@ def test_a_resource_message_that_comes_to_the_address_of_alarms_ends_the_wait(
 @pytest.mark.parametrize("path", [eye4.ALARMS, eye4.RESOURCES])
 @pytest.mark.parametrize("body", [{"type": "firmware", "version": "4.7"}, {"Key": ""}, {"region": "cn"}])
 def test_what_is_neither_is_kept_whole_and_counted(output: Output, path: str, body: Any) -> None:
-    house = eye4_house()  # which fails where a row is touched
-    assert house.send(eye4_push(body, path)).status == 200
+    rig = eye4_rig()  # which fails where a row is touched
+    assert rig.send(eye4_push(body, path)).status == 200
 
-    assert house.event["data"]["kind"] == "unmapped"
-    assert house.event["data"]["payload"] == body
+    assert rig.event["data"]["kind"] == "unmapped"
+    assert rig.event["data"]["payload"] == body
     assert output.counted[Count.UNMAPPED] == 1
 
 
 @pytest.mark.parametrize("path", [eye4.ALARMS, eye4.RESOURCES])
 @pytest.mark.parametrize("body", [b"\xff", b"", b'{"fileid": MARKER', b"fileid=MARKER&cover=x"])
 def test_what_cannot_be_read_is_kept_where_no_subscriber_looks(output: Output, path: str, body: bytes) -> None:
-    house = eye4_house()
-    assert house.send(eye4_push(body, path)).status == 200
+    rig = eye4_rig()
+    assert rig.send(eye4_push(body, path)).status == 200
 
-    data = house.event["data"]
+    data = rig.event["data"]
     assert (data["kind"], data["reason"]) == ("unmapped", "the body is not JSON")
-    assert house.media.pictures[data["body"]["key"]].data == body
+    assert rig.media.pictures[data["body"]["key"]].data == body
     assert data["body"]["key"].startswith("unreadable/eye4/")
-    assert "MARKER" not in json.dumps(house.stored) + output.read()
+    assert "MARKER" not in json.dumps(rig.stored) + output.read()
 
 
 _names = st.sampled_from(["action", "did", "type", "payload", "cover", "Key", "key", "d009_id", "region", "fileid"])
@@ -242,7 +238,7 @@ _values = st.recursive(
 )
 
 
-def test_no_message_under_a_guid_of_ours_is_refused_or_fails(eye4: House[Any], states: FakeStates) -> None:
+def test_no_message_under_a_guid_of_ours_is_refused_or_fails(eye4: Rig[Any], states: FakeStates) -> None:
     @settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(_names, _values, max_size=5) | _values, st.booleans())
     def attempt(body: Any, to_alarms: bool) -> None:

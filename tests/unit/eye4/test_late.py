@@ -18,9 +18,9 @@ from ops.simulators.eye4 import File, Recording
 from tests.aws import Aws
 from tests.builders import NOW
 from tests.fakes import FakeStates, Killed
-from tests.rig import House
-from tests.unit.eye4.cloud import PENDING, Bench, bench, row, rows, said, waits, wanted, web
-from tests.vendors.eye4 import FILEID, eye4_house, eye4_push, ring, uploaded
+from tests.rig import Rig
+from tests.unit.eye4.cloud import PENDING, ResolverRig, resolver_rig, row, rows, said, waits, wanted, web
+from tests.vendors.eye4 import FILEID, eye4_push, eye4_rig, ring, uploaded
 
 IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
 RECORDING = f"workshop/{FILEID}"
@@ -33,15 +33,15 @@ COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600"
 class Site:
     """The handler and the resolver on the same rows; flows that the handler starts are resolved on request."""
 
-    on: Bench
-    house: House[Any]
+    on: ResolverRig
+    rig: Rig[Any]
     states: FakeStates
     resolved: list[str] = field(default_factory=list)
     """The names of the executions that have ended."""
 
     def push(self, **more: Any) -> None:
         """Sends a resource message."""
-        assert self.house.send(uploaded(**more), at=self.on.now).status == 200
+        assert self.rig.send(uploaded(**more), at=self.on.now).status == 200
 
     @property
     def begun(self) -> list[Wanted]:
@@ -69,9 +69,9 @@ class Site:
 
 @pytest.fixture
 def site(account: Aws) -> Iterator[Site]:
-    with bench(account) as on:
+    with resolver_rig(account) as on:
         states = FakeStates()
-        yield Site(on, eye4_house(files=on.files, states=states), states)
+        yield Site(on, eye4_rig(files=on.files, states=states), states)
 
 
 # ─── A message whose alarm never comes ────────────────────────────────────────────────────────────────────────────────
@@ -182,7 +182,7 @@ def test_an_alarm_that_comes_after_its_recording_was_told_of_corrects_it(site: S
 
 
 def test_of_the_ids_in_a_message_the_one_in_a_fileids_form_is_resolved(site: Site) -> None:
-    site.house.send(eye4_push({"Key": f"d009%2F{FILEID}_1.h264", "d009_id": "film-20261125-7", "region": "cn"}))
+    site.rig.send(eye4_push({"Key": f"d009%2F{FILEID}_1.h264", "d009_id": "film-20261125-7", "region": "cn"}))
 
     (begun,) = site.begun
     assert begun.recording == RECORDING
@@ -209,7 +209,7 @@ def test_a_message_that_is_waited_for_begins_nothing(site: Site, account: Aws) -
 def test_a_wait_that_step_functions_does_not_begin_has_the_vendor_send_it_again(site: Site) -> None:
     for error in ("ThrottlingException", "hangs"):
         site.states.error = error
-        assert site.house.send(uploaded()).status == 503
+        assert site.rig.send(uploaded()).status == 503
 
     site.states.error = None
     site.push()
@@ -334,7 +334,7 @@ def test_a_late_message_whose_flow_does_not_begin_is_sent_again_and_looked_into(
     site.hold(there_from=None)
     site.resolve_alarm()
     site.states.error = "ThrottlingException"
-    assert site.house.send(uploaded()).status == 503
+    assert site.rig.send(uploaded()).status == 503
 
     site.states.error = None
     site.push()
@@ -428,7 +428,7 @@ def test_the_first_wait_ends_although_the_second_row_is_not_written(
 
     monkeypatch.setattr(site.on.files, "arrived", failing)
 
-    assert site.house.send(uploaded(d009_id=OTHER)).status == 503
+    assert site.rig.send(uploaded(d009_id=OTHER)).status == 503
     assert site.states.ended == ["one"]
 
 
@@ -437,17 +437,17 @@ def test_the_first_wait_ends_although_the_second_row_is_not_written(
 
 def _cover(url: str = COVER, **more: Any) -> Wanted:
     """The task of the flow for an alarm without a recording that has this picture."""
-    house = eye4_house()
-    house.send(ring(None, cover=COVER, **more))
-    return recording.of(house.event).model_copy(update={"cover": url})
+    rig = eye4_rig()
+    rig.send(ring(None, cover=COVER, **more))
+    return recording.of(rig.event).model_copy(update={"cover": url})
 
 
 @pytest.mark.parametrize("action", ["100", "101", "177"])
 def test_a_picture_that_can_be_copied_is_pending(action: str) -> None:
-    house = eye4_house()
-    house.send(ring(None, cover=COVER, action=action))
+    rig = eye4_rig()
+    rig.send(ring(None, cover=COVER, action=action))
 
-    data = house.event["data"]
+    data = rig.event["data"]
     assert data["media"] == "pending"
     assert "recording_id" not in data
     assert data["links"][0]["url"] == COVER
@@ -471,17 +471,17 @@ def test_a_picture_that_can_be_copied_is_pending(action: str) -> None:
     ],
 )
 def test_nothing_is_pending_where_no_picture_can_be_copied(cover: str) -> None:
-    house = eye4_house()
-    house.send(ring(None, cover=cover))
+    rig = eye4_rig()
+    rig.send(ring(None, cover=cover))
 
-    assert "media" not in house.event["data"]
+    assert "media" not in rig.event["data"]
 
 
 def test_the_picture_of_an_alarm_with_a_recording_is_left_to_the_recording() -> None:
-    house = eye4_house()
-    house.send(ring(cover=COVER))
+    rig = eye4_rig()
+    rig.send(ring(cover=COVER))
 
-    wanted = recording.of(house.event)
+    wanted = recording.of(rig.event)
     assert (wanted.cover, wanted.fileid) == (None, FILEID)
 
 
@@ -554,7 +554,7 @@ def test_the_function_says_how_a_flow_ended_that_was_not_needed(site: Site) -> N
 
 @pytest.mark.parametrize("seconds", [5, 3_600, 604_800])
 def test_the_wait_for_an_alarm_is_as_long_as_is_set_and_to_the_second(site: Site, seconds: float) -> None:
-    site.house = eye4_house(files=site.on.files, states=site.states, alarm_wait=timedelta(seconds=seconds))
+    site.rig = eye4_rig(files=site.on.files, states=site.states, alarm_wait=timedelta(seconds=seconds))
     site.on.now += timedelta(milliseconds=700)
     site.push()
 

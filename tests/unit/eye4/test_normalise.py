@@ -11,21 +11,21 @@ from functions.eye4.verify import Verified
 from gatehouse.events import Alarm, EventBuilder
 from tests import styles
 from tests.builders import NOW
-from tests.rig import House
-from tests.vendors.eye4 import FILEID, eye4_house, eye4_push, ring
+from tests.rig import Rig
+from tests.vendors.eye4 import FILEID, eye4_push, eye4_rig, ring
 
 COVER = "https://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1793703600&token=x"
 
 
 @pytest.fixture
-def house() -> House[Any]:
-    return eye4_house()
+def rig() -> Rig[Any]:
+    return eye4_rig()
 
 
-def _data(house: House[Any], body: Any) -> dict[str, Any]:
+def _data(rig: Rig[Any], body: Any) -> dict[str, Any]:
     """The data of the one event of a push."""
-    assert house.send(eye4_push(body)).status == 200
-    data: dict[str, Any] = house.event["data"]
+    assert rig.send(eye4_push(body)).status == 200
+    data: dict[str, Any] = rig.event["data"]
     return data
 
 
@@ -57,16 +57,16 @@ def _alarm(payload: Any = None, **more: Any) -> dict[str, Any]:
         (True, "unknown", "unknown"),
     ],
 )
-def test_an_action_is_a_kind_of_alarm(house: House[Any], action: Any, kind: str, severity: str) -> None:
-    data = _data(house, _alarm(action=action))
+def test_an_action_is_a_kind_of_alarm(rig: Rig[Any], action: Any, kind: str, severity: str) -> None:
+    data = _data(rig, _alarm(action=action))
 
     assert (data["kind"], data["severity"], data["state"]) == (kind, severity, "raised")
 
 
-def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(house: House[Any]) -> None:
-    assert house.send(ring(did="VSTC1")).status == 200
+def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(rig: Rig[Any]) -> None:
+    assert rig.send(ring(did="VSTC1")).status == 200
 
-    event = house.event
+    event = rig.event
     assert event["type"] == "gatehouse.alarm.v1"
     assert event["subject"] == event["data"]["device"] == "VSTC1"
     assert event["time"] == event["data"]["occurred_at"] == event["data"]["received_at"]
@@ -75,25 +75,25 @@ def test_an_event_says_which_device_and_that_it_happened_when_it_arrived(house: 
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_the_vendors_own_words_travel_along(house: House[Any], *, as_text: bool) -> None:
+def test_the_vendors_own_words_travel_along(rig: Rig[Any], *, as_text: bool) -> None:
     push = ring(as_text=as_text, electricity="0")
-    house.send(push)
+    rig.send(push)
 
-    assert house.event["data"]["payload"] == json.loads(push.body)
+    assert rig.event["data"]["payload"] == json.loads(push.body)
 
 
-def test_an_alarm_without_a_device_is_an_alarm(house: House[Any]) -> None:
-    assert "device" not in _data(house, {"action": "100"})
+def test_an_alarm_without_a_device_is_an_alarm(rig: Rig[Any]) -> None:
+    assert "device" not in _data(rig, {"action": "100"})
 
 
 @pytest.mark.parametrize("body", [{"did": "D1"}, {"action": "100"}, _alarm(payload="garbage"), _alarm(type=[1])])
-def test_an_alarm_with_less_in_it_than_the_page_says_is_an_alarm(house: House[Any], body: Any) -> None:
-    assert "media" not in _data(house, body)
+def test_an_alarm_with_less_in_it_than_the_page_says_is_an_alarm(rig: Rig[Any], body: Any) -> None:
+    assert "media" not in _data(rig, body)
 
 
 @pytest.mark.parametrize("body", [{}, [], "x", 5, None, {"type": "doorbell"}, {"region": "cn"}, {"Key": 5}])
-def test_what_is_neither_of_the_two_messages_is_kept_and_said_to_be_so(house: House[Any], body: Any) -> None:
-    data = _data(house, body)
+def test_what_is_neither_of_the_two_messages_is_kept_and_said_to_be_so(rig: Rig[Any], body: Any) -> None:
+    data = _data(rig, body)
 
     assert (data["kind"], data["reason"]) == ("unmapped", "neither an alarm nor a resource message")
 
@@ -103,64 +103,64 @@ def test_what_is_neither_of_the_two_messages_is_kept_and_said_to_be_so(house: Ho
 
 @pytest.mark.parametrize("electricity", [9, 9.0, "9", "9%"])
 @pytest.mark.parametrize("action", ["100", "101"])
-def test_an_alarm_says_how_low_the_battery_is(house: House[Any], action: str, electricity: Any) -> None:
+def test_an_alarm_says_how_low_the_battery_is(rig: Rig[Any], action: str, electricity: Any) -> None:
     """Protocol B4."""
-    assert _data(house, _alarm({"electricity": electricity}, action=action))["battery"] == 9
+    assert _data(rig, _alarm({"electricity": electricity}, action=action))["battery"] == 9
 
 
 @pytest.mark.parametrize("electricity", [None, "", "full", 3700, -1])
-def test_a_battery_that_tells_no_share_is_in_the_payload_only(house: House[Any], electricity: Any) -> None:
-    data = _data(house, _alarm({"electricity": electricity}))
+def test_a_battery_that_tells_no_share_is_in_the_payload_only(rig: Rig[Any], electricity: Any) -> None:
+    data = _data(rig, _alarm({"electricity": electricity}))
 
     assert "battery" not in data
     assert data["payload"]["payload"]["electricity"] == electricity
 
 
 @pytest.mark.parametrize("encoding", styles.ENCODINGS)
-def test_an_alarm_that_was_compressed_on_its_way_is_read(house: House[Any], encoding: str) -> None:
+def test_an_alarm_that_was_compressed_on_its_way_is_read(rig: Rig[Any], encoding: str) -> None:
     """Reports 21."""
-    assert house.send(styles.encoded(ring(), encoding)).status == 200
-    assert (house.event["data"]["kind"], house.event["data"]["recording_id"]) == ("motion_or_door", FILEID)
+    assert rig.send(styles.encoded(ring(), encoding)).status == 200
+    assert (rig.event["data"]["kind"], rig.event["data"]["recording_id"]) == ("motion_or_door", FILEID)
 
 
 @pytest.mark.parametrize("style", styles.STYLES)
 @pytest.mark.parametrize("times", [0, 1, 2])
-def test_an_alarm_is_read_in_whichever_style_it_is_written(house: House[Any], style: str, times: int) -> None:
+def test_an_alarm_is_read_in_whichever_style_it_is_written(rig: Rig[Any], style: str, times: int) -> None:
     body = json.loads(ring(as_text=times).body)
 
-    assert house.send(eye4_push(styles.STYLES[style](body))).status == 200
-    assert (house.event["data"]["recording_id"], house.event["data"]["battery"]) == (FILEID, 87)
+    assert rig.send(eye4_push(styles.STYLES[style](body))).status == 200
+    assert (rig.event["data"]["recording_id"], rig.event["data"]["battery"]) == (FILEID, 87)
 
 
-def test_a_body_that_is_encoded_twice_is_read(house: House[Any]) -> None:
-    assert _data(house, json.dumps(_alarm({"fileid": FILEID})))["recording_id"] == FILEID
+def test_a_body_that_is_encoded_twice_is_read(rig: Rig[Any]) -> None:
+    assert _data(rig, json.dumps(_alarm({"fileid": FILEID})))["recording_id"] == FILEID
 
 
 # ─── The recording ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_an_alarm_with_a_fileid_has_a_recording_to_come(house: House[Any], *, as_text: bool) -> None:
-    house.send(ring(as_text=as_text))
+def test_an_alarm_with_a_fileid_has_a_recording_to_come(rig: Rig[Any], *, as_text: bool) -> None:
+    rig.send(ring(as_text=as_text))
 
-    data = house.event["data"]
+    data = rig.event["data"]
     assert (data["media"], data["recording_id"]) == ("pending", FILEID)
 
 
-def test_the_fileid_is_the_vendors_own_but_for_spaces(house: House[Any]) -> None:
+def test_the_fileid_is_the_vendors_own_but_for_spaces(rig: Rig[Any]) -> None:
     """The API is asked for the id unchanged."""
-    assert _data(house, _alarm({"fileid": f"{FILEID[:9].upper()} {FILEID[9:]}"}))["recording_id"] == (
+    assert _data(rig, _alarm({"fileid": f"{FILEID[:9].upper()} {FILEID[9:]}"}))["recording_id"] == (
         FILEID[:9].upper() + FILEID[9:]
     )
 
 
-def test_an_unknown_action_may_have_a_recording(house: House[Any]) -> None:
-    assert _data(house, _alarm({"fileid": FILEID}, action="177"))["media"] == "pending"
+def test_an_unknown_action_may_have_a_recording(rig: Rig[Any]) -> None:
+    assert _data(rig, _alarm({"fileid": FILEID}, action="177"))["media"] == "pending"
 
 
 @pytest.mark.parametrize("action", ["101", 101])
-def test_a_low_battery_never_waits_for_a_recording(house: House[Any], action: Any) -> None:
-    data = _data(house, _alarm({"fileid": FILEID, "electricity": 0}, action=action))
+def test_a_low_battery_never_waits_for_a_recording(rig: Rig[Any], action: Any) -> None:
+    data = _data(rig, _alarm({"fileid": FILEID, "electricity": 0}, action=action))
 
     assert "media" not in data
     assert "recording_id" not in data
@@ -168,8 +168,8 @@ def test_a_low_battery_never_waits_for_a_recording(house: House[Any], action: An
 
 
 @pytest.mark.parametrize("payload", [{}, "", "{}", "no json", {"fileid": ""}, {"fileid": None}, {"fileid": " "}, [], 0])
-def test_an_alarm_without_a_fileid_waits_for_nothing(house: House[Any], payload: Any) -> None:
-    data = _data(house, _alarm(payload))
+def test_an_alarm_without_a_fileid_waits_for_nothing(rig: Rig[Any], payload: Any) -> None:
+    data = _data(rig, _alarm(payload))
 
     assert "media" not in data
     assert "recording_id" not in data
@@ -190,8 +190,8 @@ def test_an_alarm_without_a_fileid_waits_for_nothing(house: House[Any], payload:
     ],
     ids=["payload", "payload as text", "beside it", "both", "payload is garbage", "payload has none"],
 )
-def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) -> None:
-    assert _data(house, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00.000000Z"}]
+def test_the_cover_is_one_link_wherever_it_stands(rig: Rig[Any], body: Any) -> None:
+    assert _data(rig, body)["links"] == [{"role": "cover", "url": COVER, "expires_at": "2026-11-03T11:00:00.000000Z"}]
 
 
 @pytest.mark.parametrize(
@@ -208,15 +208,15 @@ def test_the_cover_is_one_link_wherever_it_stands(house: House[Any], body: Any) 
         ("", None),
     ],
 )
-def test_a_link_expires_when_its_address_says_so(house: House[Any], query: str, expires_at: str | None) -> None:
-    (link,) = _data(house, _alarm({"cover": f"https://a.eye4.cn/1.jpg?{query}"}))["links"]
+def test_a_link_expires_when_its_address_says_so(rig: Rig[Any], query: str, expires_at: str | None) -> None:
+    (link,) = _data(rig, _alarm({"cover": f"https://a.eye4.cn/1.jpg?{query}"}))["links"]
 
     assert link.get("expires_at") == expires_at
 
 
 @pytest.mark.parametrize("cover", ["http://[::1", "no address", "javascript:alert(1)", "http://169.254.169.254/?e=1"])
-def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(house: House[Any], cover: str) -> None:
-    data = _data(house, _alarm({"cover": cover, "fileid": FILEID}))
+def test_a_cover_that_is_no_address_costs_the_alarm_nothing_and_is_never_called(rig: Rig[Any], cover: str) -> None:
+    data = _data(rig, _alarm({"cover": cover, "fileid": FILEID}))
 
     # S15: consumers do not get it as a link either.
     assert data["links"] == []
@@ -236,5 +236,5 @@ def test_a_cover_at_an_api_that_the_operator_set_is_a_link_wherever_that_is() ->
 
 
 @pytest.mark.parametrize("cover", [None, "", " ", [], {}, False])
-def test_no_cover_is_no_link(house: House[Any], cover: Any) -> None:
-    assert _data(house, _alarm({"cover": cover}, cover=cover))["links"] == []
+def test_no_cover_is_no_link(rig: Rig[Any], cover: Any) -> None:
+    assert _data(rig, _alarm({"cover": cover}, cover=cover))["links"] == []

@@ -10,14 +10,14 @@ from functions.eye4 import pending, recording
 from functions.eye4.pending import KEPT
 from functions.eye4.recording import Wanted
 from tests.builders import NOW
-from tests.vendors.eye4 import FILEID, eye4_house, ring
+from tests.vendors.eye4 import FILEID, eye4_rig, ring
 
 
 def _event(**more: Any) -> dict[str, Any]:
     """An alarm's event, as it was announced."""
-    house = eye4_house()
-    house.send(ring(**more))
-    return house.event
+    rig = eye4_rig()
+    rig.send(ring(**more))
+    return rig.event
 
 
 @pytest.mark.parametrize("key", [f"workshop/{FILEID}", "a/b", "workshop/" + "é/ *?" * 100, "设备/设备", "a/", "/"])

@@ -31,7 +31,7 @@ from tests.aws import Aws
 from tests.builders import NOW
 from tests.fakes import Killed
 from tests.output import Output
-from tests.unit.eye4.cloud import BUCKET, Bench, Web, bench, said, wanted, web
+from tests.unit.eye4.cloud import BUCKET, ResolverRig, Web, resolver_rig, said, wanted, web
 from tests.vendors.eye4 import CUSTOMER, EYE4_ENVIRONMENT, FILEID
 
 IMAGE, VIDEO = File("image", 3_000), File("video", 9_000)
@@ -39,8 +39,8 @@ ENVIRONMENT = {**EYE4_ENVIRONMENT, "MEDIA_BUCKET": BUCKET}
 
 
 @pytest.fixture
-def on(account: Aws) -> Iterator[Bench]:
-    with bench(account) as made:
+def on(account: Aws) -> Iterator[ResolverRig]:
+    with resolver_rig(account) as made:
         yield made
 
 
@@ -88,7 +88,7 @@ def _entries(*urls: str) -> list[dict[str, str]]:
     return [{"file_name": url, "file_Type": "video"} for url in urls]
 
 
-def _hold(on: Bench, *held: File, **more: Any) -> None:
+def _hold(on: ResolverRig, *held: File, **more: Any) -> None:
     on.cloud.hold(FILEID, Recording(held, **more))
 
 
@@ -97,7 +97,7 @@ def _outcomes(event: dict[str, Any]) -> list[str]:
     return [file.get("reason", file["status"]) for file in event["data"]["files"]]
 
 
-def _assert_copied(on: Bench, *names: str) -> None:
+def _assert_copied(on: ResolverRig, *names: str) -> None:
     """Asserts that exactly these files of the cloud were copied, to the byte and in this order."""
     copies = [file["copy"] for file in on.event["data"]["files"] if "copy" in file]
     assert [on.stored[copy["key"]] for copy in copies] == [on.cloud.content(name) for name in names]
@@ -110,7 +110,7 @@ def _assert_copied(on: Bench, *names: str) -> None:
 # ─── What there is ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_recording_is_copied_and_said_to_be_available(on: Bench) -> None:
+def test_a_recording_is_copied_and_said_to_be_available(on: ResolverRig) -> None:
     _hold(on, IMAGE, VIDEO)
     image, video = on.cloud.names(FILEID)
     on.files.arrived(wanted().recording, {"Key": FILEID, "region": "cn"})
@@ -136,7 +136,7 @@ def test_a_recording_is_copied_and_said_to_be_available(on: Bench) -> None:
         assert file["copy"]["key"].startswith(f"eye4/{event['id']}/{number:03}-{file['role']}-")
 
 
-def test_a_link_says_until_when_it_holds(on: Bench) -> None:
+def test_a_link_says_until_when_it_holds(on: ResolverRig) -> None:
     _hold(on, VIDEO)
     on.resolve()
 
@@ -145,7 +145,7 @@ def test_a_link_says_until_when_it_holds(on: Bench) -> None:
     assert file["link"]["url"].startswith(f"{on.cloud.url}/files/")
 
 
-def test_segments_keep_the_vendors_order_also_by_name(on: Bench) -> None:
+def test_segments_keep_the_vendors_order_also_by_name(on: ResolverRig) -> None:
     _hold(on, *[VIDEO] * 12)
     on.resolve()
 
@@ -154,7 +154,7 @@ def test_segments_keep_the_vendors_order_also_by_name(on: Bench) -> None:
     assert keys == sorted(keys)
 
 
-def test_an_object_is_stored_with_its_content_type(on: Bench) -> None:
+def test_an_object_is_stored_with_its_content_type(on: ResolverRig) -> None:
     _hold(on, IMAGE, VIDEO)
     on.resolve()
 
@@ -162,7 +162,7 @@ def test_an_object_is_stored_with_its_content_type(on: Bench) -> None:
     assert on.account.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentType"] == "image/jpeg"
 
 
-def test_an_empty_file_is_one_that_is_not_there_yet(on: Bench) -> None:
+def test_an_empty_file_is_one_that_is_not_there_yet(on: ResolverRig) -> None:
     _hold(on, File("video", content=b""))
 
     with pytest.raises(NotThereYet):
@@ -187,7 +187,7 @@ def test_an_empty_file_is_one_that_is_not_there_yet(on: Bench) -> None:
     ],
 )
 def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
-    on: Bench, files: Web, path: str, suffix: str, content_type: str
+    on: ResolverRig, files: Web, path: str, suffix: str, content_type: str
 ) -> None:
     files.otherwise = said(b"file")
     on.own = files.url
@@ -219,7 +219,7 @@ def test_nothing_of_an_address_gets_into_a_key_but_a_harmless_suffix(
     ],
 )
 def test_a_file_whose_name_does_not_tell_is_of_the_form_of_its_type(
-    on: Bench, files: Web, name: str, kind: str | None, suffix: str, content_type: str
+    on: ResolverRig, files: Web, name: str, kind: str | None, suffix: str, content_type: str
 ) -> None:
     """Vendors-code 10: real names have no suffix, a double slash, and a key at the end."""
     files.otherwise = said(b"file")
@@ -236,7 +236,7 @@ def test_a_file_whose_name_does_not_tell_is_of_the_form_of_its_type(
     assert [seen.target for seen in files.seen] == [f"//{name}?e=1795000000&token=a%3D:b"]
 
 
-def test_segments_of_five_seconds_are_films_in_their_order(on: Bench, files: Web) -> None:
+def test_segments_of_five_seconds_are_films_in_their_order(on: ResolverRig, files: Web) -> None:
     files.otherwise = said(b"file")
     on.own = files.url
     urls = [f"{files.url}//tmp/HTB0005151PQSU_2023-12-08-07-57-50_0{number}_0?e=1" for number in range(4)]
@@ -268,7 +268,7 @@ def test_a_host_overseas_is_one_that_the_operator_names(*, allowed: bool) -> Non
     ],
 )
 def test_both_storages_are_asked_and_the_likelier_one_first(
-    on: Bench, kind: str | None, storages: list[Storage]
+    on: ResolverRig, kind: str | None, storages: list[Storage]
 ) -> None:
     api = FakeApi()
     on.api = api
@@ -279,14 +279,14 @@ def test_both_storages_are_asked_and_the_likelier_one_first(
     assert api.asked == [(FILEID, storage) for storage in storages]
 
 
-def test_a_recording_in_the_other_storage_is_found(on: Bench) -> None:
+def test_a_recording_in_the_other_storage_is_found(on: ResolverRig) -> None:
     _hold(on, VIDEO, type="D005")
 
     assert on.resolve() == "available"
     _assert_copied(on, *on.cloud.names(FILEID))
 
 
-def test_the_fileid_is_asked_for_as_the_alarm_has_it(on: Bench) -> None:
+def test_the_fileid_is_asked_for_as_the_alarm_has_it(on: ResolverRig) -> None:
     api = FakeApi()
     on.api = api
     with pytest.raises(NotThereYet):
@@ -295,7 +295,7 @@ def test_the_fileid_is_asked_for_as_the_alarm_has_it(on: Bench) -> None:
     assert {fileid for fileid, _ in api.asked} == {FILEID.upper()}
 
 
-def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
+def test_without_credentials_it_is_said_that_there_are_none(on: ResolverRig) -> None:
     assert on.resolve(wanted(account="harbour", recording=f"harbour/{FILEID}")) == "missing"
 
     data = on.event["data"]
@@ -303,7 +303,7 @@ def test_without_credentials_it_is_said_that_there_are_none(on: Bench) -> None:
     assert on.cloud.asked == {}
 
 
-def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_given_up(on: Bench) -> None:
+def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_given_up(on: ResolverRig) -> None:
     """E1: the account is renamed, or removed by mistake while a flow waits; the flow gave up after ten minutes."""
     renamed = wanted(account="pier", recording=f"pier/{FILEID}")
     for waited in (0, 601, 86_399):
@@ -314,7 +314,7 @@ def test_a_customer_whom_the_secret_does_not_have_is_looked_for_until_it_is_give
     assert on.event["data"]["reason"] == "no_credentials"
 
 
-def test_a_customer_who_is_put_back_within_a_day_has_lost_nothing(on: Bench) -> None:
+def test_a_customer_who_is_put_back_within_a_day_has_lost_nothing(on: ResolverRig) -> None:
     """E1: an account is also renamed so, with the old name left in the secret."""
     _hold(on, IMAGE, VIDEO)
     known = on.customers.pop("workshop")
@@ -325,7 +325,7 @@ def test_a_customer_who_is_put_back_within_a_day_has_lost_nothing(on: Bench) -> 
     assert on.resolve(waited=72_000) == "available"
 
 
-def test_credentials_that_are_not_taken_are_named_as_the_reason(on: Bench) -> None:
+def test_credentials_that_are_not_taken_are_named_as_the_reason(on: ResolverRig) -> None:
     _hold(on, VIDEO, refusals=(401,) * 9)
     with pytest.raises(Denied):
         on.resolve()
@@ -337,7 +337,7 @@ def test_credentials_that_are_not_taken_are_named_as_the_reason(on: Bench) -> No
 # ─── Nothing, or not yet ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_there_is_nothing_is_not_believed_until_patience_is_over(on: Bench) -> None:
+def test_there_is_nothing_is_not_believed_until_patience_is_over(on: ResolverRig) -> None:
     _hold(on, VIDEO, there_from=None)
     for waited in (0, 1, 599.9):
         with pytest.raises(NotThereYet):
@@ -349,7 +349,7 @@ def test_there_is_nothing_is_not_believed_until_patience_is_over(on: Bench) -> N
     assert (data["kind"], data["reason"], data["files"]) == ("missing", "not_found", [])
 
 
-def test_a_recording_that_is_there_at_the_third_asking_is_resolved(on: Bench) -> None:
+def test_a_recording_that_is_there_at_the_third_asking_is_resolved(on: ResolverRig) -> None:
     _hold(on, VIDEO, there_from=3)
     for waited in (0, 10):
         with pytest.raises(NotThereYet):
@@ -360,7 +360,7 @@ def test_a_recording_that_is_there_at_the_third_asking_is_resolved(on: Bench) ->
 
 @pytest.mark.parametrize(("days", "kind"), [(29.9, "missing"), (30, "expired"), (34, "expired")])
 def test_nothing_is_expired_when_the_alarm_is_older_than_the_vendor_keeps_files(
-    on: Bench, days: float, kind: str
+    on: ResolverRig, days: float, kind: str
 ) -> None:
     _hold(on, there_from=None)
 
@@ -368,19 +368,19 @@ def test_nothing_is_expired_when_the_alarm_is_older_than_the_vendor_keeps_files(
     assert (on.event["data"]["kind"], on.event["data"]["reason"]) == (kind, "not_found")
 
 
-def test_a_recording_that_is_older_than_the_vendor_keeps_files_and_there_is_available(on: Bench) -> None:
+def test_a_recording_that_is_older_than_the_vendor_keeps_files_and_there_is_available(on: ResolverRig) -> None:
     _hold(on, VIDEO)
 
     assert on.resolve(wanted(received_at=NOW - timedelta(days=40))) == "available"
 
 
-def test_no_credentials_are_not_taken_for_expired(on: Bench) -> None:
+def test_no_credentials_are_not_taken_for_expired(on: ResolverRig) -> None:
     old = wanted(account="harbour", recording=f"harbour/{FILEID}", received_at=NOW - timedelta(days=40))
 
     assert on.resolve(old) == "missing"
 
 
-def test_an_api_that_does_not_answer_is_asked_again_until_it_is_given_up(on: Bench) -> None:
+def test_an_api_that_does_not_answer_is_asked_again_until_it_is_given_up(on: ResolverRig) -> None:
     on.api = FakeApi(down=True)
     for waited in (0, 601, 86_399):
         with pytest.raises(CallFailed):
@@ -391,7 +391,7 @@ def test_an_api_that_does_not_answer_is_asked_again_until_it_is_given_up(on: Ben
 
 
 @pytest.mark.parametrize("status", [500, 429, 503, 401])
-def test_an_api_in_trouble_is_not_taken_for_one_that_has_nothing(on: Bench, status: int) -> None:
+def test_an_api_in_trouble_is_not_taken_for_one_that_has_nothing(on: ResolverRig, status: int) -> None:
     _hold(on, VIDEO, refusals=(status,) * 3)
     with pytest.raises(CallFailed):
         on.resolve(waited=700)
@@ -400,7 +400,7 @@ def test_an_api_in_trouble_is_not_taken_for_one_that_has_nothing(on: Bench, stat
 
 
 @pytest.mark.parametrize("tried", [0, 1, 2])
-def test_nothing_is_believed_before_the_fourth_attempt_however_late_it_comes(on: Bench, tried: int) -> None:
+def test_nothing_is_believed_before_the_fourth_attempt_however_late_it_comes(on: ResolverRig, tried: int) -> None:
     _hold(on, there_from=None)
     with pytest.raises(NotThereYet):
         on.resolve(waited=100_000, tried=tried)
@@ -411,7 +411,7 @@ def test_nothing_is_believed_before_the_fourth_attempt_however_late_it_comes(on:
     assert on.store.records == {}
 
 
-def test_attempts_are_counted_by_those_that_ran(on: Bench) -> None:
+def test_attempts_are_counted_by_those_that_ran(on: ResolverRig) -> None:
     _hold(on, there_from=None)
     since = NOW - timedelta(days=1)
     for _ in range(3):
@@ -421,14 +421,14 @@ def test_attempts_are_counted_by_those_that_ran(on: Bench) -> None:
     assert on.resolver().resolve(wanted(), since) == "missing"
 
 
-def test_a_hiccup_costs_no_attempt(on: Bench) -> None:
+def test_a_hiccup_costs_no_attempt(on: ResolverRig) -> None:
     _hold(on, replace(VIDEO, refusals=(500, 503)), refusals=(500, 429))
 
     assert on.resolve() == "available"
     assert on.slept == [0.3, 1.0] * 2
 
 
-def test_a_body_that_is_cut_off_is_a_hiccup_too(on: Bench, files: Web) -> None:
+def test_a_body_that_is_cut_off_is_a_hiccup_too(on: ResolverRig, files: Web) -> None:
     whole = said(b"a whole film")
     files.otherwise = whole[:-4]
     on.own = files.url
@@ -439,7 +439,7 @@ def test_a_body_that_is_cut_off_is_a_hiccup_too(on: Bench, files: Web) -> None:
     assert list(on.stored.values()) == [b"a whole film"]
 
 
-def test_a_picture_alone_is_not_all_until_the_message_came_or_patience_is_over(on: Bench) -> None:
+def test_a_picture_alone_is_not_all_until_the_message_came_or_patience_is_over(on: ResolverRig) -> None:
     _hold(on, IMAGE)
     with pytest.raises(NotThereYet):
         on.resolve()
@@ -449,7 +449,7 @@ def test_a_picture_alone_is_not_all_until_the_message_came_or_patience_is_over(o
     assert _outcomes(on.event) == ["available"] * 2
 
 
-def test_a_picture_alone_is_part_of_it_where_no_message_came(on: Bench) -> None:
+def test_a_picture_alone_is_part_of_it_where_no_message_came(on: ResolverRig) -> None:
     """Races E2."""
     _hold(on, IMAGE)
 
@@ -457,20 +457,20 @@ def test_a_picture_alone_is_part_of_it_where_no_message_came(on: Bench) -> None:
     assert _outcomes(on.event) == ["available"]
 
 
-def test_a_film_alone_is_all_although_no_message_came(on: Bench) -> None:
+def test_a_film_alone_is_all_although_no_message_came(on: ResolverRig) -> None:
     _hold(on, VIDEO)
 
     assert on.resolve() == "available"
 
 
-def test_a_picture_alone_is_all_where_the_message_came(on: Bench) -> None:
+def test_a_picture_alone_is_all_where_the_message_came(on: ResolverRig) -> None:
     _hold(on, IMAGE)
     on.files.arrived(wanted().recording, {"Key": FILEID})
 
     assert on.resolve() == "available"
 
 
-def test_slow_files_keep_the_others_from_nobody_and_end(on: Bench) -> None:
+def test_slow_files_keep_the_others_from_nobody_and_end(on: ResolverRig) -> None:
     """Each file takes all its time in each attempt, and an attempt has time for two."""
     _hold(on, VIDEO, VIDEO, VIDEO, VIDEO)
     on.bucket = slow = SlowBucket(on.bucket, {"001", "002", "003"})
@@ -484,7 +484,7 @@ def test_slow_files_keep_the_others_from_nobody_and_end(on: Bench) -> None:
     assert _outcomes(on.event) == ["too_slow", "too_slow", "too_slow", "available"]
 
 
-def test_a_call_that_takes_long_is_not_tried_again_within_the_attempt(on: Bench) -> None:
+def test_a_call_that_takes_long_is_not_tried_again_within_the_attempt(on: ResolverRig) -> None:
     api = FakeApi(down=True)
     seconds = iter(range(0, 1000, 11))
     on.api, on.monotonic = api, lambda: float(next(seconds))
@@ -498,7 +498,7 @@ def test_a_call_that_takes_long_is_not_tried_again_within_the_attempt(on: Bench)
 # ─── Some of it ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_files_that_are_refused_are_named_with_their_reason_and_hold_up_no_others(on: Bench) -> None:
+def test_files_that_are_refused_are_named_with_their_reason_and_hold_up_no_others(on: ResolverRig) -> None:
     on.limits = Limits(size=5_000, seconds=30)
     held = Recording((IMAGE, VIDEO, VIDEO))
     on.cloud.hold(FILEID, held)
@@ -535,7 +535,7 @@ def test_files_that_are_refused_are_named_with_their_reason_and_hold_up_no_other
 @pytest.mark.parametrize(
     ("address", "fault"), [("10.0.0.1", "private_address"), ("169.254.169.254", "private_address")]
 )
-def test_a_name_of_an_internal_address_is_no_link(on: Bench, address: str, fault: str) -> None:
+def test_a_name_of_an_internal_address_is_no_link(on: ResolverRig, address: str, fault: str) -> None:
     _hold(on, entries=_entries("http://a.eye4.cn/1.h264"))
     resolver = on.resolver()
     resolver._downloads._resolve = lambda _host, _port: [address]  # noqa: SLF001 - nobody's name server is asked
@@ -546,7 +546,7 @@ def test_a_name_of_an_internal_address_is_no_link(on: Bench, address: str, fault
     assert (file["reason"], "link" in file) == (fault, False)
 
 
-def test_a_recording_of_which_every_file_is_refused_is_missing_at_once(on: Bench) -> None:
+def test_a_recording_of_which_every_file_is_refused_is_missing_at_once(on: ResolverRig) -> None:
     _hold(on, entries=_entries("http://127.0.0.1:9/a.jpg", "http://localhost:9/b"))
 
     assert on.resolve() == "missing"
@@ -554,7 +554,7 @@ def test_a_recording_of_which_every_file_is_refused_is_missing_at_once(on: Bench
     assert on.stored == {}
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for_while_the_others_are_ours(on: Bench) -> None:
+def test_a_file_that_is_not_there_yet_is_waited_for_while_the_others_are_ours(on: ResolverRig) -> None:
     _hold(on, IMAGE, replace(VIDEO, refusals=(404, 403)))
     image, video = on.cloud.names(FILEID)
     for waited in (0, 10):
@@ -568,7 +568,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for_while_the_others_are_ours(on
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "not_found"), (500, "unreachable")])
 def test_a_file_that_never_comes_makes_the_recording_partial_when_patience_is_over(
-    on: Bench, status: int, reason: str
+    on: ResolverRig, status: int, reason: str
 ) -> None:
     _hold(on, IMAGE, replace(VIDEO, refusals=(status,) * 99))
     with pytest.raises(NotThereYet):
@@ -579,7 +579,7 @@ def test_a_file_that_never_comes_makes_the_recording_partial_when_patience_is_ov
     _assert_copied(on, on.cloud.names(FILEID)[0])
 
 
-def test_a_host_that_does_not_answer_for_any_file_is_tried_as_long_as_the_api_would_be(on: Bench) -> None:
+def test_a_host_that_does_not_answer_for_any_file_is_tried_as_long_as_the_api_would_be(on: ResolverRig) -> None:
     _hold(on, *[replace(VIDEO, refusals=(500,) * 99)] * 2)
     for waited in (0, 600, 86_399):
         with pytest.raises(NotThereYet):
@@ -589,7 +589,7 @@ def test_a_host_that_does_not_answer_for_any_file_is_tried_as_long_as_the_api_wo
     assert _outcomes(on.event) == ["unreachable", "unreachable"]
 
 
-def test_a_file_that_is_gone_is_expired_when_the_alarm_is_old(on: Bench) -> None:
+def test_a_file_that_is_gone_is_expired_when_the_alarm_is_old(on: ResolverRig) -> None:
     _hold(on, replace(VIDEO, refusals=(404,) * 9))
 
     assert on.resolve(wanted(received_at=NOW - timedelta(days=30)), waited=600) == "expired"
@@ -598,7 +598,7 @@ def test_a_file_that_is_gone_is_expired_when_the_alarm_is_old(on: Bench) -> None
 
 
 @pytest.mark.parametrize("with_length", [True, False])
-def test_half_a_file_is_none_and_leaves_nothing(on: Bench, files: Web, *, with_length: bool) -> None:
+def test_half_a_file_is_none_and_leaves_nothing(on: ResolverRig, files: Web, *, with_length: bool) -> None:
     head = said(length=30_000_000) if with_length else said(length=None, transfer_encoding="chunked")
     piece = bytes(1_000_000)
     files.otherwise = [head, *[piece if with_length else b"%x\r\n%s\r\n" % (len(piece), piece)] * 20]
@@ -612,7 +612,7 @@ def test_half_a_file_is_none_and_leaves_nothing(on: Bench, files: Web, *, with_l
     assert on.files.read(wanted().recording).copies == {}
 
 
-def test_more_than_a_hundred_files_are_not_copied_and_that_is_said(on: Bench) -> None:
+def test_more_than_a_hundred_files_are_not_copied_and_that_is_said(on: ResolverRig) -> None:
     _hold(on, *[File("video", 10)] * 103)
 
     assert on.resolve() == "partial"
@@ -624,7 +624,7 @@ def test_more_than_a_hundred_files_are_not_copied_and_that_is_said(on: Bench) ->
 # ─── Again ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_recording_that_is_resolved_twice_is_one_event(on: Bench) -> None:
+def test_a_recording_that_is_resolved_twice_is_one_event(on: ResolverRig) -> None:
     _hold(on, IMAGE, VIDEO)
     on.resolve()
     before = on.event
@@ -635,7 +635,7 @@ def test_a_recording_that_is_resolved_twice_is_one_event(on: Bench) -> None:
     assert set(on.cloud.fetched.values()) == {1}
 
 
-def test_what_is_ours_is_not_fetched_again_although_every_link_is_new(on: Bench) -> None:
+def test_what_is_ours_is_not_fetched_again_although_every_link_is_new(on: ResolverRig) -> None:
     _hold(on, IMAGE, VIDEO, replace(VIDEO, refusals=(404,)))
     with pytest.raises(NotThereYet):
         on.resolve()
@@ -646,7 +646,7 @@ def test_what_is_ours_is_not_fetched_again_although_every_link_is_new(on: Bench)
     assert on.cloud.fetched == {first: 1, second: 1, third: 2}
 
 
-def test_a_process_that_dies_between_two_files_leaves_the_rest_to_the_next(on: Bench) -> None:
+def test_a_process_that_dies_between_two_files_leaves_the_rest_to_the_next(on: ResolverRig) -> None:
     _hold(on, IMAGE, VIDEO, VIDEO)
     media = on.media
     left = iter([True, False])
@@ -670,7 +670,7 @@ def test_a_process_that_dies_between_two_files_leaves_the_rest_to_the_next(on: B
     assert on.cloud.fetched == {first: 1, second: 2, third: 1}
 
 
-def test_an_invocation_ends_before_its_time_is_up_and_the_next_one_goes_on(on: Bench) -> None:
+def test_an_invocation_ends_before_its_time_is_up_and_the_next_one_goes_on(on: ResolverRig) -> None:
     _hold(on, *[VIDEO] * 5)
     media, seconds = on.media, [0.0]
 
@@ -697,7 +697,7 @@ class Overlong:
 
     name = BUCKET
 
-    def __init__(self, on: Bench, ends: list[str]) -> None:
+    def __init__(self, on: ResolverRig, ends: list[str]) -> None:
         self._media = on.media
         self._ends = ends
         self.late: list[Callable[[], None]] = []
@@ -715,7 +715,9 @@ class Overlong:
 
 @pytest.mark.parametrize("ends", [list(ends) for ends in itertools.product(("late", "dies", "whole"), repeat=2)])
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_a_copy_is_what_its_event_says_whatever_tries_overlap(on: Bench, ends: list[str], is_reversed: bool) -> None:
+def test_a_copy_is_what_its_event_says_whatever_tries_overlap(
+    on: ResolverRig, ends: list[str], is_reversed: bool
+) -> None:
     """Races, not decided: a thread that is too slow puts old bytes under a key whose event has the new SHA-256."""
     overlong = Overlong(on, ends)
     on.bucket = overlong
@@ -734,7 +736,7 @@ def test_a_copy_is_what_its_event_says_whatever_tries_overlap(on: Bench, ends: l
     assert all(key.startswith(f"eye4/{on.events[0]['id']}/") for key in on.stored)
 
 
-def test_two_recordings_are_two_events_with_copies_of_their_own(on: Bench) -> None:
+def test_two_recordings_are_two_events_with_copies_of_their_own(on: ResolverRig) -> None:
     other = "1" * 40
     on.resolve()
     on.resolve(wanted(other))
@@ -747,7 +749,7 @@ def test_two_recordings_are_two_events_with_copies_of_their_own(on: Bench) -> No
 # ─── What does not fit ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_event_that_would_be_too_large_leaves_out_what_it_says_twice(on: Bench) -> None:
+def test_an_event_that_would_be_too_large_leaves_out_what_it_says_twice(on: ResolverRig) -> None:
     _hold(on, entries=_entries(*(f"{on.cloud.url}/{number}?{'x' * 1_500}" for number in range(100))))
     on.resolve(waited=600)
 
@@ -757,7 +759,7 @@ def test_an_event_that_would_be_too_large_leaves_out_what_it_says_twice(on: Benc
     assert all("link" in file for file in data["files"])
 
 
-def test_an_event_that_would_be_too_large_even_so_leaves_out_the_links(on: Bench) -> None:
+def test_an_event_that_would_be_too_large_even_so_leaves_out_the_links(on: ResolverRig) -> None:
     _hold(on, entries=_entries(*(f"{on.cloud.url}/{number}?{'x' * 4_000}" for number in range(100))))
     on.resolve(waited=600)
 
@@ -765,7 +767,7 @@ def test_an_event_that_would_be_too_large_even_so_leaves_out_the_links(on: Bench
     assert not any("link" in file for file in on.event["data"]["files"])
 
 
-def test_a_list_of_thousands_of_files_still_fits_into_an_event(on: Bench) -> None:
+def test_a_list_of_thousands_of_files_still_fits_into_an_event(on: ResolverRig) -> None:
     _hold(on, entries=[{"file_name": "x"}] * 30_000)
     on.resolve(waited=600)
 
@@ -778,7 +780,7 @@ def test_a_list_of_thousands_of_files_still_fits_into_an_event(on: Bench) -> Non
 
 
 @pytest.mark.parametrize("announce", Announce)
-def test_the_event_is_announced_as_the_setting_says(on: Bench, announce: Announce) -> None:
+def test_the_event_is_announced_as_the_setting_says(on: ResolverRig, announce: Announce) -> None:
     on.announce = announce
     on.resolve()
 
@@ -786,7 +788,7 @@ def test_the_event_is_announced_as_the_setting_says(on: Bench, announce: Announc
     assert len(on.topics.messages) == (1 if announce is Announce.INLINE else 0)
 
 
-def test_an_event_that_aws_takes_nowhere_fails_the_attempt_and_comes_with_the_next(on: Bench) -> None:
+def test_an_event_that_aws_takes_nowhere_fails_the_attempt_and_comes_with_the_next(on: ResolverRig) -> None:
     _hold(on, VIDEO)
     on.store.down = on.spill.down = True
     with pytest.raises(NotKept):
@@ -798,7 +800,7 @@ def test_an_event_that_aws_takes_nowhere_fails_the_attempt_and_comes_with_the_ne
     assert set(on.cloud.fetched.values()) == {1}
 
 
-def test_a_bucket_that_does_not_take_a_file_fails_the_attempt(on: Bench) -> None:
+def test_a_bucket_that_does_not_take_a_file_fails_the_attempt(on: ResolverRig) -> None:
     _hold(on, VIDEO)
     on.account.client("s3").delete_bucket(Bucket=BUCKET)
 
@@ -809,7 +811,7 @@ def test_a_bucket_that_does_not_take_a_file_fails_the_attempt(on: Bench) -> None
 
 @pytest.mark.parametrize("size", [8 * 1024 * 1024 - 1, 8 * 1024 * 1024, 8 * 1024 * 1024 + 1, 21_000_003])
 @pytest.mark.parametrize("with_length", [True, False])
-def test_a_large_file_is_stored_in_parts_to_the_byte(on: Bench, size: int, *, with_length: bool) -> None:
+def test_a_large_file_is_stored_in_parts_to_the_byte(on: ResolverRig, size: int, *, with_length: bool) -> None:
     _hold(on, File("video", size, with_length=with_length))
 
     assert on.resolve() == "available"
@@ -819,7 +821,7 @@ def test_a_large_file_is_stored_in_parts_to_the_byte(on: Bench, size: int, *, wi
     assert file["copy"]["size"] == size
 
 
-def test_a_part_that_s3_does_not_take_leaves_nothing_half_done(on: Bench) -> None:
+def test_a_part_that_s3_does_not_take_leaves_nothing_half_done(on: ResolverRig) -> None:
     _hold(on, File("video", 21_000_003))
     client = on.account.client("s3")
 
@@ -859,7 +861,7 @@ def _asked(wait: dict[str, Any] | None = None) -> dict[str, Any]:
     ],
 )
 def test_a_wait_that_failed_is_logged_and_the_recording_is_resolved_all_the_same(
-    on: Bench, output: Output, error: str | None, *, is_logged: bool
+    on: ResolverRig, output: Output, error: str | None, *, is_logged: bool
 ) -> None:
     _hold(on, VIDEO)
     wait = {"Error": error, "Cause": "MARKER"} if error else None
@@ -870,7 +872,7 @@ def test_a_wait_that_failed_is_logged_and_the_recording_is_resolved_all_the_same
     assert "MARKER" not in output.read()
 
 
-def test_an_attempt_knows_how_long_it_is_since_the_wait_ended(on: Bench) -> None:
+def test_an_attempt_knows_how_long_it_is_since_the_wait_ended(on: ResolverRig) -> None:
     _hold(on, there_from=None)
     on.note_attempts(wanted().recording)
     on.now = NOW + timedelta(seconds=599)
@@ -888,7 +890,7 @@ def test_the_flow_knows_the_errors_by_their_names() -> None:
     assert f"[{names}]" in flow
 
 
-def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -> None:
+def test_no_link_and_no_credential_is_in_a_log_line(on: ResolverRig, output: Output) -> None:
     _hold(on, entries=_entries("http://evil.com/a.h264?token=MARKER", "http://[::1/MARKER", f"{on.cloud.url}/MARKER"))
     on.resolve(waited=86_400)
     with pytest.raises(CallFailed):
@@ -899,7 +901,7 @@ def test_no_link_and_no_credential_is_in_a_log_line(on: Bench, output: Output) -
         assert hidden not in output.read()
 
 
-def test_the_function_as_it_is_deployed_resolves_a_recording(on: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_function_as_it_is_deployed_resolves_a_recording(on: ResolverRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the clients of `gatehouse.aws`, the settings from the environment and the customers from the secret."""
     _hold(on, IMAGE, File("video", 9_000_000))
     on.account.built()

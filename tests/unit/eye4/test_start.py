@@ -17,7 +17,7 @@ from tests.builders import NOW, sqs_message
 from tests.fakes import FakeStates
 from tests.output import Output
 from tests.unit.eye4.cloud import PENDING, row
-from tests.vendors.eye4 import FILEID, NEIGHBOUR, eye4_house, ring
+from tests.vendors.eye4 import FILEID, NEIGHBOUR, eye4_rig, ring
 
 COVER = "http://alarm-vstc.eye4.cn/alarm_image_1.jpg?e=1795000000"
 FLOW = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
@@ -36,9 +36,9 @@ def states(monkeypatch: pytest.MonkeyPatch, account: Aws, files: PendingFiles) -
 
 def _event(push: Request) -> dict[str, Any]:
     """The announced event of a push."""
-    house = eye4_house()
-    house.send(push)
-    return house.event
+    rig = eye4_rig()
+    rig.send(push)
+    return rig.event
 
 
 def _batch(*events: Any) -> dict[str, Any]:
@@ -181,11 +181,11 @@ def test_a_cover_has_a_flow_that_waits_for_nothing(states: FakeStates, account: 
 
 
 def test_two_openings_of_a_door_have_a_flow_each(states: FakeStates) -> None:
-    house = eye4_house()
+    rig = eye4_rig()
     for seconds in (0, 200):
-        house.send(ring(None, cover=COVER), NOW + timedelta(seconds=seconds))
+        rig.send(ring(None, cover=COVER), NOW + timedelta(seconds=seconds))
 
-    start.handle(_batch(*house.stored), SETTINGS)
+    start.handle(_batch(*rig.stored), SETTINGS)
     assert len(states.started) == 2
 
 

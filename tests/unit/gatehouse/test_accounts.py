@@ -355,7 +355,7 @@ with_tokens = pytest.mark.parametrize(
 
 def _read(vendor: str, *tokens: list[str]) -> tuple[list[list[str]], list[str]]:
     """The tokens of the accounts that are usable, of as many as there are lists of tokens; and the faults."""
-    model = type(vendor_tests(vendor).house().accounts.known)
+    model = type(vendor_tests(vendor).rig().accounts.known)
     (name, _), *_ = vendor_tests(vendor).SECRET["accounts"][0].items()
     entries = [{name: str(number), "tokens": live} for number, live in enumerate(tokens)]
     accounts, faults = usable(json.dumps({"accounts": entries}), model)

@@ -27,7 +27,7 @@ from tests import styles
 from tests.builders import ENVIRONMENT, NOW, URL, api_event
 from tests.fakes import FakeAccounts, FakeMedia
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 
 # ─── The push in an event ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,15 +152,15 @@ class Known:
     account = "A1"
 
 
-def _house(
+def _rig(
     verify: Callable[[Push, Nobody], Known] = lambda _push, _accounts: Known(),
     normalise: Callable[..., Any] = lambda _payload, _builder, _verified: [],
     unwrap: Callable[[Push, Known], Unwrapped] = lambda push, _verified: Unwrapped(
         push.body.decode(), [push.body.decode()]
     ),
-) -> House[Nobody]:
+) -> Rig[Nobody]:
     vendor = _vendor(verify, normalise, unwrap)
-    return House(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
+    return Rig(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
 
 
 def _vendor(
@@ -181,7 +181,7 @@ def _vendor(
 
 
 def test_an_answer_is_the_vendors_own_acknowledgement_in_json() -> None:
-    answer = _house().handle(_event())
+    answer = _rig().handle(_event())
 
     assert (answer.status, answer.body) == (200, {"ok": True})
 
@@ -191,13 +191,13 @@ def test_a_rejection_is_answered_in_json_with_its_reason_and_counted(reason: Rea
     def refuse(_push: Push, _accounts: Nobody) -> Known:
         raise Rejected(reason, "acme: sorry, 412 s")
 
-    house = _house(verify=refuse)
-    answer = house.handle(_event())
+    rig = _rig(verify=refuse)
+    answer = rig.handle(_event())
 
     assert 400 <= answer.status < 500
     if reason.may_be_told:
         assert answer.body == {"error": {"reason": reason, "message": "acme: sorry, 412 s"}}
-    assert house.is_untouched
+    assert rig.is_untouched
     (line,) = output.logged
     assert (line["level"], line["message"], line["reason"]) == ("WARNING", "rejected", reason)
     (metric,) = (line for line in output.lines if "_aws" in line)
@@ -210,9 +210,9 @@ def test_whoever_shows_no_credential_gets_one_answer_letter_by_letter_whatever_w
         def refuse(_push: Push, _accounts: Nobody) -> Known:
             raise Rejected(reason, f"acme: {reason}")
 
-        house = _house(verify=refuse)
-        gate = Gate(house.store, house.topics, house.spill, Announce.INLINE, FakeMedia())
-        return house.make(gate, house.accounts)(_event(), None)
+        rig = _rig(verify=refuse)
+        gate = Gate(rig.store, rig.topics, rig.spill, Announce.INLINE, FakeMedia())
+        return rig.make(gate, rig.accounts)(_event(), None)
 
     untold = [answer(reason) for reason in Reason if not reason.may_be_told]
 
@@ -228,7 +228,7 @@ def test_what_is_our_fault_asks_the_vendor_to_send_again(error: GatehouseError, 
     def fail(_push: Push, _accounts: Nobody) -> Known:
         raise error
 
-    answer = _house(verify=fail).handle(_event())
+    answer = _rig(verify=fail).handle(_event())
 
     assert (answer.status, answer.reason) == (503, "unavailable")
     assert str(error) not in json.dumps(answer.body)
@@ -240,7 +240,7 @@ def test_a_bug_of_ours_asks_the_vendor_to_send_again_and_tells_where_it_was_and_
     def fail(_push: Push, _accounts: Nobody) -> Known:
         raise KeyError("marker")
 
-    answer = _house(verify=fail).handle(_event(body="marker"))
+    answer = _rig(verify=fail).handle(_event(body="marker"))
 
     assert (answer.status, answer.reason) == (500, "internal")
     (line,) = output.logged
@@ -256,40 +256,40 @@ def test_whatever_goes_wrong_in_our_tables_keeps_the_push(error: Exception, outp
     def fail(_payload: JsonValue, _receipt: object) -> Any:
         raise error
 
-    house = _house(normalise=fail)
+    rig = _rig(normalise=fail)
 
-    assert house.handle(_event()).status == 200
-    assert (house.event["data"]["kind"], house.event["data"]["payload"]) == ("unmapped", "body")
+    assert rig.handle(_event()).status == 200
+    assert (rig.event["data"]["kind"], rig.event["data"]["payload"]) == ("unmapped", "body")
     assert output.counted[Count.UNMAPPED] == 1
-    assert "marker" not in output.read() + house.store.records.popitem()[1].body
+    assert "marker" not in output.read() + rig.store.records.popitem()[1].body
 
 
 def test_a_bug_of_ours_after_the_verification_keeps_the_body_where_no_subscriber_looks(output: Output) -> None:
     def fail(_push: Push, _verified: Known) -> Unwrapped:
         raise KeyError("marker")
 
-    house = _house(unwrap=fail)
+    rig = _rig(unwrap=fail)
 
-    assert house.handle(_event(body="marker")).status == 200
-    data = house.event["data"]
+    assert rig.handle(_event(body="marker")).status == 200
+    data = rig.event["data"]
     assert (data["kind"], data["reason"], "payload" in data) == ("unmapped", "KeyError", False)
-    assert house.media.pictures[data["body"]["key"]].data == b"marker"
+    assert rig.media.pictures[data["body"]["key"]].data == b"marker"
     assert output.counted[Count.UNMAPPED] == 1
-    assert "marker" not in output.read() + house.store.records.popitem()[1].body
+    assert "marker" not in output.read() + rig.store.records.popitem()[1].body
 
 
 def test_a_push_that_means_nothing_is_acknowledged() -> None:
-    house = _house()
+    rig = _rig()
 
-    assert house.handle(_event()).status == 200
-    assert house.is_untouched
+    assert rig.handle(_event()).status == 200
+    assert rig.is_untouched
 
 
 def test_the_log_lines_carry_the_id_of_the_request(output: Output) -> None:
     def refuse(_push: Push, _accounts: Nobody) -> Known:
         raise Rejected(Reason.UNKNOWN_ACCOUNT, "acme: nobody")
 
-    _house(verify=refuse).handle(_event())
+    _rig(verify=refuse).handle(_event())
 
     assert [line["correlation_id"] for line in output.logged] == ["JKJaXmPLvHcESHA="]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.simulators import senselink
 from tests.builders import NOW
-from tests.vendors.senselink import senselink_house
+from tests.vendors.senselink import senselink_rig
 
 _ROUND = 12
 _APPS = {"senselink": {"token": "north-one-0123456789abcdef", "app_key": "k", "app_secret": "s"}}
@@ -60,22 +60,22 @@ def test_a_day_has_newer_and_older_forms_side_by_side() -> None:
 
 
 def test_nothing_of_a_day_is_unmapped_but_what_no_page_knows() -> None:
-    house = senselink_house()
+    rig = senselink_rig()
     for push in islice(senselink.pushes(_APPS, "http://api.test"), 2 * _ROUND):
-        assert house.send(push, NOW).status == 200
+        assert rig.send(push, NOW).status == 200
 
-    unmapped = [event for event in house.stored if event["data"]["kind"] == "unmapped"]
+    unmapped = [event for event in rig.stored if event["data"]["kind"] == "unmapped"]
     assert [event["data"]["payload"]["eventType"] for event in unmapped] == [30200, 30200]
-    assert len(house.stored) == 2 * (_ROUND - 1)  # a sign of life is no event
-    kinds = {event["data"]["kind"] for event in house.stored}
+    assert len(rig.stored) == 2 * (_ROUND - 1)  # a sign of life is no event
+    kinds = {event["data"]["kind"] for event in rig.stored}
     assert {"staff", "visitor", "stranger", "blocklisted", "held_open"} <= kinds
 
 
 def test_the_states_of_an_alarm_have_one_beginning() -> None:
-    house = senselink_house()
+    rig = senselink_rig()
     for push in islice(senselink.pushes(_APPS, "http://api.test"), _ROUND):
-        house.send(push, NOW)
+        rig.send(push, NOW)
 
-    alarms = [event["data"] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]
+    alarms = [event["data"] for event in rig.stored if event["type"] == "gatehouse.alarm.v1"]
     assert {alarm["state"] for alarm in alarms} == {"raised", "releasing", "released"}
     assert len({(alarm["raised_at"], alarm["trace_id"]) for alarm in alarms}) == 1

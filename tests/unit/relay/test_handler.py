@@ -41,7 +41,7 @@ class ChoosyTopics(FakeTopics):
 
 
 @dataclass
-class Bench:
+class Rig:
     """A relay on fakes, with a clock that only sleeping moves."""
 
     store: CountedStore = field(default_factory=CountedStore)
@@ -74,8 +74,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def rig() -> Rig:
+    return Rig()
 
 
 # ─── Mode inline: what was forgotten ──────────────────────────────────────────────────────────────────────────────────
@@ -102,115 +102,115 @@ class Anything(Record):
         return hash(self.body)
 
 
-def test_a_record_that_was_announced_is_left_alone(bench: Bench) -> None:
-    written = bench.written("1")
-    bench.store.mark_published(written["id"]["S"])
+def test_a_record_that_was_announced_is_left_alone(rig: Rig) -> None:
+    written = rig.written("1")
+    rig.store.mark_published(written["id"]["S"])
 
-    assert bench.handle(written) == {"batchItemFailures": []}
-    assert not bench.announced
-    assert not bench.slept
+    assert rig.handle(written) == {"batchItemFailures": []}
+    assert not rig.announced
+    assert not rig.slept
 
 
-def test_a_forgotten_record_past_the_grace_is_published_at_once_and_marked(bench: Bench, output: Output) -> None:
-    written = bench.written("1", age=GRACE)
+def test_a_forgotten_record_past_the_grace_is_published_at_once_and_marked(rig: Rig, output: Output) -> None:
+    written = rig.written("1", age=GRACE)
 
-    assert bench.handle(written) == {"batchItemFailures": []}
-    assert bench.slept == []
-    assert bench.announced == [written["id"]["S"]]
-    assert bench.store.published == {written["id"]["S"]}
+    assert rig.handle(written) == {"batchItemFailures": []}
+    assert rig.slept == []
+    assert rig.announced == [written["id"]["S"]]
+    assert rig.store.published == {written["id"]["S"]}
     assert output.counted == {Count.PUBLISHED: 1}
 
 
-def test_a_young_record_is_given_the_rest_of_its_grace_and_then_published(bench: Bench) -> None:
-    written = bench.written("1", age=10)
+def test_a_young_record_is_given_the_rest_of_its_grace_and_then_published(rig: Rig) -> None:
+    written = rig.written("1", age=10)
 
-    bench.handle(written)
+    rig.handle(written)
 
-    assert sum(bench.slept) == 20
-    assert bench.announced == [written["id"]["S"]]
-
-
-def test_a_young_record_that_is_announced_meanwhile_is_not_published_again_and_holds_up_nobody(bench: Bench) -> None:
-    written = bench.written("1", age=10)
-    bench.while_asleep = lambda: bench.store.mark_published(written["id"]["S"])
-
-    bench.handle(written)
-
-    assert sum(bench.slept) < 1
-    assert not bench.announced
+    assert sum(rig.slept) == 20
+    assert rig.announced == [written["id"]["S"]]
 
 
-def test_the_youngest_pending_record_says_how_long_to_wait_and_once_for_all(bench: Bench) -> None:
-    items = [bench.written("1", age=25), bench.written("2", age=5), bench.written("3", age=1)]
-    bench.store.mark_published(items[2]["id"]["S"])
+def test_a_young_record_that_is_announced_meanwhile_is_not_published_again_and_holds_up_nobody(rig: Rig) -> None:
+    written = rig.written("1", age=10)
+    rig.while_asleep = lambda: rig.store.mark_published(written["id"]["S"])
 
-    bench.handle(*items)
+    rig.handle(written)
 
-    assert sum(bench.slept) == 25
-    assert bench.announced == [written["id"]["S"] for written in items[:2]]
-    assert len(bench.store.asked) == 1 + len(bench.slept) < 10
-
-
-def test_a_record_from_a_clock_that_is_ahead_waits_no_longer_than_the_grace(bench: Bench) -> None:
-    bench.handle(bench.written("1", age=-3600))
-
-    assert sum(bench.slept) == GRACE
+    assert sum(rig.slept) < 1
+    assert not rig.announced
 
 
-def test_a_record_that_has_expired_meanwhile_is_not_published(bench: Bench) -> None:
-    assert bench.handle(item(some_record())) == {"batchItemFailures": []}
-    assert not bench.announced
+def test_the_youngest_pending_record_says_how_long_to_wait_and_once_for_all(rig: Rig) -> None:
+    items = [rig.written("1", age=25), rig.written("2", age=5), rig.written("3", age=1)]
+    rig.store.mark_published(items[2]["id"]["S"])
+
+    rig.handle(*items)
+
+    assert sum(rig.slept) == 25
+    assert rig.announced == [written["id"]["S"] for written in items[:2]]
+    assert len(rig.store.asked) == 1 + len(rig.slept) < 10
 
 
-def test_an_empty_batch_asks_nobody(bench: Bench) -> None:
-    assert bench.handle() == {"batchItemFailures": []}
-    assert not bench.store.asked
+def test_a_record_from_a_clock_that_is_ahead_waits_no_longer_than_the_grace(rig: Rig) -> None:
+    rig.handle(rig.written("1", age=-3600))
+
+    assert sum(rig.slept) == GRACE
+
+
+def test_a_record_that_has_expired_meanwhile_is_not_published(rig: Rig) -> None:
+    assert rig.handle(item(some_record())) == {"batchItemFailures": []}
+    assert not rig.announced
+
+
+def test_an_empty_batch_asks_nobody(rig: Rig) -> None:
+    assert rig.handle() == {"batchItemFailures": []}
+    assert not rig.store.asked
 
 
 # ─── Mode stream: everything ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_record_of_mode_stream_is_published_without_a_read_and_without_a_wait(bench: Bench) -> None:
-    written = bench.written("1", "stream", age=1)
+def test_a_record_of_mode_stream_is_published_without_a_read_and_without_a_wait(rig: Rig) -> None:
+    written = rig.written("1", "stream", age=1)
 
-    assert bench.handle(written) == {"batchItemFailures": []}
-    assert bench.announced == [written["id"]["S"]]
-    assert bench.store.published == {written["id"]["S"]}
-    assert not bench.store.asked
-    assert not bench.slept
+    assert rig.handle(written) == {"batchItemFailures": []}
+    assert rig.announced == [written["id"]["S"]]
+    assert rig.store.published == {written["id"]["S"]}
+    assert not rig.store.asked
+    assert not rig.slept
 
 
-def test_each_record_goes_by_the_mode_that_it_was_written_in(bench: Bench) -> None:
-    stream, forgotten, done = bench.written("1", "stream", age=1), bench.written("2"), bench.written("3")
-    bench.store.mark_published(done["id"]["S"])
+def test_each_record_goes_by_the_mode_that_it_was_written_in(rig: Rig) -> None:
+    stream, forgotten, done = rig.written("1", "stream", age=1), rig.written("2"), rig.written("3")
+    rig.store.mark_published(done["id"]["S"])
 
-    bench.handle(done, stream, forgotten)
+    rig.handle(done, stream, forgotten)
 
-    assert bench.announced == [stream["id"]["S"], forgotten["id"]["S"]]
-    assert bench.store.asked == [[done["id"]["S"], forgotten["id"]["S"]]]
+    assert rig.announced == [stream["id"]["S"], forgotten["id"]["S"]]
+    assert rig.store.asked == [[done["id"]["S"], forgotten["id"]["S"]]]
 
 
 # ─── AWS is not well ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("announce", ["inline", "stream"])
-def test_what_sns_refuses_is_spilled_to_be_published(bench: Bench, output: Output, announce: str) -> None:
-    written = bench.written("1", announce)
-    bench.topics.down = True
+def test_what_sns_refuses_is_spilled_to_be_published(rig: Rig, output: Output, announce: str) -> None:
+    written = rig.written("1", announce)
+    rig.topics.down = True
 
-    assert bench.handle(written) == {"batchItemFailures": []}
-    ((record, step),) = bench.spill.messages
+    assert rig.handle(written) == {"batchItemFailures": []}
+    ((record, step),) = rig.spill.messages
     assert (record.body, step) == (written["event"]["S"], Step.PUBLISH)
-    assert not bench.store.published
+    assert not rig.store.published
     assert output.counted == {Count.SPILLED: 1}
 
 
-def test_what_can_be_neither_announced_nor_spilled_is_sent_again_by_the_stream(bench: Bench) -> None:
-    items = [bench.written(str(number), "stream") for number in range(4)]
-    bench.topics.refused = {items[1]["id"]["S"], items[3]["id"]["S"]}
-    bench.spill.down = True
+def test_what_can_be_neither_announced_nor_spilled_is_sent_again_by_the_stream(rig: Rig) -> None:
+    items = [rig.written(str(number), "stream") for number in range(4)]
+    rig.topics.refused = {items[1]["id"]["S"], items[3]["id"]["S"]}
+    rig.spill.down = True
 
-    answer = bench.handle(*items)
+    answer = rig.handle(*items)
 
     assert answer == {
         "batchItemFailures": [
@@ -218,50 +218,50 @@ def test_what_can_be_neither_announced_nor_spilled_is_sent_again_by_the_stream(b
             {"itemIdentifier": "000000000000000000004"},
         ]
     }
-    assert bench.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
-    assert bench.store.published == set(bench.announced)
+    assert rig.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
+    assert rig.store.published == set(rig.announced)
 
 
-def test_of_a_batch_only_what_was_refused_is_spilled(bench: Bench) -> None:
-    items = [bench.written(str(number)) for number in range(3)]
-    bench.topics.refused = {items[1]["id"]["S"]}
+def test_of_a_batch_only_what_was_refused_is_spilled(rig: Rig) -> None:
+    items = [rig.written(str(number)) for number in range(3)]
+    rig.topics.refused = {items[1]["id"]["S"]}
 
-    assert bench.handle(*items) == {"batchItemFailures": []}
-    assert [record.id for record, _ in bench.spill.messages] == [items[1]["id"]["S"]]
-    assert bench.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
+    assert rig.handle(*items) == {"batchItemFailures": []}
+    assert [record.id for record, _ in rig.spill.messages] == [items[1]["id"]["S"]]
+    assert rig.announced == [items[0]["id"]["S"], items[2]["id"]["S"]]
 
 
-def test_a_batch_that_comes_again_publishes_only_what_was_not(bench: Bench) -> None:
-    items = [bench.written(str(number), "stream", age=1) for number in range(4)]
-    bench.topics.refused = {items[1]["id"]["S"]}
-    bench.spill.down = True
+def test_a_batch_that_comes_again_publishes_only_what_was_not(rig: Rig) -> None:
+    items = [rig.written(str(number), "stream", age=1) for number in range(4)]
+    rig.topics.refused = {items[1]["id"]["S"]}
+    rig.spill.down = True
     for _ in range(21):
-        bench.handle(*items)
-        bench.now += seconds(60)
+        rig.handle(*items)
+        rig.now += seconds(60)
 
-    assert sorted(bench.announced) == sorted(written["id"]["S"] for written in (items[0], *items[2:]))
+    assert sorted(rig.announced) == sorted(written["id"]["S"] for written in (items[0], *items[2:]))
 
 
-def test_a_table_that_is_away_for_a_while_is_waited_for(bench: Bench) -> None:
-    written = bench.written("1")
-    bench.store.down = True
+def test_a_table_that_is_away_for_a_while_is_waited_for(rig: Rig) -> None:
+    written = rig.written("1")
+    rig.store.down = True
 
     def back() -> None:
-        bench.store.down = sum(bench.slept) < 200
+        rig.store.down = sum(rig.slept) < 200
 
-    bench.while_asleep = back
-    assert bench.handle(written) == {"batchItemFailures": []}
-    assert bench.announced == [written["id"]["S"]]
+    rig.while_asleep = back
+    assert rig.handle(written) == {"batchItemFailures": []}
+    assert rig.announced == [written["id"]["S"]]
 
 
-def test_a_table_that_is_away_for_longer_has_the_batch_sent_again(bench: Bench) -> None:
-    written = bench.written("1")
-    bench.store.down = True
+def test_a_table_that_is_away_for_longer_has_the_batch_sent_again(rig: Rig) -> None:
+    written = rig.written("1")
+    rig.store.down = True
 
     with pytest.raises(Unavailable):
-        bench.handle(written)
-    assert not bench.announced
-    assert 240 <= sum(bench.slept) <= 300
+        rig.handle(written)
+    assert not rig.announced
+    assert 240 <= sum(rig.slept) <= 300
 
 
 def test_what_was_published_and_could_not_be_marked_is_not_sent_again_by_the_stream(output: Output) -> None:

@@ -6,8 +6,8 @@ import pytest
 import trustme
 
 from tests import aws
-from tests.rig import House
-from tests.vendors.senselink import senselink_house
+from tests.rig import Rig
+from tests.vendors.senselink import senselink_rig
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def senselink() -> House[Any]:
-    return senselink_house()
+def senselink() -> Rig[Any]:
+    return senselink_rig()
 
 
 @pytest.fixture(scope="session")

@@ -30,33 +30,33 @@ from tests.unit.senselink.server import DENIED, GREETING, Peer, frame, sockets
 from tests.unit.senselink.test_listener import (
     LISTENS,
     Calls,
-    House,
+    Rig,
     Watched,
     _heard,
     _record,
     _says,
     _says_and_goes,
-    house,
     pauses,
+    rig,
 )
 from tests.vendors.senselink import SENSELINK, access_record
 from tests.waiting import until
 
-__all__ = ["house", "pauses"]
+__all__ = ["pauses", "rig"]
 
 
-def _ids(place: House) -> list[int]:
+def _ids(place: Rig) -> list[int]:
     return sorted(payload["data"]["id"] for payload in place.payloads if isinstance(payload.get("data"), dict))
 
 
-def _since(place: House) -> list[datetime]:
+def _since(place: Rig) -> list[datetime]:
     assert place.calls is not None
     return [since for since, _ in place.calls.asked]
 
 
-def _next(place: House) -> House:
+def _next(place: Rig) -> Rig:
     """The rig of the next task, which has only the stored state."""
-    return House(store=place.store, media=place.media, marks=place.marks, calls=place.calls)
+    return Rig(store=place.store, media=place.media, marks=place.marks, calls=place.calls)
 
 
 # ─── The watermark ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,38 +64,38 @@ def _next(place: House) -> House:
 
 @pytest.mark.parametrize("late", [7200, 3 * 86_400])
 def test_r01_a_late_record_in_hand_when_the_task_ends_is_fetched_by_the_next(
-    house: House, monkeypatch: pytest.MonkeyPatch, late: int
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, late: int
 ) -> None:
     """Record 1 (now) is recorded, the mark saved → a terminal that was offline brings record 2, hours or days old →
     AWS accepts nothing, a shutdown is requested, its deadline passes → the next task fetches.
     """
     monkeypatch.setattr(recorder, "_DRAIN", 0.3)
-    house.marks.marks["north"] = NOW - seconds(600)
+    rig.marks.marks["north"] = NOW - seconds(600)
     rows = [_record(1), _record(2, -late)]
-    house.calls = Calls([rows[:1], lambda: _listed(house, rows)])
-    house.store.holds = '"id":2,'
-    house.store.open.clear()
+    rig.calls = Calls([rows[:1], lambda: _listed(rig, rows)])
+    rig.store.holds = '"id":2,'
+    rig.store.open.clear()
 
     def script(peer: Peer) -> None:
         peer.say(GREETING, _heard(1))
-        until(lambda: house.marks.north == NOW)
+        until(lambda: rig.marks.north == NOW)
         peer.say(_heard(2, -late))
         peer.until_gone()
 
-    with house.listening(script, overlap=300) as running:
-        until(lambda: len(house.store.seen) >= 2 and house.marks.north == NOW)
-        house.stop.request()
+    with rig.listening(script, overlap=300) as running:
+        until(lambda: len(rig.store.seen) >= 2 and rig.marks.north == NOW)
+        rig.stop.request()
         running.thread.join(10)
         assert not running.thread.is_alive()
-        assert _ids(house) == [1]
+        assert _ids(rig) == [1]
 
-        again = House(marks=house.marks, calls=house.calls)
+        again = Rig(marks=rig.marks, calls=rig.calls)
         with again.listening(_says(), overlap=300):
             until(lambda: 2 in _ids(again))
-            until(lambda: not any(house.marks.owed.values()))
+            until(lambda: not any(rig.marks.owed.values()))
 
 
-def _listed(place: House, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _listed(place: Rig, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of a server whose list selects by their times."""
     return [row for row in rows if row["signTime"] >= _time(_since(place)[-1])]
 
@@ -105,160 +105,160 @@ def _time(moment: datetime) -> float:
 
 
 def test_r01_what_is_in_hand_from_before_the_mark_is_written_down_before_the_work_and_taken_away(
-    house: House,
+    rig: Rig,
 ) -> None:
-    house.marks.marks["north"] = NOW
-    house.marks.late["north"] = {"2026-07-01": 86_400}
-    house.calls = Calls()
-    house.store.holds = '"id":2,'
-    house.store.open.clear()
-    with house.listening(_says(_heard(2, -2 * 86_400)), overlap=300):
-        until(lambda: house.store.seen)
-        assert house.marks.said[0] is not None
-        assert house.marks.said[0] <= NOW - seconds(2 * 86_400)
-        house.store.open.set()
-        until(lambda: house.marks.said[-1] is None)
+    rig.marks.marks["north"] = NOW
+    rig.marks.late["north"] = {"2026-07-01": 86_400}
+    rig.calls = Calls()
+    rig.store.holds = '"id":2,'
+    rig.store.open.clear()
+    with rig.listening(_says(_heard(2, -2 * 86_400)), overlap=300):
+        until(lambda: rig.store.seen)
+        assert rig.marks.said[0] is not None
+        assert rig.marks.said[0] <= NOW - seconds(2 * 86_400)
+        rig.store.open.set()
+        until(lambda: rig.marks.said[-1] is None)
 
-    assert house.marks.north == NOW
-    assert len(house.marks.said) == 2
+    assert rig.marks.north == NOW
+    assert len(rig.marks.said) == 2
 
 
-def test_r02_the_first_watermark_is_by_the_servers_clock(house: House) -> None:
+def test_r02_the_first_watermark_is_by_the_servers_clock(rig: Rig) -> None:
     """The server is 30 minutes behind; the first connection, a record (11:30), a drop, a record (11:32)."""
     behind = 1800
     missed = _record(2, 120 - behind)
-    house.calls = Calls([[missed]], shows=NOW - seconds(behind))
-    with house.listening(_says_and_goes(_heard(1, -behind)), _says(), overlap=0):
-        until(lambda: _ids(house) == [1, 2])
+    rig.calls = Calls([[missed]], shows=NOW - seconds(behind))
+    with rig.listening(_says_and_goes(_heard(1, -behind)), _says(), overlap=0):
+        until(lambda: _ids(rig) == [1, 2])
 
-    assert house.marks.begun["north"] == NOW - seconds(behind)
+    assert rig.marks.begun["north"] == NOW - seconds(behind)
 
 
 @pytest.mark.parametrize(("shows", "first"), [(None, timedelta(days=1)), (NOW + seconds(900), timedelta())])
 def test_r02_a_servers_clock_that_nobody_knows_is_at_most_a_day_behind_and_one_ahead_is_ours(
-    house: House, shows: datetime | None, first: timedelta
+    rig: Rig, shows: datetime | None, first: timedelta
 ) -> None:
-    house.calls = Calls(shows=shows)
-    with house.listening(_says(_heard(1))):
-        until(lambda: house.events)
+    rig.calls = Calls(shows=shows)
+    with rig.listening(_says(_heard(1))):
+        until(lambda: rig.events)
 
-    assert house.marks.begun["north"] == NOW - first
+    assert rig.marks.begun["north"] == NOW - first
 
 
-def test_r03_one_404_does_not_give_a_gap_up(house: House) -> None:
+def test_r03_one_404_does_not_give_a_gap_up(rig: Rig) -> None:
     """The server restarts: its WebSocket is there, and the proxy in front of its API answers 404 for a moment."""
-    house.marks.marks["north"] = NOW - seconds(7200)
-    house.calls = Calls([NoSuchCall("404")] * 3 + [[_record(1, -7000), _record(2, -60)]])
-    with house.listening(_says(), no_list_seconds=0):
-        until(lambda: _ids(house) == [1, 2])
+    rig.marks.marks["north"] = NOW - seconds(7200)
+    rig.calls = Calls([NoSuchCall("404")] * 3 + [[_record(1, -7000), _record(2, -60)]])
+    with rig.listening(_says(), no_list_seconds=0):
+        until(lambda: _ids(rig) == [1, 2])
 
-    assert [event["data"]["kind"] for event in house.events if event["data"].get("kind") == "gap"] == []
-
-
-def test_r03_a_list_that_is_never_there_is_none_after_some_tries_and_minutes(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(7200)
-    house.calls = Calls([NoSuchCall("404")])
-    with house.listening(_says(), no_list_seconds=1):
-        until(lambda: house.marks.north == NOW)
-        assert len(house.calls.asked) >= 5
-
-    assert [event["data"]["kind"] for event in house.events] == ["gap"]
+    assert [event["data"]["kind"] for event in rig.events if event["data"].get("kind") == "gap"] == []
 
 
-def test_r03_a_list_that_was_ever_seen_is_never_none(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(7200)
-    house.calls = Calls([[_record(1, -7000)], NoSuchCall("404")])
-    with house.listening(_says()):
-        until(lambda: _ids(house) == [1])
-        until(lambda: house.marks.lists.get("north") == {30000, 30100})
+def test_r03_a_list_that_is_never_there_is_none_after_some_tries_and_minutes(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(7200)
+    rig.calls = Calls([NoSuchCall("404")])
+    with rig.listening(_says(), no_list_seconds=1):
+        until(lambda: rig.marks.north == NOW)
+        assert len(rig.calls.asked) >= 5
 
-    again = _next(house)
+    assert [event["data"]["kind"] for event in rig.events] == ["gap"]
+
+
+def test_r03_a_list_that_was_ever_seen_is_never_none(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(7200)
+    rig.calls = Calls([[_record(1, -7000)], NoSuchCall("404")])
+    with rig.listening(_says()):
+        until(lambda: _ids(rig) == [1])
+        until(lambda: rig.marks.lists.get("north") == {30000, 30100})
+
+    again = _next(rig)
     with again.listening(_says()):
-        until(lambda: len(house.calls.asked) > 12 if house.calls else None)
-        assert house.marks.north == NOW - seconds(7000)
+        until(lambda: len(rig.calls.asked) > 12 if rig.calls else None)
+        assert rig.marks.north == NOW - seconds(7000)
     assert _ids(again) == [1]
 
 
-def test_r04_a_terminal_whose_clock_is_slow_is_fetched_from_as_early_as_it_is_late(house: House) -> None:
+def test_r04_a_terminal_whose_clock_is_slow_is_fetched_from_as_early_as_it_is_late(rig: Rig) -> None:
     """A is right, B is 10 minutes slow; both are heard; a gap of a minute; B's record in it has a time 10 min back."""
-    house.marks.marks["north"] = NOW - seconds(3600)
+    rig.marks.marks["north"] = NOW - seconds(3600)
     rows = [_record(1, -60), _record(2, -660), _record(3, -20), _record(4, -610)]
 
-    house.calls = Calls([[], lambda: _listed(house, rows)])
+    rig.calls = Calls([[], lambda: _listed(rig, rows)])
 
     def hears(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -60), _heard(2, -660), _heard(3, -20))
-        until(lambda: house.marks.north == NOW - seconds(20))
+        until(lambda: rig.marks.north == NOW - seconds(20))
 
-    with house.listening(hears, _says(), overlap=300):
-        until(lambda: _ids(house) == [1, 2, 3, 4])
+    with rig.listening(hears, _says(), overlap=300):
+        until(lambda: _ids(rig) == [1, 2, 3, 4])
 
-    assert max(house.marks.late["north"].values()) == 600
+    assert max(rig.marks.late["north"].values()) == 600
 
 
 @pytest.mark.parametrize("sign_time", [0, "2000-01-01 00:00:12", 946_684_800])
-def test_r05_a_clock_at_zero_does_not_have_an_archive_fetched(house: House, sign_time: object) -> None:
+def test_r05_a_clock_at_zero_does_not_have_an_archive_fetched(rig: Rig, sign_time: object) -> None:
     """A record with time 0 is in hand when the connection drops; the server has an archive."""
     begun = NOW - timedelta(days=2)
-    house.marks.marks["north"], house.marks.begun["north"] = NOW - seconds(60), begun
-    house.calls = Calls([[]])
-    house.store.holds = '"id":7,'
-    house.store.open.clear()
+    rig.marks.marks["north"], rig.marks.begun["north"] = NOW - seconds(60), begun
+    rig.calls = Calls([[]])
+    rig.store.holds = '"id":7,'
+    rig.store.open.clear()
     zero = {"code": 30000, "data": access_record(id=7, signTime=sign_time)}
-    with house.listening(_says_and_goes(_heard(1), zero), _says(), overlap=300):
-        until(lambda: len(_since(house)) >= 2)
-        house.store.open.set()
-        until(lambda: 7 in _ids(house))
+    with rig.listening(_says_and_goes(_heard(1), zero), _says(), overlap=300):
+        until(lambda: len(_since(rig)) >= 2)
+        rig.store.open.set()
+        until(lambda: 7 in _ids(rig))
 
-    assert min(_since(house)) >= begun
+    assert min(_since(rig)) >= begun
 
 
-def test_r06_a_time_before_all_times_does_not_stop_the_filling_of_gaps(house: House) -> None:
+def test_r06_a_time_before_all_times_does_not_stop_the_filling_of_gaps(rig: Rig) -> None:
     """A signTime of -62135596800, Go's zero, is in hand when the connection drops."""
-    house.marks.marks["north"] = NOW - seconds(60)
-    house.calls = Calls([[], [_record(2, -10)]])
-    house.store.holds = '"id":7,'
-    house.store.open.clear()
+    rig.marks.marks["north"] = NOW - seconds(60)
+    rig.calls = Calls([[], [_record(2, -10)]])
+    rig.store.holds = '"id":7,'
+    rig.store.open.clear()
     zero = {"code": 30000, "data": access_record(id=7, signTime=-62_135_596_800)}
-    with house.listening(_says_and_goes(_heard(1, -30), zero), _says(), overlap=300):
-        until(lambda: 2 in _ids(house))
-        house.store.open.set()
-        until(lambda: 7 in _ids(house))
+    with rig.listening(_says_and_goes(_heard(1, -30), zero), _says(), overlap=300):
+        until(lambda: 2 in _ids(rig))
+        rig.store.open.set()
+        until(lambda: 7 in _ids(rig))
 
 
-def test_r07_what_is_no_longer_remembered_is_not_fetched_again(house: House) -> None:
+def test_r07_what_is_no_longer_remembered_is_not_fetched_again(rig: Rig) -> None:
     """Quiet for longer than records are kept: the newest has expired, and a reconnect would fetch it as new."""
-    house.marks.marks["north"] = NOW - timedelta(days=4)
-    house.calls = Calls([[]])
-    with house.listening(_says(), retention_days=3, overlap=300):
-        until(lambda: house.calls is not None and house.calls.alarms_asked)
+    rig.marks.marks["north"] = NOW - timedelta(days=4)
+    rig.calls = Calls([[]])
+    with rig.listening(_says(), retention_days=3, overlap=300):
+        until(lambda: rig.calls is not None and rig.calls.alarms_asked)
 
-    assert _since(house) == [NOW - timedelta(days=3)]
+    assert _since(rig) == [NOW - timedelta(days=3)]
 
 
-def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(house: House) -> None:
+def test_r08_of_two_tasks_at_a_first_deployment_the_second_begins_with_a_gap(rig: Rig) -> None:
     """Both read "none"; A hears record 1, and drops; record 2; B's first message comes now; A is replaced."""
-    house.calls = Calls([[_record(1, -100), _record(2, -50)]], shows=NOW - seconds(200))
+    rig.calls = Calls([[_record(1, -100), _record(2, -50)]], shows=NOW - seconds(200))
     with sockets(_says()) as there:
-        other = house.listener(there.port)
+        other = rig.listener(there.port)
         assert other._read_mark() is None  # noqa: SLF001 - the schedule
-        first = _next(house)
+        first = _next(rig)
         with first.listening(_says(_heard(1, -100))):
             until(lambda: _ids(first) == [1])
-        assert house.marks.north == NOW - seconds(100)
+        assert rig.marks.north == NOW - seconds(100)
         other._read_mark = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
         thread = threading.Thread(target=other.run, daemon=True)
         thread.start()
-        until(lambda: _ids(house) == [1, 2])
-        house.stop.request()
+        until(lambda: _ids(rig) == [1, 2])
+        rig.stop.request()
         thread.join(20)
-    assert house.marks.begun["north"] == NOW - seconds(200)
+    assert rig.marks.begun["north"] == NOW - seconds(200)
 
 
-def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: House, output: Output) -> None:
+def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(rig: Rig, output: Output) -> None:
     """A server that is renamed in the secret has no watermark, and its gap was not reported."""
-    with house.listening(_says(_heard(1))) as running:
-        until(lambda: house.events)
+    with rig.listening(_says(_heard(1))) as running:
+        until(lambda: rig.events)
         assert running.listener.report.begun == 1
 
     assert "nobody has listened to it before" in [line["message"] for line in output.logged]
@@ -266,21 +266,21 @@ def test_r10_that_nobody_has_listened_to_a_server_is_said_and_counted(house: Hou
 
 @pytest.mark.parametrize(("listed", "times"), [([], 1), ([-30], 1), ([-60], 0), ([-90, -30], 0)])
 def test_r09_that_a_list_begins_after_what_is_known_is_said_and_counted(
-    house: House, listed: Sequence[int], times: int
+    rig: Rig, listed: Sequence[int], times: int
 ) -> None:
     """The server was set up anew, or its own retention has deleted the records of the gap."""
-    house.marks.marks["north"] = NOW - seconds(60)
-    house.calls = Calls([[_record(number, second) for number, second in enumerate(listed, 1)]])
-    with house.listening(_says()) as running:
+    rig.marks.marks["north"] = NOW - seconds(60)
+    rig.calls = Calls([[_record(number, second) for number, second in enumerate(listed, 1)]])
+    with rig.listening(_says()) as running:
         until(lambda: running.listener.report.gap_seconds)
         assert running.listener.report.cut_short == times
 
 
-def test_how_old_the_watermark_is_is_told(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(90)
-    house.calls = Calls([CallFailed("no")])
-    with house.listening(_says()) as running:
-        until(lambda: house.calls is not None and house.calls.asked)
+def test_how_old_the_watermark_is_is_told(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(90)
+    rig.calls = Calls([CallFailed("no")])
+    with rig.listening(_says()) as running:
+        until(lambda: rig.calls is not None and rig.calls.asked)
         assert running.listener.report.age() == 90
 
 
@@ -383,48 +383,48 @@ def test_s7_no_more_bytes_are_in_hand_than_there_is_room_for(monkeypatch: pytest
     store.open.set()
 
 
-def test_s7_a_frame_that_is_too_large_is_counted_and_the_record_behind_it_is_heard_again(house: House) -> None:
+def test_s7_a_frame_that_is_too_large_is_counted_and_the_record_behind_it_is_heard_again(rig: Rig) -> None:
     def hostile(peer: Peer) -> None:
         peer.say(GREETING)
         peer.raw(frame(b"x" * 2_000_000))
         peer.until_gone()
 
-    with house.listening(hostile, _says(_heard(1))) as running:
-        until(lambda: _ids(house) == [1])
+    with rig.listening(hostile, _says(_heard(1))) as running:
+        until(lambda: _ids(rig) == [1])
         assert running.listener.report.too_large == 1
 
 
 # ─── The task, and the secret ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_thread_that_is_dead_ends_the_task(house: House, output: Output) -> None:
+def test_a_thread_that_is_dead_ends_the_task(rig: Rig, output: Output) -> None:
     with sockets(_says()) as there:
-        lives, dies = house.listener(there.port), house.listener(there.port)
+        lives, dies = rig.listener(there.port), rig.listener(there.port)
         dies.run = lambda: None  # type: ignore[method-assign]
         told = ListenerSettings.read({**LISTENS, "HEALTH_PORT": "0"})
         statuses: list[int] = []
 
         def listen() -> None:
-            statuses.append(module._listen([lives, dies], told, house.stop))  # noqa: SLF001
+            statuses.append(module._listen([lives, dies], told, rig.stop))  # noqa: SLF001
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         thread.join(10)
-        house.stop.request()
+        rig.stop.request()
 
     assert statuses == [1]
     assert "a thread has ended" in [line["message"] for line in output.logged]
 
 
-def test_a_task_that_is_told_to_end_ends_well(house: House) -> None:
+def test_a_task_that_is_told_to_end_ends_well(rig: Rig) -> None:
     with sockets(_says()) as there:
-        threading.Timer(0.3, house.stop.request).start()
+        threading.Timer(0.3, rig.stop.request).start()
         told = ListenerSettings.read({**LISTENS, "HEALTH_PORT": "0"})
 
-        assert module._listen([house.listener(there.port)], told, house.stop) == 0  # noqa: SLF001
+        assert module._listen([rig.listener(there.port)], told, rig.stop) == 0  # noqa: SLF001
 
 
-def test_whatever_a_server_does_is_no_reason_to_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_a_server_does_is_no_reason_to_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read_json
     broken: list[int] = []
 
@@ -435,21 +435,21 @@ def test_whatever_a_server_does_is_no_reason_to_end(house: House, monkeypatch: p
         return whole(message)
 
     monkeypatch.setattr(module, "read_json", breaks)
-    with house.listening(_says(_heard(1))) as running:
-        until(lambda: _ids(house) == [1])
+    with rig.listening(_says(_heard(1))) as running:
+        until(lambda: _ids(rig) == [1])
         assert running.thread.is_alive()
 
 
-def test_a_secret_that_was_rotated_is_used_at_the_next_connection(house: House) -> None:
+def test_a_secret_that_was_rotated_is_used_at_the_next_connection(rig: Rig) -> None:
     with sockets(lambda peer: peer.say(DENIED), _says(_heard(1))) as there:
-        listener = house.listener(there.port, denied_pause=1)
+        listener = rig.listener(there.port, denied_pause=1)
         rotated = {**SENSELINK, "app_key": "rotated", "url": f"ws://127.0.0.1:{there.port}", "insecure": True}
         answers: list[Any] = [None, (Server.model_validate(rotated), None)]
         listener._newest = lambda: answers.pop(0) if answers else None  # noqa: SLF001
         thread = threading.Thread(target=listener.run, daemon=True)
         thread.start()
-        until(lambda: _ids(house) == [1])
-        house.stop.request()
+        until(lambda: _ids(rig) == [1])
+        rig.stop.request()
         thread.join(20)
 
     assert [path.split("/")[3] for path in there.paths] == [SENSELINK["app_key"], "rotated"]

@@ -23,13 +23,13 @@ from ops.simulators.senselink import older, row
 from tests.builders import ENVIRONMENT, NOW, api_event, seconds
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
-from tests.rig import House
-from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
+from tests.rig import Rig
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_rig, told
 
 DONE = {"code": 200, "message": "success"}
 
 
-def test_a_record_is_stored_announced_and_acknowledged(senselink: House[Any], output: Output) -> None:
+def test_a_record_is_stored_announced_and_acknowledged(senselink: Rig[Any], output: Output) -> None:
     answer = senselink.send(told(access_record()))
 
     assert (answer.status, answer.body) == (200, DONE)
@@ -38,7 +38,7 @@ def test_a_record_is_stored_announced_and_acknowledged(senselink: House[Any], ou
     assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1}
 
 
-def test_a_repetition_is_acknowledged_and_nothing_more(senselink: House[Any], output: Output) -> None:
+def test_a_repetition_is_acknowledged_and_nothing_more(senselink: Rig[Any], output: Output) -> None:
     for number in range(3):
         answer = senselink.send(told(access_record(), messageId=str(number)))
         assert (answer.status, answer.body) == (200, DONE)
@@ -57,25 +57,25 @@ def test_a_repetition_is_acknowledged_and_nothing_more(senselink: House[Any], ou
     ],
 )
 def test_an_alarms_times_are_in_its_servers_zone(zone: str, occurred: str) -> None:
-    house = senselink_house({"accounts": [{**SENSELINK, "time_zone": zone}]})
+    rig = senselink_rig({"accounts": [{**SENSELINK, "time_zone": zone}]})
 
-    house.send(told(alarm_record(), 30100))
+    rig.send(told(alarm_record(), 30100))
 
     # The time is in UTC: the index by time compares text.
-    assert house.event["time"] == house.event["data"]["occurred_at"] == occurred
+    assert rig.event["time"] == rig.event["data"]["occurred_at"] == occurred
 
 
 def test_the_zone_is_that_of_the_server_whose_token_it_is() -> None:
-    house = senselink_house(
+    rig = senselink_rig(
         {"accounts": [SENSELINK, {"server": "utc", "tokens": ["utc-one-0123456789abcdef"], "time_zone": "+00:00"}]}
     )
 
-    house.send(told(alarm_record(), 30100, token="utc-one-0123456789abcdef"))
+    rig.send(told(alarm_record(), 30100, token="utc-one-0123456789abcdef"))
 
-    assert house.event["time"].startswith("2026-07-01T20:59:58")
+    assert rig.event["time"].startswith("2026-07-01T20:59:58")
 
 
-def test_three_states_of_an_alarm_are_three_events(senselink: House[Any]) -> None:
+def test_three_states_of_an_alarm_are_three_events(senselink: Rig[Any]) -> None:
     for status in (1, 2, 3, 1):
         senselink.send(told(alarm_record(status=status), 30100))
 
@@ -83,7 +83,7 @@ def test_three_states_of_an_alarm_are_three_events(senselink: House[Any]) -> Non
     assert {event["data"]["trace_id"] for event in senselink.stored} == {"T1"}
 
 
-def test_the_subscription_fetches_no_pictures(senselink: House[Any]) -> None:
+def test_the_subscription_fetches_no_pictures(senselink: Rig[Any]) -> None:
     senselink.send(told(access_record()))
 
     assert [picture["reference"] for picture in senselink.event["data"]["pictures"]] == [
@@ -93,7 +93,7 @@ def test_the_subscription_fetches_no_pictures(senselink: House[Any]) -> None:
     assert not senselink.media.pictures
 
 
-def test_what_aws_takes_nowhere_is_sent_again(senselink: House[Any]) -> None:
+def test_what_aws_takes_nowhere_is_sent_again(senselink: Rig[Any]) -> None:
     senselink.store.down = senselink.spill.down = True
     assert senselink.send(told(access_record())).status == 503
 
@@ -102,12 +102,12 @@ def test_what_aws_takes_nowhere_is_sent_again(senselink: House[Any]) -> None:
     assert len(senselink.published) == 1
 
 
-def test_a_body_larger_than_is_read_is_refused(senselink: House[Any]) -> None:
+def test_a_body_larger_than_is_read_is_refused(senselink: Rig[Any]) -> None:
     assert senselink.send(told(b"{" * (1024 * 1024 + 1))).status == 413
     assert senselink.is_untouched
 
 
-def test_a_large_record_is_no_reason_to_end_the_subscription(senselink: House[Any]) -> None:
+def test_a_large_record_is_no_reason_to_end_the_subscription(senselink: Rig[Any]) -> None:
     """Protocol A1: each answer but 200 may be the last, and a body of 64 KiB was one."""
     answer = senselink.send(told(access_record(remark="r" * 300_000)))
 
@@ -181,7 +181,7 @@ def test_what_the_book_does_not_take_in_time_is_spilled_and_acknowledged() -> No
 
 
 @pytest.mark.parametrize("down", ["store", "spill", "topics"])
-def test_one_failure_of_ours_is_none_of_the_servers(senselink: House[Any], down: str) -> None:
+def test_one_failure_of_ours_is_none_of_the_servers(senselink: Rig[Any], down: str) -> None:
     """Protocol A1, vendor's code 2.2: one answer but 200 too many stops the subscription for good."""
     getattr(senselink, down).down = True
 
@@ -191,9 +191,9 @@ def test_one_failure_of_ours_is_none_of_the_servers(senselink: House[Any], down:
 # ─── As devices and servers write it ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _meaning(house: House[Any], body: bytes) -> dict[str, Any]:
-    assert house.send(told(body)).body == DONE
-    data: dict[str, Any] = house.event["data"]
+def _meaning(rig: Rig[Any], body: bytes) -> dict[str, Any]:
+    assert rig.send(told(body)).body == DONE
+    data: dict[str, Any] = rig.event["data"]
     return {name: value for name, value in data.items() if name != "payload"}
 
 
@@ -202,17 +202,17 @@ def test_a_byte_order_mark_and_a_closing_zero_are_no_part_of_a_message(before: b
     """Reports 5."""
     body = told(access_record()).body
 
-    assert _meaning(senselink_house(), before + body + after) == _meaning(senselink_house(), body)
+    assert _meaning(senselink_rig(), before + body + after) == _meaning(senselink_rig(), body)
 
 
-def test_half_a_character_at_a_names_end_is_one_that_nobody_knows(senselink: House[Any]) -> None:
+def test_half_a_character_at_a_names_end_is_one_that_nobody_knows(senselink: Rig[Any]) -> None:
     """Reports 5: a name that was cut at UTF-16 units."""
     body = told(access_record(name="Mira")).body.replace(b"Mira", b"Mira \\ud842")
 
     assert _meaning(senselink, body)["person"]["name"] == "Mira \ufffd"
 
 
-def test_a_number_that_is_none_takes_nothing_else_with_it(senselink: House[Any]) -> None:
+def test_a_number_that_is_none_takes_nothing_else_with_it(senselink: Rig[Any]) -> None:
     """Reports 3."""
     body = told(access_record(bodyTemperature=float("nan"), verifyScore=float("inf"))).body
     seen = _meaning(senselink, body)
@@ -226,13 +226,13 @@ def test_a_number_that_is_none_takes_nothing_else_with_it(senselink: House[Any])
 )
 def test_what_is_around_a_record_does_not_hide_it(around: dict[str, Any]) -> None:
     """Reports 22: `code` 200 beside `eventType` 30000; vendor's code 2.3: `eventType` and `sendTime` as text."""
-    house = senselink_house()
+    rig = senselink_rig()
 
-    assert house.send(told(access_record(), **around)).body == DONE
-    assert house.event["type"] == "gatehouse.recognition.v1"
+    assert rig.send(told(access_record(), **around)).body == DONE
+    assert rig.event["type"] == "gatehouse.recognition.v1"
 
 
-def test_the_manuals_example_of_an_older_server(senselink: House[Any]) -> None:
+def test_the_manuals_example_of_an_older_server(senselink: Rig[Any]) -> None:
     """Protocol A3, vendor's code 2.3: device, person, kind and group were lost."""
     senselink.send(told(older(access_record(avatar="A1"))))
     seen = senselink.event["data"]
@@ -251,7 +251,7 @@ def test_the_manuals_example_of_an_older_server(senselink: House[Any]) -> None:
 @pytest.mark.parametrize("camel", [False, True])
 def test_a_row_of_the_record_list_keeps_its_device_person_kind_and_pictures(camel: bool) -> None:
     """Protocol A2, vendor's code 2.4."""
-    pushed, fetched = senselink_house(), senselink_house()
+    pushed, fetched = senselink_rig(), senselink_rig()
     pushed.send(told(access_record()))
     fetched.send(told(json.dumps({"code": 30000, "data": row(access_record(), camel=camel)}).encode()))
 
@@ -259,7 +259,7 @@ def test_a_row_of_the_record_list_keeps_its_device_person_kind_and_pictures(came
     assert {**fetched.event["data"], "payload": None} == {**pushed.event["data"], "payload": None}
 
 
-def test_a_record_that_comes_later_says_so(senselink: House[Any]) -> None:
+def test_a_record_that_comes_later_says_so(senselink: Rig[Any]) -> None:
     senselink.send(told(access_record()), at=NOW + seconds(3600))
 
     assert (senselink.event["data"]["arrival"], senselink.event["data"]["lag_ms"]) == ("late", 3_602_000)
@@ -269,13 +269,13 @@ def test_a_record_that_comes_later_says_so(senselink: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("code", [10000, 20000])
-def test_a_sign_of_life_is_acknowledged_and_nothing_more(senselink: House[Any], code: int) -> None:
+def test_a_sign_of_life_is_acknowledged_and_nothing_more(senselink: Rig[Any], code: int) -> None:
     assert senselink.send(told(None, code)).body == DONE
     assert senselink.is_untouched
 
 
 @pytest.mark.parametrize("kind", [30200, 20002, 0])
-def test_a_type_that_no_page_knows_is_kept_with_what_it_holds(senselink: House[Any], kind: int) -> None:
+def test_a_type_that_no_page_knows_is_kept_with_what_it_holds(senselink: Rig[Any], kind: int) -> None:
     for _ in range(2):
         assert senselink.send(told({"elevator": {"car": 2}}, kind)).body == DONE
 
@@ -284,7 +284,7 @@ def test_a_type_that_no_page_knows_is_kept_with_what_it_holds(senselink: House[A
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]"])
-def test_what_is_no_message_is_kept_whole_and_counted(senselink: House[Any], output: Output, body: bytes) -> None:
+def test_what_is_no_message_is_kept_whole_and_counted(senselink: Rig[Any], output: Output, body: bytes) -> None:
     assert senselink.send(told(body)).body == DONE
 
     assert senselink.event["data"]["kind"] == "unmapped"
@@ -295,7 +295,7 @@ def test_what_is_no_message_is_kept_whole_and_counted(senselink: House[Any], out
     "body", [b"", b"\xff", b'{"code":30000,"message""push","data":{"idNumber":"X-99"}}', b"[" * 3000]
 )
 def test_what_nobody_can_read_is_kept_where_no_subscriber_looks(
-    senselink: House[Any], output: Output, body: bytes
+    senselink: Rig[Any], output: Output, body: bytes
 ) -> None:
     """Reports 2: a body that could not be parsed was written into the table and published."""
     assert senselink.send(told(body)).body == DONE
@@ -316,7 +316,7 @@ _values = st.recursive(
 )
 
 
-def test_no_message_under_a_token_of_ours_is_refused_or_fails(senselink: House[Any]) -> None:
+def test_no_message_under_a_token_of_ours_is_refused_or_fails(senselink: Rig[Any]) -> None:
     @settings(max_examples=300, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(_names, _values, max_size=8) | _values, st.sampled_from([30000, 30100, "30000", 5]))
     def attempt(data: Any, kind: Any) -> None:

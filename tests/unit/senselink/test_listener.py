@@ -178,7 +178,7 @@ class Watched(FakeStore):
 
 
 @dataclass
-class House:
+class Rig:
     """Everything around one listener."""
 
     store: Watched = field(default_factory=Watched)
@@ -235,8 +235,8 @@ class Running:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def rig() -> Rig:
+    return Rig()
 
 
 @pytest.fixture(autouse=True)
@@ -279,64 +279,64 @@ def _says_and_goes(*messages: object) -> Script:
 # ─── What it hears ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_records_and_alarms_are_recorded_once_and_announced(house: House) -> None:
+def test_records_and_alarms_are_recorded_once_and_announced(rig: Rig) -> None:
     alarm = {"code": 30100, "data": alarm_record()}
-    with house.listening(_says(_heard(1), alarm, _heard(1), HEARTBEAT, _heard(2))):
-        until(lambda: len(house.store.seen) == 4 and len(house.topics.messages) == 3)
+    with rig.listening(_says(_heard(1), alarm, _heard(1), HEARTBEAT, _heard(2))):
+        until(lambda: len(rig.store.seen) == 4 and len(rig.topics.messages) == 3)
 
-    assert sorted(event["type"].split(".")[1] for event in house.events) == ["alarm", "recognition", "recognition"]
-    assert {event["data"]["account"] for event in house.events} == {"north"}
-    (raised,) = (event for event in house.events if event["type"].startswith("gatehouse.alarm"))
+    assert sorted(event["type"].split(".")[1] for event in rig.events) == ["alarm", "recognition", "recognition"]
+    assert {event["data"]["account"] for event in rig.events} == {"north"}
+    (raised,) = (event for event in rig.events if event["type"].startswith("gatehouse.alarm"))
     assert raised["time"] == "2026-07-01T11:59:58.000000Z"
 
 
-def test_a_greeting_and_a_heartbeat_are_not_recorded(house: House) -> None:
-    with house.listening(_says(HEARTBEAT, HEARTBEAT, _heard(1), GREETING, HEARTBEAT, _heard(2))) as running:
-        until(lambda: len(house.events) == 2)
+def test_a_greeting_and_a_heartbeat_are_not_recorded(rig: Rig) -> None:
+    with rig.listening(_says(HEARTBEAT, HEARTBEAT, _heard(1), GREETING, HEARTBEAT, _heard(2))) as running:
+        until(lambda: len(rig.events) == 2)
         assert running.listener.report.connected
 
-    assert len(house.store.seen) == 2
+    assert len(rig.store.seen) == 2
 
 
 @pytest.mark.parametrize(
     "message", [b'{"code":30000,"message""push record","data":{}}', b"\xff\xfe\x00", b"", b"[" * 300]
 )
 def test_what_cannot_be_parsed_is_kept_where_no_subscriber_looks_and_counted(
-    house: House, output: Output, message: bytes
+    rig: Rig, output: Output, message: bytes
 ) -> None:
-    with house.listening(_says(message, _heard(1))):
-        until(lambda: len(house.events) == 2)
+    with rig.listening(_says(message, _heard(1))):
+        until(lambda: len(rig.events) == 2)
 
-    (kept,) = (event for event in house.events if event["data"].get("kind") == "unmapped")
+    (kept,) = (event for event in rig.events if event["data"].get("kind") == "unmapped")
     assert "payload" not in kept["data"]
-    assert house.media.pictures[kept["data"]["body"]["key"]].data == message
+    assert rig.media.pictures[kept["data"]["body"]["key"]].data == message
     assert kept["data"]["body"]["key"].startswith("unreadable/senselink/")
     assert output.counted[Count.UNMAPPED] == 1
 
 
-def test_an_unknown_code_is_kept(house: House) -> None:
+def test_an_unknown_code_is_kept(rig: Rig) -> None:
     unknown = {"code": 30200, "data": {"floor": -1}}
-    with house.listening(_says(unknown)):
-        until(lambda: house.events)
+    with rig.listening(_says(unknown)):
+        until(lambda: rig.events)
 
-    assert house.payloads == [unknown]
-    assert house.events[0]["data"]["kind"] == "unmapped"
+    assert rig.payloads == [unknown]
+    assert rig.events[0]["data"]["kind"] == "unmapped"
 
 
-def test_a_message_larger_than_a_push_may_be_is_recorded(house: House) -> None:
+def test_a_message_larger_than_a_push_may_be_is_recorded(rig: Rig) -> None:
     large = {"code": 30000, "data": _record(1, remark="r" * 100_000)}
-    with house.listening(_says(large)):
-        until(lambda: house.events)
+    with rig.listening(_says(large)):
+        until(lambda: rig.events)
 
-    assert house.payloads == [large]
+    assert rig.payloads == [large]
 
 
 # ─── Whom it hears ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("refusal", [lambda peer: peer.say(DENIED), b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n"])
-def test_a_denial_is_counted_and_not_hammered_on(house: House, output: Output, refusal: Any) -> None:
-    with house.listening(refusal, denied_pause=60) as running:
+def test_a_denial_is_counted_and_not_hammered_on(rig: Rig, output: Output, refusal: Any) -> None:
+    with rig.listening(refusal, denied_pause=60) as running:
         until(lambda: running.listener.report.denied)
         time.sleep(0.3)
         assert len(running.paths) == 1
@@ -344,28 +344,28 @@ def test_a_denial_is_counted_and_not_hammered_on(house: House, output: Output, r
         assert not running.listener.report.is_stuck
 
     assert [line["level"] for line in output.logged] == ["ERROR"]
-    assert house.store.seen == []
-    assert house.marks.north is None
+    assert rig.store.seen == []
+    assert rig.marks.north is None
 
 
-def test_after_a_denial_it_tries_again_signed_anew(house: House) -> None:
-    with house.listening(lambda peer: peer.say(DENIED), _says(_heard(1)), denied_pause=1) as running:
-        until(lambda: house.events)
+def test_after_a_denial_it_tries_again_signed_anew(rig: Rig) -> None:
+    with rig.listening(lambda peer: peer.say(DENIED), _says(_heard(1)), denied_pause=1) as running:
+        until(lambda: rig.events)
 
     assert len(set(running.paths)) == len(running.paths) == 2
 
 
 @pytest.mark.parametrize("code", [20001, 20003, "20010", 29999])
-def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(house: House, output: Output, code: int | str) -> None:
+def test_whatever_begins_with_2_and_is_no_greeting_is_a_refusal(rig: Rig, output: Output, code: int | str) -> None:
     """protocol.md A11: "Sign error!" was taken for a greeting, and tried again twice a second."""
     refusal = {"code": code, "message": "Sign error!", "desc": ""}
-    with house.listening(lambda peer: peer.say(refusal), denied_pause=60) as running:
+    with rig.listening(lambda peer: peer.say(refusal), denied_pause=60) as running:
         until(lambda: running.listener.report.denied)
         until(lambda: [line for line in output.logged if str(code) in line.get("why", "")])
         assert len(running.paths) == 1
         assert not running.listener.report.connected
 
-    assert house.store.seen == []
+    assert rig.store.seen == []
 
 
 def _attempts(seconds: float, stood: float | None, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -396,57 +396,55 @@ def test_a_server_that_closes_each_connection_after_a_while_is_listened_to_for_m
     assert _attempts(3600, 60, monkeypatch) >= 59
 
 
-def test_a_connection_that_was_closed_at_once_does_not_make_the_next_pause_short(
-    house: House, pauses: list[float]
-) -> None:
-    with house.listening(*[_says_and_goes()] * 6, _says(_heard(1))):
-        until(lambda: house.events)
+def test_a_connection_that_was_closed_at_once_does_not_make_the_next_pause_short(rig: Rig, pauses: list[float]) -> None:
+    with rig.listening(*[_says_and_goes()] * 6, _says(_heard(1))):
+        until(lambda: rig.events)
 
     assert pauses[:6] == [1, 2, 4, 8, 16, 32]
 
 
 def test_a_gap_that_nobody_can_fill_is_told_once_however_often_the_server_goes(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """protocol.md A11: 18 notices in 8 seconds."""
     monkeypatch.setattr(module, "_AT_ONCE", 1.0)
     since = NOW - seconds(600)
-    house.marks.marks["north"] = since
-    with house.listening(*[_says_and_goes()] * 18, _says(_heard(1))) as running:
-        until(lambda: len(house.events) == 2)
+    rig.marks.marks["north"] = since
+    with rig.listening(*[_says_and_goes()] * 18, _says(_heard(1))) as running:
+        until(lambda: len(rig.events) == 2)
         assert len(running.paths) == 19
 
-    (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
+    (gap,) = (event["data"] for event in rig.events if event["data"].get("kind") == "gap")
     assert gap["reference"]["from"] == since.isoformat()
 
 
-def test_silence_has_it_connect_anew(house: House) -> None:
-    with house.listening(_says(), _says(_heard(1)), silence=1) as running:
-        until(lambda: house.events)
+def test_silence_has_it_connect_anew(rig: Rig) -> None:
+    with rig.listening(_says(), _says(_heard(1)), silence=1) as running:
+        until(lambda: rig.events)
         assert running.listener.report.reconnects >= 1
 
 
 def test_however_often_nobody_answers_it_goes_on_and_waits_a_minute_at_most(
-    house: House, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    rig: Rig, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "warning", lambda *_, **__: None)
     monkeypatch.setattr(Stop, "pause", lambda *_: None)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=house.listener(taken.getsockname()[1]).run)
+        thread = threading.Thread(target=rig.listener(taken.getsockname()[1]).run)
         thread.start()
         until(lambda: len(pauses) > 1100 or not thread.is_alive(), 60)
         assert thread.is_alive()
-        house.stop.request()
+        rig.stop.request()
         thread.join(20)
 
     assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert max(pauses) == 60
 
 
-def test_after_a_connection_that_stood_it_does_not_wait_long(house: House, pauses: list[float]) -> None:
-    with house.listening(b"", b"", b"", _says_and_goes(), _says(_heard(1)), stands=0):
-        until(lambda: house.events)
+def test_after_a_connection_that_stood_it_does_not_wait_long(rig: Rig, pauses: list[float]) -> None:
+    with rig.listening(b"", b"", b"", _says_and_goes(), _says(_heard(1)), stands=0):
+        until(lambda: rig.events)
 
     assert pauses[:4] == [1, 2, 4, 1]
 
@@ -454,60 +452,60 @@ def test_after_a_connection_that_stood_it_does_not_wait_long(house: House, pause
 # ─── What it missed ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_first_start_fetches_nothing(house: House) -> None:
-    house.calls = Calls()
-    with house.listening(_says(_heard(1, 0))):
-        until(lambda: house.marks.north == NOW)
+def test_the_first_start_fetches_nothing(rig: Rig) -> None:
+    rig.calls = Calls()
+    with rig.listening(_says(_heard(1, 0))):
+        until(lambda: rig.marks.north == NOW)
 
-    assert house.calls.asked == []
+    assert rig.calls.asked == []
 
 
-def test_a_restart_fetches_from_the_watermark_less_the_overlap(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(3600)
-    house.calls = Calls([[_record(1, -3000), {"id": 2, "sign_time": int(AT) - 60}]])
-    with house.listening(_says(), overlap=120) as running:
-        until(lambda: house.marks.north == NOW - seconds(60))
+def test_a_restart_fetches_from_the_watermark_less_the_overlap(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(3600)
+    rig.calls = Calls([[_record(1, -3000), {"id": 2, "sign_time": int(AT) - 60}]])
+    with rig.listening(_says(), overlap=120) as running:
+        until(lambda: rig.marks.north == NOW - seconds(60))
         assert running.listener.report.backfilled == 2
         assert running.listener.report.gap_seconds == 3600
 
-    assert house.calls.asked == [(NOW - seconds(3720), NOW + timedelta(days=1))]
-    assert sorted(payload["data"]["id"] for payload in house.payloads) == [1, 2]
+    assert rig.calls.asked == [(NOW - seconds(3720), NOW + timedelta(days=1))]
+    assert sorted(payload["data"]["id"] for payload in rig.payloads) == [1, 2]
 
 
-def test_what_is_heard_and_fetched_is_recorded_once(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(60)
-    house.calls = Calls([[_record(number, -30) for number in range(5)]])
-    with house.listening(_says(*(_heard(number, -30) for number in range(3)))) as running:
-        until(lambda: len(house.store.seen) == 8 and running.listener.report.gap_seconds)
+def test_what_is_heard_and_fetched_is_recorded_once(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(60)
+    rig.calls = Calls([[_record(number, -30) for number in range(5)]])
+    with rig.listening(_says(*(_heard(number, -30) for number in range(3)))) as running:
+        until(lambda: len(rig.store.seen) == 8 and running.listener.report.gap_seconds)
 
-    assert len(house.events) == len(house.topics.messages) == 5
+    assert len(rig.events) == len(rig.topics.messages) == 5
 
 
-def test_a_lost_connection_is_a_gap_that_is_fetched_from_the_newest_record_on(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(100)
-    calls = house.calls = Calls([[], [_record(2, -20)]])
+def test_a_lost_connection_is_a_gap_that_is_fetched_from_the_newest_record_on(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(100)
+    calls = rig.calls = Calls([[], [_record(2, -20)]])
 
     def goes(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -40), _heard(3, -30))
-        until(lambda: house.marks.north == NOW - seconds(30))
+        until(lambda: rig.marks.north == NOW - seconds(30))
 
-    with house.listening(goes, _says(), overlap=0) as running:
-        until(lambda: house.marks.north == NOW - seconds(20))
+    with rig.listening(goes, _says(), overlap=0) as running:
+        until(lambda: rig.marks.north == NOW - seconds(20))
         assert running.listener.report.reconnects == 1
 
     assert [since for since, _ in calls.asked] == [NOW - seconds(100), NOW - seconds(30)]
-    assert len(house.events) == 3
+    assert len(rig.events) == 3
 
 
 @pytest.mark.parametrize("with_api", [True, False])
-def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(house: House, with_api: bool) -> None:
+def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(rig: Rig, with_api: bool) -> None:
     since = NOW - seconds(600)
-    house.marks.marks["north"] = since
-    house.calls = Calls([NoSuchCall("no list")]) if with_api else None
-    with house.listening(_says()):
-        until(lambda: house.marks.north == NOW)
+    rig.marks.marks["north"] = since
+    rig.calls = Calls([NoSuchCall("no list")]) if with_api else None
+    with rig.listening(_says()):
+        until(lambda: rig.marks.north == NOW)
 
-    (event,) = house.events
+    (event,) = rig.events
     assert (event["data"]["kind"], event["data"]["result"], event["data"]["account"]) == ("gap", "failure", "north")
     assert event["data"]["reference"] == {"from": since.isoformat(), "to": NOW.isoformat()}
     assert event["data"]["payload"]["missing"] == ([30000] if with_api else [30000, 30100])
@@ -515,35 +513,35 @@ def test_where_there_is_no_record_list_the_book_says_from_when_to_when_once(hous
     assert event["time"] == "2026-07-01T11:50:00.000000Z"
 
 
-def test_a_server_without_an_alarm_list_says_once_a_gap_that_alarms_may_be_missing(house: House) -> None:
+def test_a_server_without_an_alarm_list_says_once_a_gap_that_alarms_may_be_missing(rig: Rig) -> None:
     """protocol.md A13: a fire alarm in a gap left no trace, although records could be fetched."""
     since = NOW - seconds(600)
-    house.marks.marks["north"] = since
-    house.calls = Calls([[_record(1, -60)]], alarm_answers=[NoSuchCall("no list")])
-    with house.listening(_says()):
-        until(lambda: house.marks.north == NOW - seconds(60))
+    rig.marks.marks["north"] = since
+    rig.calls = Calls([[_record(1, -60)]], alarm_answers=[NoSuchCall("no list")])
+    with rig.listening(_says()):
+        until(lambda: rig.marks.north == NOW - seconds(60))
 
-    (gap,) = (event["data"] for event in house.events if event["data"].get("kind") == "gap")
+    (gap,) = (event["data"] for event in rig.events if event["data"].get("kind") == "gap")
     assert (gap["code"], gap["reason"]) == (30100, "the server has no alarm list")
     assert gap["reference"] == {"from": since.isoformat(), "to": NOW.isoformat()}
-    assert len(house.events) == 2
+    assert len(rig.events) == 2
 
 
-def test_alarms_of_a_gap_are_fetched_and_those_that_are_known_are_no_second_ones(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
+def test_alarms_of_a_gap_are_fetched_and_those_that_are_known_are_no_second_ones(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
     heard, missed = alarm_record(), alarm_record(id=8, status=3, releaseTime="2026-07-01 20:59:59")
-    house.calls = Calls(alarm_answers=[[heard, missed]])
-    with house.listening(_says({"code": 30100, "data": heard})) as running:
-        until(lambda: len(house.store.seen) == 3 and running.listener.report.gap_seconds)
+    rig.calls = Calls(alarm_answers=[[heard, missed]])
+    with rig.listening(_says({"code": 30100, "data": heard})) as running:
+        until(lambda: len(rig.store.seen) == 3 and running.listener.report.gap_seconds)
         assert running.listener.report.backfilled == 2
 
-    assert sorted(event["data"]["state"] for event in house.events) == ["raised", "released"]
-    (found,) = (event for event in house.events if event["data"]["state"] == "released")
+    assert sorted(event["data"]["state"] for event in rig.events) == ["raised", "released"]
+    (found,) = (event for event in rig.events if event["data"]["state"] == "released")
     assert found["data"]["arrival"] == "backfill"
 
 
-def test_an_alarm_of_the_same_day_that_is_older_than_the_gap_is_not_fetched(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
+def test_an_alarm_of_the_same_day_that_is_older_than_the_gap_is_not_fetched(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
     rows = [
         alarm_record(id=1, alarmTime="2026-07-01 20:44:59"),
         alarm_record(id=2, alarm_time="2026-07-01 20:45:00"),
@@ -552,11 +550,11 @@ def test_an_alarm_of_the_same_day_that_is_older_than_the_gap_is_not_fetched(hous
         alarm_record(id=5, alarmTime="once upon a time"),
     ]
     del rows[1]["alarmTime"]
-    house.calls = Calls(alarm_answers=[rows])
-    with house.listening(_says()) as running:
+    rig.calls = Calls(alarm_answers=[rows])
+    with rig.listening(_says()) as running:
         until(lambda: running.listener.report.gap_seconds)
 
-    assert sorted(payload["data"]["id"] for payload in house.payloads) == [2, 3, 4, 5]
+    assert sorted(payload["data"]["id"] for payload in rig.payloads) == [2, 3, 4, 5]
 
 
 _LISTED = {
@@ -576,42 +574,42 @@ _LISTED = {
 
 
 @pytest.mark.parametrize("camel", [False, True])
-def test_what_the_list_has_by_other_names_has_device_name_kind_and_pictures(house: House, camel: bool) -> None:
+def test_what_the_list_has_by_other_names_has_device_name_kind_and_pictures(rig: Rig, camel: bool) -> None:
     """protocol.md A2, vendors-code.md 2.4: a fetched record lacked all of these fields, and replaced one with them."""
     row = wire.camel(_LISTED) if camel else _LISTED
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls([[row]])
-    with house.listening(_says(_heard(1))):
-        until(lambda: len(house.events) == 2)
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls([[row]])
+    with rig.listening(_says(_heard(1))):
+        until(lambda: len(rig.events) == 2)
 
-    (found,) = (event["data"] for event in house.events if event["data"]["arrival"] == "backfill")
+    (found,) = (event["data"] for event in rig.events if event["data"]["arrival"] == "backfill")
     assert (found["device"], found["person"]["name"], found["kind"]) == ("SPSE-6b39", "Mira Holt", "staff")
     assert [picture["reference"] for picture in found["pictures"]] == ["c1", "c2"]
 
 
-def test_a_record_that_was_heard_by_its_pushs_names_is_the_same_in_the_list(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls([[_LISTED]])
+def test_a_record_that_was_heard_by_its_pushs_names_is_the_same_in_the_list(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls([[_LISTED]])
     heard = {"code": 30000, "data": _record(2, -30)}
-    with house.listening(_says(heard)) as running:
-        until(lambda: len(house.store.seen) == 2 and running.listener.report.gap_seconds)
+    with rig.listening(_says(heard)) as running:
+        until(lambda: len(rig.store.seen) == 2 and running.listener.report.gap_seconds)
 
-    assert len(house.events) == 1
+    assert len(rig.events) == 1
 
 
-def test_what_was_fetched_is_not_of_now(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(60)
-    house.calls = Calls([[_record(1, -1)]])
-    with house.listening(_says(_heard(2, -1))):
-        until(lambda: len(house.events) == 2)
+def test_what_was_fetched_is_not_of_now(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(60)
+    rig.calls = Calls([[_record(1, -1)]])
+    with rig.listening(_says(_heard(2, -1))):
+        until(lambda: len(rig.events) == 2)
 
-    arrivals = {event["data"]["payload"]["data"]["id"]: event["data"]["arrival"] for event in house.events}
+    arrivals = {event["data"]["payload"]["data"]["id"]: event["data"]["arrival"] for event in rig.events}
     assert arrivals == {1: "backfill", 2: "live"}
 
 
 @pytest.mark.parametrize("second", [-40, "-40", "text"])
 def test_the_newest_record_is_the_newest_wherever_it_is_in_the_list_and_however_its_time_is_written(
-    house: House, second: int | str
+    rig: Rig, second: int | str
 ) -> None:
     """vendors-code.md 2.4: the order is by id, and the span by the time of receipt; neither is that of the records."""
     told: dict[int | str, Any] = {
@@ -619,89 +617,89 @@ def test_the_newest_record_is_the_newest_wherever_it_is_in_the_list_and_however_
         "-40": str(int(AT - 40)),
         "text": "2026-07-01 20:59:20",
     }
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls([[_record(1, -300), {**_record(2), "signTime": told[second]}, _record(3, -7000)]])
-    with house.listening(_says()):
-        until(lambda: house.marks.north == NOW - seconds(40))
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls([[_record(1, -300), {**_record(2), "signTime": told[second]}, _record(3, -7000)]])
+    with rig.listening(_says()):
+        until(lambda: rig.marks.north == NOW - seconds(40))
 
-    assert len(house.events) == 3
-
-
-def test_an_alarm_list_that_fails_for_good_does_not_hold_the_mark_of_records_for_ever(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls([[_record(1, -60)]], alarm_answers=[CallFailed("no")])
-    with house.listening(_says()):
-        until(lambda: house.marks.north == NOW - seconds(60))
-
-    assert len(house.calls.alarms_asked) == 11
-    assert [event["data"]["code"] for event in house.events if event["data"].get("kind") == "gap"] == [30100]
+    assert len(rig.events) == 3
 
 
-def test_an_alarm_list_that_fails_a_while_is_asked_again(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls(alarm_answers=[CallFailed("no")] * 5 + [[alarm_record()]])
-    with house.listening(_says()) as running:
+def test_an_alarm_list_that_fails_for_good_does_not_hold_the_mark_of_records_for_ever(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls([[_record(1, -60)]], alarm_answers=[CallFailed("no")])
+    with rig.listening(_says()):
+        until(lambda: rig.marks.north == NOW - seconds(60))
+
+    assert len(rig.calls.alarms_asked) == 11
+    assert [event["data"]["code"] for event in rig.events if event["data"].get("kind") == "gap"] == [30100]
+
+
+def test_an_alarm_list_that_fails_a_while_is_asked_again(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls(alarm_answers=[CallFailed("no")] * 5 + [[alarm_record()]])
+    with rig.listening(_says()) as running:
         until(lambda: running.listener.report.gap_seconds)
 
-    assert [event["data"]["state"] for event in house.events] == ["raised"]
+    assert [event["data"]["state"] for event in rig.events] == ["raised"]
 
 
-def test_a_gap_that_cannot_be_told_of_yet_is_told_of_later(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.store.down = house.spill.down = True
-    with house.listening(_says()):
-        until(lambda: len(house.store.seen) >= 3)
-        assert house.marks.north == NOW - seconds(600)
-        house.store.down = house.spill.down = False
-        until(lambda: house.marks.north == NOW)
+def test_a_gap_that_cannot_be_told_of_yet_is_told_of_later(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.store.down = rig.spill.down = True
+    with rig.listening(_says()):
+        until(lambda: len(rig.store.seen) >= 3)
+        assert rig.marks.north == NOW - seconds(600)
+        rig.store.down = rig.spill.down = False
+        until(lambda: rig.marks.north == NOW)
 
-    assert len(house.events) == 1
+    assert len(rig.events) == 1
 
 
-def test_a_failed_call_leaves_the_mark_and_is_made_again(house: House) -> None:
+def test_a_failed_call_leaves_the_mark_and_is_made_again(rig: Rig) -> None:
     since = NOW - seconds(600)
-    house.marks.marks["north"] = since
+    rig.marks.marks["north"] = since
     go = threading.Event()
-    house.calls = Calls([lambda: [_record(1, -500)] if go.is_set() else CallFailed("no")])
-    with house.listening(_says(_heard(2, -1))):
-        until(lambda: house.calls and len(house.calls.asked) >= 4 and house.events)
-        assert house.marks.north == since
+    rig.calls = Calls([lambda: [_record(1, -500)] if go.is_set() else CallFailed("no")])
+    with rig.listening(_says(_heard(2, -1))):
+        until(lambda: rig.calls and len(rig.calls.asked) >= 4 and rig.events)
+        assert rig.marks.north == since
         go.set()
-        until(lambda: house.marks.north == NOW - seconds(1))
+        until(lambda: rig.marks.north == NOW - seconds(1))
 
-    assert len(house.events) == 2
+    assert len(rig.events) == 2
 
 
 def test_however_often_a_call_fails_it_is_made_again(
-    house: House, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+    rig: Rig, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    calls = house.calls = Calls([CallFailed("no")] * 1100 + [[_record(1, -500)]])
+    rig.marks.marks["north"] = NOW - seconds(600)
+    calls = rig.calls = Calls([CallFailed("no")] * 1100 + [[_record(1, -500)]])
     monkeypatch.setattr(log, "warning", lambda *_, **__: None)
-    with house.listening(_says()):
-        until(lambda: house.events, 60)
+    with rig.listening(_says()):
+        until(lambda: rig.events, 60)
 
     assert len(calls.asked) == 1101
     assert max(pauses) == 60
 
 
-def test_a_list_that_fails_in_the_middle_is_fetched_again(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
+def test_a_list_that_fails_in_the_middle_is_fetched_again(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
 
     def breaks_off() -> Iterator[Any]:
         yield _record(1, -500)
         raise CallFailed("no")
 
-    house.calls = Calls([breaks_off, [_record(1, -500), _record(2, -400)]])
-    with house.listening(_says()):
-        until(lambda: house.marks.north == NOW - seconds(400))
+    rig.calls = Calls([breaks_off, [_record(1, -500), _record(2, -400)]])
+    with rig.listening(_says()):
+        until(lambda: rig.marks.north == NOW - seconds(400))
 
-    assert len(house.events) == 2
+    assert len(rig.events) == 2
 
 
-def test_a_gap_that_opens_while_another_is_filled_is_fetched_as_well(house: House) -> None:
+def test_a_gap_that_opens_while_another_is_filled_is_fetched_as_well(rig: Rig) -> None:
     since = NOW - seconds(600)
-    house.marks.marks["north"] = since
+    rig.marks.marks["north"] = since
     answer, lost = threading.Event(), threading.Event()
 
     def slow() -> list[Any]:
@@ -712,129 +710,129 @@ def test_a_gap_that_opens_while_another_is_filled_is_fetched_as_well(house: Hous
         peer.say(GREETING)
         lost.wait(20)
 
-    calls = house.calls = Calls([slow, [_record(1, -500), _record(2, -400)]])
-    with house.listening(goes_when_told, _says(_heard(3, -5)), overlap=0) as running:
+    calls = rig.calls = Calls([slow, [_record(1, -500), _record(2, -400)]])
+    with rig.listening(goes_when_told, _says(_heard(3, -5)), overlap=0) as running:
         until(lambda: calls.asked)
         lost.set()
-        until(lambda: len(house.events) == 1 and running.listener.report.connected)
+        until(lambda: len(rig.events) == 1 and running.listener.report.connected)
         assert len(calls.asked) == 1
-        assert house.marks.north == since
+        assert rig.marks.north == since
         answer.set()
-        until(lambda: house.marks.north == NOW - seconds(5))
+        until(lambda: rig.marks.north == NOW - seconds(5))
 
     assert [asked[0] for asked in calls.asked] == [since, since]
-    assert len(house.events) == 3
+    assert len(rig.events) == 3
 
 
-def test_the_watermark_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watermark_is_waited_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.Listener, "_wait", lambda *_: time.sleep(0.01))
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.marks.down = True
-    house.calls = Calls()
-    with house.listening(_says(_heard(1))) as running:
-        until(lambda: house.marks.reads >= 3)
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.marks.down = True
+    rig.calls = Calls()
+    with rig.listening(_says(_heard(1))) as running:
+        until(lambda: rig.marks.reads >= 3)
         assert running.paths == []
-        house.marks.down = False
-        until(lambda: house.calls and house.calls.asked)
+        rig.marks.down = False
+        until(lambda: rig.calls and rig.calls.asked)
 
 
-def test_a_watermark_that_cannot_be_written_is_written_later(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Calls()
-    house.marks.refuses = True
-    with house.listening(_says(_heard(1, -60))) as running:
-        until(lambda: running.listener.report.connected and house.marks.refused >= 2 and house.events)
-        assert house.marks.north == NOW - seconds(600)
-        house.marks.refuses = False
-        until(lambda: house.marks.north == NOW - seconds(60))
+def test_a_watermark_that_cannot_be_written_is_written_later(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Calls()
+    rig.marks.refuses = True
+    with rig.listening(_says(_heard(1, -60))) as running:
+        until(lambda: running.listener.report.connected and rig.marks.refused >= 2 and rig.events)
+        assert rig.marks.north == NOW - seconds(600)
+        rig.marks.refuses = False
+        until(lambda: rig.marks.north == NOW - seconds(60))
 
 
-def test_r13_before_the_first_watermark_is_written_nothing_is_taken(house: House) -> None:
-    house.marks.refuses = True
-    with house.listening(_says(_heard(1, -60))) as running:
-        until(lambda: house.marks.refused >= 2)
+def test_r13_before_the_first_watermark_is_written_nothing_is_taken(rig: Rig) -> None:
+    rig.marks.refuses = True
+    with rig.listening(_says(_heard(1, -60))) as running:
+        until(lambda: rig.marks.refused >= 2)
         assert not running.listener.report.connected
-        assert house.store.seen == []
-        house.marks.refuses = False
-        until(lambda: house.events)
+        assert rig.store.seen == []
+        rig.marks.refuses = False
+        until(lambda: rig.events)
 
-    assert house.marks.begun["north"] == NOW
+    assert rig.marks.begun["north"] == NOW
 
 
 # ─── When AWS takes nothing, and when it is to end ────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("workers", [2, 16])
-def test_no_more_is_in_hand_than_the_buffer_holds_and_nothing_is_lost(house: House, workers: int) -> None:
-    house.store.down = house.spill.down = True
-    with house.listening(_says(*(_heard(number, -number) for number in range(40))), buffer=5, workers=workers) as run:
-        until(lambda: len(set(house.store.seen)) == min(5, workers))
+def test_no_more_is_in_hand_than_the_buffer_holds_and_nothing_is_lost(rig: Rig, workers: int) -> None:
+    rig.store.down = rig.spill.down = True
+    with rig.listening(_says(*(_heard(number, -number) for number in range(40))), buffer=5, workers=workers) as run:
+        until(lambda: len(set(rig.store.seen)) == min(5, workers))
         time.sleep(0.3)
-        assert len(set(house.store.seen)) == min(5, workers)
+        assert len(set(rig.store.seen)) == min(5, workers)
         assert not run.listener.report.is_stuck
         assert run.listener.report.connected
-        house.store.down = house.spill.down = False
-        until(lambda: len(house.events) == 40)
+        rig.store.down = rig.spill.down = False
+        until(lambda: len(rig.events) == 40)
 
 
-def test_what_is_in_hand_holds_the_mark(house: House) -> None:
-    house.marks.marks["north"] = NOW - seconds(100)
-    house.calls = Calls()
-    house.store.holds = '"id":77,'
-    house.store.open.clear()
-    with house.listening(_says(_heard(77, -50), _heard(2, -40))):
-        until(lambda: house.marks.north == NOW - seconds(50))
-        until(lambda: len(house.events) == 1)
+def test_what_is_in_hand_holds_the_mark(rig: Rig) -> None:
+    rig.marks.marks["north"] = NOW - seconds(100)
+    rig.calls = Calls()
+    rig.store.holds = '"id":77,'
+    rig.store.open.clear()
+    with rig.listening(_says(_heard(77, -50), _heard(2, -40))):
+        until(lambda: rig.marks.north == NOW - seconds(50))
+        until(lambda: len(rig.events) == 1)
         time.sleep(0.1)
-        assert house.marks.north == NOW - seconds(50)
-        house.store.open.set()
-        until(lambda: house.marks.north == NOW - seconds(40))
+        assert rig.marks.north == NOW - seconds(50)
+        rig.store.open.set()
+        until(lambda: rig.marks.north == NOW - seconds(40))
 
 
-def test_when_it_is_to_stop_what_is_in_hand_is_finished_and_the_mark_written(house: House) -> None:
-    house.store.open.clear()
-    with house.listening(_says(_heard(1, -5))) as running:
-        until(lambda: house.store.seen)
-        house.stop.request()
+def test_when_it_is_to_stop_what_is_in_hand_is_finished_and_the_mark_written(rig: Rig) -> None:
+    rig.store.open.clear()
+    with rig.listening(_says(_heard(1, -5))) as running:
+        until(lambda: rig.store.seen)
+        rig.stop.request()
         time.sleep(0.1)
         assert running.thread.is_alive()
-        house.store.open.set()
+        rig.store.open.set()
         running.thread.join(20)
 
-    assert len(house.events) == 1
-    assert house.marks.north == NOW
+    assert len(rig.events) == 1
+    assert rig.marks.north == NOW
 
 
-def test_what_cannot_be_finished_is_not_before_the_mark(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_finished_is_not_before_the_mark(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "_DRAIN", 0.3)
-    house.marks.marks["north"] = NOW - seconds(100)
-    house.calls = Calls()
+    rig.marks.marks["north"] = NOW - seconds(100)
+    rig.calls = Calls()
 
     def script(peer: Peer) -> None:
         peer.say(GREETING, _heard(1, -50))
-        until(lambda: house.marks.north == NOW - seconds(50))
-        house.store.down = house.spill.down = True
+        until(lambda: rig.marks.north == NOW - seconds(50))
+        rig.store.down = rig.spill.down = True
         peer.say(*(_heard(number, number - 50) for number in range(2, 9)))
         peer.until_gone()
 
-    with house.listening(script, buffer=2, workers=2) as running:
-        until(lambda: len(set(house.store.seen)) == 3)
-        house.stop.request()
+    with rig.listening(script, buffer=2, workers=2) as running:
+        until(lambda: len(set(rig.store.seen)) == 3)
+        rig.stop.request()
         running.thread.join(20)
         assert not running.thread.is_alive()
 
-    assert len(house.events) == 1
-    assert house.marks.north is not None
-    assert house.marks.north <= NOW - seconds(48)
+    assert len(rig.events) == 1
+    assert rig.marks.north is not None
+    assert rig.marks.north <= NOW - seconds(48)
 
 
-def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: House) -> None:
+def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(rig: Rig) -> None:
     """A server closes after every few messages, and the events table fails at random; a failure shows the seed."""
     seed = 20260701
     chance = random.Random(seed)
     records = [_record(number, number - 1000, sn=f"SPS-{number}") for number in range(60)]
     sent: list[int] = []
-    house.calls = Calls([lambda: [record for record in records if record["id"] <= max(sent, default=0)]])
+    rig.calls = Calls([lambda: [record for record in records if record["id"] <= max(sent, default=0)]])
 
     def script(peer: Peer) -> None:
         peer.say(GREETING)
@@ -847,45 +845,45 @@ def test_whatever_happens_the_mark_is_never_past_what_is_not_recorded(house: Hou
             if chance.random() < 0.7:  # else it is said to nobody
                 peer.say({"code": 30000, "data": records[number]})
 
-    with house.listening(script, overlap=0):
+    with rig.listening(script, overlap=0):
 
         def fails_or_not() -> None:
-            house.store.down = house.spill.down = chance.random() < 0.3
+            rig.store.down = rig.spill.down = chance.random() < 0.3
             time.sleep(0.02)
 
         until(
-            lambda: len(house.payloads) >= len(records),
+            lambda: len(rig.payloads) >= len(records),
             60,
             meanwhile=fails_or_not,
-            failing=lambda: f"seed {seed}: {len(house.payloads)} of {len(records)}",
+            failing=lambda: f"seed {seed}: {len(rig.payloads)} of {len(records)}",
         )
-        house.store.down = house.spill.down = False
+        rig.store.down = rig.spill.down = False
 
-    assert sorted(payload["data"]["id"] for payload in house.payloads) == list(range(60)), f"seed {seed}"
+    assert sorted(payload["data"]["id"] for payload in rig.payloads) == list(range(60)), f"seed {seed}"
 
 
 # ─── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_pictures_are_fetched_where_they_are_wanted_and_else_left_where_they_are(house: House, wanted: bool) -> None:
-    house.calls = Calls(pictures={"5d901af663cdaf0001252bb9": PHOTO})
-    with house.listening(_says(_heard(1)), secret={"pictures": wanted}):
-        until(lambda: house.topics.messages)
-        until(lambda: bool(house.media.pictures) == wanted)
+def test_pictures_are_fetched_where_they_are_wanted_and_else_left_where_they_are(rig: Rig, wanted: bool) -> None:
+    rig.calls = Calls(pictures={"5d901af663cdaf0001252bb9": PHOTO})
+    with rig.listening(_says(_heard(1)), secret={"pictures": wanted}):
+        until(lambda: rig.topics.messages)
+        until(lambda: bool(rig.media.pictures) == wanted)
 
-    thumbnail, large = house.events[0]["data"]["pictures"]
+    thumbnail, large = rig.events[0]["data"]["pictures"]
     assert thumbnail["reference"] == "5d901af663cdaf0001252bb9"
     assert large == {"role": "sign_bg_avatar", "reference": "5d901af663cdaf0001252bba"}
     assert ("key" in thumbnail) == wanted
-    assert [upload.data for upload in house.media.pictures.values()] == [PHOTO] * wanted
+    assert [upload.data for upload in rig.media.pictures.values()] == [PHOTO] * wanted
 
 
-def test_a_server_without_an_api_keeps_its_pictures(house: House) -> None:
-    with house.listening(_says(_heard(1)), secret={"pictures": True}):
-        until(lambda: house.events)
+def test_a_server_without_an_api_keeps_its_pictures(rig: Rig) -> None:
+    with rig.listening(_says(_heard(1)), secret={"pictures": True}):
+        until(lambda: rig.events)
 
-    assert all("key" not in picture for picture in house.events[0]["data"]["pictures"])
+    assert all("key" not in picture for picture in rig.events[0]["data"]["pictures"])
 
 
 # ─── What it is told ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,11 +10,12 @@ from functions.senselink import recorder
 from functions.senselink.client import NoSuchCall
 from tests.builders import NOW, seconds
 from tests.output import Output
-from tests.unit.senselink.server import HEARTBEAT, wait_until
-from tests.unit.senselink.test_listener import Calls, House, _record, _says, house, pauses
+from tests.unit.senselink.server import HEARTBEAT
+from tests.unit.senselink.test_listener import Calls, Rig, _record, _says, pauses, rig
 from tests.vendors.senselink.suites import MARKED, MARKED_SECRET
+from tests.waiting import until
 
-__all__ = ["house", "pauses"]
+__all__ = ["pauses", "rig"]
 
 MARKER = "MARKER"
 SECRET = {name: MARKED_SECRET["accounts"][0][name] for name in ("tokens", "app_key", "app_secret")}
@@ -32,15 +33,15 @@ class Odd(Calls):
         return NOW - seconds(1800)
 
 
-def _down(*ports: str) -> Callable[[House], None]:
-    def break_ports(house: House) -> None:
+def _down(*ports: str) -> Callable[[Rig], None]:
+    def break_ports(rig: Rig) -> None:
         for port in ports:
-            getattr(house, port).down = True
+            getattr(rig, port).down = True
 
     return break_ports
 
 
-TROUBLES: dict[str, Callable[[House], None]] = {
+TROUBLES: dict[str, Callable[[Rig], None]] = {
     "all is well": _down(),
     "the table is down": _down("store"),
     "the topics are down": _down("topics"),
@@ -55,27 +56,25 @@ UNREAD = "no mark can be read"
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_nothing_that_was_heard_is_in_any_line(
-    house: House, output: Output, monkeypatch: pytest.MonkeyPatch, trouble: str
+    rig: Rig, output: Output, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     monkeypatch.setattr(recorder, "_DRAIN", 0.3)
-    TROUBLES[trouble](house)
-    house.calls = Odd()
-    with house.listening(_says(*HEARD, HEARTBEAT), secret=SECRET) as running:
-        wait_until(lambda: running.listener.report.connected or trouble == UNREAD)
-        wait_until(lambda: len(house.store.seen) >= (len(HEARD) if trouble in TAKEN else 1) or trouble == UNREAD)
-        wait_until(lambda: output.logged)
+    TROUBLES[trouble](rig)
+    rig.calls = Odd()
+    with rig.listening(_says(*HEARD, HEARTBEAT), secret=SECRET) as running:
+        until(lambda: running.listener.report.connected or trouble == UNREAD)
+        until(lambda: len(rig.store.seen) >= (len(HEARD) if trouble in TAKEN else 1) or trouble == UNREAD)
+        until(lambda: output.logged)
 
     _has_no_marker(output)
 
 
 @pytest.mark.parametrize("error", [ValueError(MARKER), KeyError(MARKER)], ids=repr)
-def test_nothing_of_a_list_that_cannot_be_fetched_is_in_any_line(
-    house: House, output: Output, error: Exception
-) -> None:
-    house.marks.marks["north"] = NOW - seconds(600)
-    house.calls = Odd([error, [_record(1, name=MARKER), {MARKER: MARKER}]])
-    with house.listening(_says(), secret=SECRET):
-        wait_until(lambda: house.events)
+def test_nothing_of_a_list_that_cannot_be_fetched_is_in_any_line(rig: Rig, output: Output, error: Exception) -> None:
+    rig.marks.marks["north"] = NOW - seconds(600)
+    rig.calls = Odd([error, [_record(1, name=MARKER), {MARKER: MARKER}]])
+    with rig.listening(_says(), secret=SECRET):
+        until(lambda: rig.events)
 
     assert output.logged
     _has_no_marker(output)

@@ -20,7 +20,7 @@ from tests.builders import AT, NOW, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
 from tests.unit.senselink.test_listener import Calls, Marks
-from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_rig, told
 
 OVERLAP, GRACE = timedelta(seconds=300), timedelta(seconds=60)
 
@@ -90,9 +90,9 @@ def test_what_is_behind_the_watermark_is_fetched_and_it_moves(site: Site) -> Non
 
 
 def test_what_the_subscription_brought_is_not_fetched_a_second_time_and_not_missed(site: Site, output: Output) -> None:
-    house = senselink_house()
-    house.send(told(_record(1, -500)))
-    site.store.records.update(house.store.records)
+    rig = senselink_rig()
+    rig.send(told(_record(1, -500)))
+    site.store.records.update(rig.store.records)
     site.marks.marks["north"] = NOW - seconds(600)
     site.calls = Calls([[_record(1, -500)]])
 

@@ -19,8 +19,8 @@ from gatehouse.vocabulary import Arrival
 from ops.simulators import Request, senselink
 from tests.builders import AT, NEARLY_TOKENS, NOW, URL, seconds
 from tests.output import Output
-from tests.rig import House
-from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_house, told
+from tests.rig import Rig
+from tests.vendors.senselink import SENSELINK, access_record, alarm_record, senselink_rig, told
 
 JPEG: Final = bytes.fromhex("ffd8ffe0") + b"a face" * 2
 SOUTH = {
@@ -55,7 +55,7 @@ def test_another_time_and_another_secret_are_another_signature() -> None:
 # ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_that_no_server_has_is_refused(senselink: House[Any], output: Output) -> None:
+def test_a_token_that_no_server_has_is_refused(senselink: Rig[Any], output: Output) -> None:
     answer = senselink.send(told(access_record(), token="another"))
 
     assert (answer.status, answer.reason) == (401, "unknown_account")
@@ -64,21 +64,21 @@ def test_a_token_that_no_server_has_is_refused(senselink: House[Any], output: Ou
 
 
 @pytest.mark.parametrize("token", NEARLY_TOKENS)
-def test_what_is_nearly_a_token_is_refused(senselink: House[Any], token: str) -> None:
+def test_what_is_nearly_a_token_is_refused(senselink: Rig[Any], token: str) -> None:
     assert senselink.send(told(access_record(), token=token)).status == 401
     assert senselink.is_untouched
 
 
-def test_a_push_without_a_token_is_refused(senselink: House[Any]) -> None:
+def test_a_push_without_a_token_is_refused(senselink: Rig[Any]) -> None:
     push = told(access_record())
 
     assert senselink.send(Request(URL + "/v1/senselink", push.body, push.headers)).status == 401
 
 
 def test_a_server_without_tokens_takes_no_push() -> None:
-    house = senselink_house({"accounts": [{"server": "mute", "url": "wss://192.0.2.1:9000"}]})
+    rig = senselink_rig({"accounts": [{"server": "mute", "url": "wss://192.0.2.1:9000"}]})
 
-    assert house.send(told(access_record(), token="")).status == 401
+    assert rig.send(told(access_record(), token="")).status == 401
 
 
 @pytest.mark.parametrize(
@@ -91,23 +91,23 @@ def test_a_server_without_tokens_takes_no_push() -> None:
     ],
 )
 def test_each_live_token_says_which_server_it_is(token: str, server: str) -> None:
-    house = senselink_house({"accounts": [SENSELINK, SOUTH]})
+    rig = senselink_rig({"accounts": [SENSELINK, SOUTH]})
 
-    assert house.send(told(access_record(), token=token)).status == 200
-    assert house.event["data"]["account"] == server
-    assert token not in json.dumps(house.event)
+    assert rig.send(told(access_record(), token=token)).status == 200
+    assert rig.event["data"]["account"] == server
+    assert token not in json.dumps(rig.event)
 
 
 def test_the_same_record_of_two_servers_is_two_happenings() -> None:
-    house = senselink_house({"accounts": [SENSELINK, SOUTH]})
+    rig = senselink_rig({"accounts": [SENSELINK, SOUTH]})
 
-    house.send(told(access_record(), token="north-one-0123456789abcdef"))
-    house.send(told(access_record(), token="south-one-0123456789abcdef"))
+    rig.send(told(access_record(), token="north-one-0123456789abcdef"))
+    rig.send(told(access_record(), token="south-one-0123456789abcdef"))
 
-    assert len(house.stored) == 2
+    assert len(rig.stored) == 2
 
 
-def test_a_token_that_was_made_a_moment_ago_is_accepted(senselink: House[Any]) -> None:
+def test_a_token_that_was_made_a_moment_ago_is_accepted(senselink: Rig[Any]) -> None:
     senselink.accounts.rotated = Accounts.model_validate(
         {"accounts": [{"server": "north", "tokens": ["newer-one-0123456789abcdef"]}]}
     )
@@ -119,7 +119,7 @@ def test_a_token_that_was_made_a_moment_ago_is_accepted(senselink: House[Any]) -
     "token", ["north-one-0123456789abcdef", "north-two-0123456789abcdef", "south-three-0123456789abcdef", "nobody"]
 )
 def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
-    house = senselink_house({"accounts": [SENSELINK, SOUTH]})
+    rig = senselink_rig({"accounts": [SENSELINK, SOUTH]})
     compared: list[tuple[int, int]] = []
     real = hmac.compare_digest
 
@@ -128,7 +128,7 @@ def test_every_token_is_compared_whichever_it_is(monkeypatch: pytest.MonkeyPatch
         return real(ours, theirs)
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
-    house.send(told(access_record(), token=token))
+    rig.send(told(access_record(), token=token))
 
     # Hashes of one length are compared, so the work depends neither on the matching token nor on a partial match.
     assert compared[:5] == [(32, 32)] * 5
@@ -186,7 +186,7 @@ def test_the_device_is_no_part_of_a_records_identity(device: dict[str, Any]) -> 
     assert _identity({"code": 30000, "data": access_record(**device)}) == ["record", "1364591", SECOND]
 
 
-def test_a_server_that_is_set_up_anew_counts_from_one_and_its_records_are_new_ones(senselink: House[Any]) -> None:
+def test_a_server_that_is_set_up_anew_counts_from_one_and_its_records_are_new_ones(senselink: Rig[Any]) -> None:
     """Protocol B2, identity; reports 18."""
     senselink.send(told(access_record(id=3, signTime=int(AT) - 86_400)))
     senselink.send(told(access_record(id=3, userId=99)))
@@ -197,7 +197,7 @@ def test_a_server_that_is_set_up_anew_counts_from_one_and_its_records_are_new_on
     assert not any("conflicts_with" in event["data"] for event in senselink.stored)
 
 
-def test_another_person_under_a_known_id_is_a_second_event_that_says_so(senselink: House[Any], output: Output) -> None:
+def test_another_person_under_a_known_id_is_a_second_event_that_says_so(senselink: Rig[Any], output: Output) -> None:
     for _ in range(2):
         senselink.send(told(access_record()))
         senselink.send(told(access_record(userId=99)))
@@ -208,7 +208,7 @@ def test_another_person_under_a_known_id_is_a_second_event_that_says_so(senselin
 
 
 @pytest.mark.parametrize("nobody", [0, "0", None, ""])
-def test_a_person_that_one_channel_does_not_tell_decides_nothing(senselink: House[Any], nobody: object) -> None:
+def test_a_person_that_one_channel_does_not_tell_decides_nothing(senselink: Rig[Any], nobody: object) -> None:
     senselink.send(told(access_record()))
     senselink.send(told(access_record(userId=nobody)))
 
@@ -216,26 +216,26 @@ def test_a_person_that_one_channel_does_not_tell_decides_nothing(senselink: Hous
 
 
 def test_a_record_by_all_ways_is_one_event() -> None:
-    house = senselink_house()
+    rig = senselink_rig()
 
-    house.send(told(access_record()))
-    house.send(
+    rig.send(told(access_record()))
+    rig.send(
         told(access_record(), token="north-two-0123456789abcdef", messageId="M2", sendTime=5), at=NOW + seconds(3600)
     )
-    house.send(told(json.dumps({"code": 30000, "data": _snake(access_record())}).encode()))
-    house.send(told(json.dumps({"code": 30000, "data": senselink.row(access_record())}).encode()))
-    house.send(told(senselink.older(access_record())))
+    rig.send(told(json.dumps({"code": 30000, "data": _snake(access_record())}).encode()))
+    rig.send(told(json.dumps({"code": 30000, "data": senselink.row(access_record())}).encode()))
+    rig.send(told(senselink.older(access_record())))
 
-    assert len(house.stored) == 1
+    assert len(rig.stored) == 1
 
 
 @pytest.mark.parametrize("ways", list(itertools.permutations(("pushed", "heard", "fetched"))))
 @pytest.mark.parametrize("number", [1364591, 0])
 def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], number: int) -> None:
     """Through the subscription's handler, from the listener's connection, and from a list that it fetched."""
-    house, server = senselink_house(), Server.model_validate(SENSELINK)
+    rig, server = senselink_rig(), Server.model_validate(SENSELINK)
     record = access_record(id=number)
-    gate = Gate(house.store, house.topics, house.spill, house.announce, house.media)
+    gate = Gate(rig.store, rig.topics, rig.spill, rig.announce, rig.media)
     recorder = Recorder(server, gate, Stop(), workers=1, buffer=1)
     fetched = senselink.row(record)
     messages = {
@@ -245,14 +245,14 @@ def test_what_is_pushed_heard_and_fetched_is_one_event(ways: tuple[str, ...], nu
 
     for way in ways:
         if way == "pushed":
-            house.send(told(record))
+            rig.send(told(record))
             continue
         arrival = Arrival.BACKFILL if way == "fetched" else None
         handed = recorder.hand(json.dumps(messages[way]).encode(), NOW + seconds(5), lambda _: None, arrival)
         assert handed is not None
         assert handed.result(20)
 
-    assert house.event["data"]["account"] == "north"
+    assert rig.event["data"]["account"] == "north"
 
 
 def test_each_state_of_an_alarm_is_a_happening_and_each_only_one() -> None:
@@ -290,7 +290,7 @@ def test_an_alarm_of_the_list_is_the_same_as_the_one_that_was_pushed() -> None:
     assert _identity({"code": 30100, "data": _snake(alarm_record())}) == _identity(pushed)
 
 
-def test_an_alarm_that_is_released_twice_is_told_twice(senselink: House[Any]) -> None:
+def test_an_alarm_that_is_released_twice_is_told_twice(senselink: Rig[Any]) -> None:
     for released in ("2026-07-01 20:59:59", "", "2026-07-01 21:30:00", "2026-07-01 20:59:59"):
         senselink.send(told(alarm_record(status=3, releaseTime=released), 30100))
 
@@ -389,7 +389,7 @@ def test_an_id_without_a_time_is_no_identity_alone() -> None:
 
 
 @pytest.mark.parametrize("message", [b'{"code":30000,"message""push","data":{}}', b"\xff\xfe", b"", b"[" * 3000])
-def test_what_cannot_be_parsed_is_known_by_its_bytes(senselink: House[Any], message: bytes) -> None:
+def test_what_cannot_be_parsed_is_known_by_its_bytes(senselink: Rig[Any], message: bytes) -> None:
     for _ in range(2):
         assert senselink.send(told(message)).status == 200
     assert senselink.send(told(message + b" ")).status == 200
@@ -427,7 +427,7 @@ def test_camel_case_goes_all_the_way_down() -> None:
 
 @pytest.mark.parametrize("nil", NIL_TRACES)
 def test_two_fires_in_one_second_are_two_alarms_whatever_word_stands_for_no_id(
-    senselink: House[Any], nil: object
+    senselink: Rig[Any], nil: object
 ) -> None:
     """A word for null that counted as an id, or as a trace id, would make one event of all alarms."""
     for device in ("D1", "D2"):
@@ -452,7 +452,7 @@ def test_a_trace_of_nothing_tells_no_alarm_from_another(nil: object) -> None:
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2])
 @pytest.mark.parametrize("times", [0, 1, 2])
-def test_a_body_that_was_encoded_twice_is_read(senselink: House[Any], times: int, bom: bytes) -> None:
+def test_a_body_that_was_encoded_twice_is_read(senselink: Rig[Any], times: int, bom: bytes) -> None:
     body = told(access_record()).body.decode()
     for _ in range(times):
         body = json.dumps(body)
@@ -465,7 +465,7 @@ def test_a_body_that_was_encoded_twice_is_read(senselink: House[Any], times: int
 @pytest.mark.parametrize("picture", [base64.b64encode(JPEG * 40).decode(), "x" * 201, "data:image/jpeg;base64,YQ" * 20])
 @pytest.mark.parametrize("encode", [lambda data: data, json.dumps])
 def test_a_picture_in_place_of_its_id_is_not_kept_in_the_event(
-    senselink: House[Any], picture: str, encode: Callable[[Any], Any]
+    senselink: Rig[Any], picture: str, encode: Callable[[Any], Any]
 ) -> None:
     record = access_record(signAvatar=picture, capturePicture=picture, doc_photo=picture, avatar="5d901af6")
     assert senselink.send(told(encode(record))).status == 200
@@ -481,7 +481,7 @@ def test_a_picture_in_place_of_its_id_is_not_kept_in_the_event(
     assert alarm["pictures"] == []
 
 
-def test_a_picture_in_a_field_that_nobody_knows_is_not_kept_either(senselink: House[Any]) -> None:
+def test_a_picture_in_a_field_that_nobody_knows_is_not_kept_either(senselink: Rig[Any]) -> None:
     picture = base64.b64encode(JPEG * 40).decode()
     assert senselink.send(told({**access_record(), "thermal": [{"image": picture}, picture]})).status == 200
 
@@ -489,7 +489,7 @@ def test_a_picture_in_a_field_that_nobody_knows_is_not_kept_either(senselink: Ho
     assert senselink.event["data"]["payload"]["data"]["thermal"] == [{}]
 
 
-def test_a_long_text_that_is_no_picture_is_kept(senselink: House[Any]) -> None:
+def test_a_long_text_that_is_no_picture_is_kept(senselink: Rig[Any]) -> None:
     assert senselink.send(told(alarm_record(description="The door is open. " * 20), 30100)).status == 200
 
     assert senselink.event["data"]["description"].startswith("The door is open.")

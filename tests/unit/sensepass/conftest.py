@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests import aws
-from tests.rig import House
-from tests.vendors.sensepass import sensepass_house
+from tests.rig import Rig
+from tests.vendors.sensepass import sensepass_rig
 
 
 @pytest.fixture
@@ -19,5 +19,5 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[aws.Aws]:
 
 
 @pytest.fixture
-def sensepass() -> House[Any]:
-    return sensepass_house()
+def sensepass() -> Rig[Any]:
+    return sensepass_rig()

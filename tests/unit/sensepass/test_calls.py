@@ -21,9 +21,9 @@ from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, Terminal, picture
 from tests import aws
 from tests.builders import NOW
-from tests.rig import House
+from tests.rig import Rig
 from tests.unit.sensepass.device import FUNCTIONS, PASSWORD, Device, fingerprint, running
-from tests.vendors.sensepass import sensepass_house
+from tests.vendors.sensepass import sensepass_rig
 
 _TOKEN = "the-newest-token-of-the-site"
 _SERIAL = "PSC7MC22F00001"
@@ -36,16 +36,16 @@ class Place:
     """A terminal, our API and the secret."""
 
     device: Device
-    house: House[Any]
+    rig: Rig[Any]
     api_url: str
     call: Callable[..., None]
 
 
-def _api(house: House[Any], server: HTTPServer) -> str:
+def _api(rig: Rig[Any], server: HTTPServer) -> str:
     """Our API, by HTTP; its address."""
 
     def respond(request: werkzeug.Request) -> werkzeug.Response:
-        answer = house.send(Request(request.url, request.data, dict(request.headers.items())))
+        answer = rig.send(Request(request.url, request.data, dict(request.headers.items())))
         return werkzeug.Response(json.dumps(answer.body), answer.status)
 
     server.expect_request(re.compile(".*"), method="POST").respond_with_handler(respond)
@@ -57,8 +57,8 @@ def place(monkeypatch: pytest.MonkeyPatch, httpserver_ipv4: HTTPServer) -> Itera
     """Everything that the command speaks to."""
     for name, value in {**aws.ENVIRONMENT, calls.PASSWORD: PASSWORD}.items():
         monkeypatch.setenv(name, value)
-    house = sensepass_house(json.loads(_SECRET))
-    own, api_url = trustme.CA(), _api(house, httpserver_ipv4)
+    rig = sensepass_rig(json.loads(_SECRET))
+    own, api_url = trustme.CA(), _api(rig, httpserver_ipv4)
     with mock_aws(), running(own) as device:
         arn = boto3.client("secretsmanager").create_secret(Name="sensepass", SecretString=_SECRET)["ARN"]
         terminal = ["--host", "127.0.0.1", "--port", str(device.port), "--fingerprint", fingerprint(own)]
@@ -69,7 +69,7 @@ def place(monkeypatch: pytest.MonkeyPatch, httpserver_ipv4: HTTPServer) -> Itera
             calls.add_arguments(parser)
             calls.run(parser.parse_args([*terminal, *ours, *words]))
 
-        yield Place(device, house, api_url, call)
+        yield Place(device, rig, api_url, call)
     httpserver_ipv4.check()
 
 
@@ -167,22 +167,22 @@ def test_what_is_shown_of_somebody_elses_address_has_no_credential_and_no_order(
 def test_a_gap_is_filled_and_what_was_there_is_not_doubled(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.device.records = [_record(place, number) for number in range(5)]
     known = place.device.records[2]
-    place.house.send(_terminal(place).pushed(0, known))
+    place.rig.send(_terminal(place).pushed(0, known))
 
     place.call("backfill", *_RANGE, "--page", "2")
     place.call("backfill", *_RANGE)
 
-    assert {event["data"]["payload"]["data"]["uuid"] for event in place.house.stored} == {
+    assert {event["data"]["payload"]["data"]["uuid"] for event in place.rig.stored} == {
         record["uuid"] for record in place.device.records
     }
-    assert len(place.house.stored) == len(place.house.published) == len(place.house.media.pictures) == 5
+    assert len(place.rig.stored) == len(place.rig.published) == len(place.rig.media.pictures) == 5
     assert "5 records taken, 0 not" in capsys.readouterr().out
-    assert [event["data"]["arrival"] for event in place.house.stored].count("backfill") == 4
+    assert [event["data"]["arrival"] for event in place.rig.stored].count("backfill") == 4
 
 
 def test_records_that_are_not_taken_are_told_of(place: Place) -> None:
     place.device.records = [_record(place, 0), {**_record(place, 1), "timestamp": 5}]
-    place.house.accounts.known = Accounts.model_validate(
+    place.rig.accounts.known = Accounts.model_validate(
         {"accounts": [{"site": "workshop", "tokens": ["another-token-than-the-terminals"]}]}
     )
 

@@ -27,9 +27,9 @@ from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VIS
 from tests.builders import NOW, URL, api_event, rules_document, seconds
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
-from tests.rig import Answered, House
+from tests.rig import Answered, Rig
 from tests.template.stack import ROOT
-from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SERIAL, SITE, rules_of, sensepass_house, terminal
+from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SERIAL, SITE, rules_of, sensepass_rig, terminal
 
 WAITING: dict[str, Firmware] = {"a record of V1.0": "1.0", "V1.1": "1.1", "V1.2.1": "1.2.1", "V1.3": "1.3"}
 each_that_waits = pytest.mark.parametrize("firmware", WAITING.values(), ids=WAITING)
@@ -69,7 +69,7 @@ class BrokenRules(Rules):
     [(STAFF, True), (VISITOR, True), (STRANGER, False), (NOT_LIVE, False), (BLOCKLISTED, False)],
 )
 def test_by_default_it_is_what_the_terminal_concluded(
-    sensepass: House[Any], firmware: Firmware, person: Person, passed: bool
+    sensepass: Rig[Any], firmware: Firmware, person: Person, passed: bool
 ) -> None:
     assert _passes(sensepass.send(_asks(firmware, person))) is passed
 
@@ -79,7 +79,7 @@ def test_by_default_it_is_what_the_terminal_concluded(
 
 
 @each_that_waits
-def test_what_the_terminal_says_outright_goes_before_what_it_saw(sensepass: House[Any], firmware: Firmware) -> None:
+def test_what_the_terminal_says_outright_goes_before_what_it_saw(sensepass: Rig[Any], firmware: Firmware) -> None:
     assert not _passes(sensepass.send(_asks(firmware, STAFF, **{"pass": False})))
     assert _passes(sensepass.send(_asks(firmware, Person(4, 1, passed=True), **{"pass": True})))
 
@@ -87,11 +87,11 @@ def test_what_the_terminal_says_outright_goes_before_what_it_saw(sensepass: Hous
 @each_that_waits
 @pytest.mark.parametrize("in_doubt", ["deny", "allow"])
 def test_where_the_terminal_concludes_nothing_the_setting_answers(firmware: Firmware, in_doubt: str) -> None:
-    house = sensepass_house(in_doubt=in_doubt)
+    rig = sensepass_rig(in_doubt=in_doubt)
 
     says_nothing: dict[str, Any] = {"recognizeStatus": 0, "pass": None}
-    assert _passes(house.send(_asks(firmware, **says_nothing))) is (in_doubt == "allow")
-    assert house.event["data"]["decision"]["by"] == "doubt"
+    assert _passes(rig.send(_asks(firmware, **says_nothing))) is (in_doubt == "allow")
+    assert rig.event["data"]["decision"]["by"] == "doubt"
 
 
 # ─── The rules decide ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,13 +100,13 @@ def test_where_the_terminal_concludes_nothing_the_setting_answers(firmware: Firm
 @each_that_waits
 @pytest.mark.parametrize(("person", "passed"), [(STAFF, True), (VISITOR, False), (STRANGER, False)])
 def test_rules_decide_by_the_kind_of_person(firmware: Firmware, person: Person, passed: bool) -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(STAFF_ONLY))
+    rig = sensepass_rig(decision="rules", rules=rules_of(STAFF_ONLY))
 
-    answer = house.send(_asks(firmware, person))
+    answer = rig.send(_asks(firmware, person))
 
     assert _passes(answer) is passed
     assert answer.body["data"]["customtips"] == ("Hello" if passed else "")
-    assert house.event["data"]["decision"] == {
+    assert rig.event["data"]["decision"] == {
         "allowed": passed,
         "by": "rules",
         **({"rule": "staff"} if passed else {}),
@@ -131,26 +131,26 @@ def test_rules_decide_by_the_kind_of_person(firmware: Firmware, person: Person, 
 )
 def test_rules_can_ask_for(key: str, value: object) -> None:
     rules = rules_of(rules_document(found=(True, [("EQUALS", key, value)])))
-    house = sensepass_house(decision="rules", rules=rules)
+    rig = sensepass_rig(decision="rules", rules=rules)
 
-    assert _passes(house.send(_asks()))
-    assert house.event["data"]["decision"]["rule"] == "found"
+    assert _passes(rig.send(_asks()))
+    assert rig.event["data"]["decision"]["rule"] == "found"
 
 
 def test_rules_can_ask_for_the_temperature() -> None:
     rules = rules_of(rules_document(True, fever=(False, [("KEY_GREATER_THAN_VALUE", "temperature", 37.5)])))
-    house = sensepass_house(decision="rules", rules=rules)
+    rig = sensepass_rig(decision="rules", rules=rules)
 
-    assert not _passes(house.send(_asks(bodyTemperature=38.1)))
-    assert _passes(house.send(_asks(bodyTemperature=36.4)))
+    assert not _passes(rig.send(_asks(bodyTemperature=38.1)))
+    assert _passes(rig.send(_asks(bodyTemperature=36.4)))
 
 
 @pytest.mark.parametrize("action", ["EQUALS", "NOT_EQUALS", "IN", "NOT_IN", "KEY_NOT_IN_VALUE"])
 def test_a_condition_on_what_is_not_known_does_not_match(action: str) -> None:
     value = ["3"] if "IN" in action else "3"
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(guests=(True, [(action, "group", value)]))))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(guests=(True, [(action, "group", value)]))))
 
-    assert not _passes(house.send(_asks(person=STRANGER)))
+    assert not _passes(rig.send(_asks(person=STRANGER)))
 
 
 @each_that_waits
@@ -158,17 +158,17 @@ def test_a_terminals_no_is_overruled_by_a_rule_that_says_so_and_by_no_other(firm
     """Security S2: a person who was taken for staff and failed the check is not let in by the rule for the staff."""
     by_name = {"pass": True, "even_if_refused": True}
     for verdict, opens in ((True, False), ({"pass": True, "tip": "Hello"}, False), (by_name, True)):
-        house = sensepass_house(decision="rules", rules=rules_of(rules_document(verdict)))
-        assert _passes(house.send(_asks(firmware, person=BLOCKLISTED))) is opens
-        decision = house.event["data"]["decision"]
+        rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(verdict)))
+        assert _passes(rig.send(_asks(firmware, person=BLOCKLISTED))) is opens
+        decision = rig.event["data"]["decision"]
         assert (decision["allowed"], decision["by"]) == (opens, "rules" if opens else "terminal")
 
 
 def test_a_stranger_is_let_in_by_a_rule() -> None:
     """An unknown person is not a refusal by the terminal: the rules may know them."""
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(True)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(True)))
 
-    assert _passes(house.send(_asks(person=STRANGER)))
+    assert _passes(rig.send(_asks(person=STRANGER)))
 
 
 def _shipped() -> list[str]:
@@ -186,12 +186,12 @@ def _shipped() -> list[str]:
 def test_no_rules_that_we_ship_open_a_door_that_the_terminal_refuses(
     document: str, status: int, said: bool | None, kind: int | None
 ) -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(document))
+    rig = sensepass_rig(decision="rules", rules=rules_of(document))
     user = {"user_id": "7"} | ({} if kind is None else {"type": kind})
     record = {"recognizeStatus": status, "deviceSN": SERIAL, "timestamp": int(NOW.timestamp()), "user": user}
     body = {"type": 0, "data": record | ({} if said is None else {"pass": said})}
 
-    passed = _passes(house.send(_raw(body, "upload")))
+    passed = _passes(rig.send(_raw(body, "upload")))
     if said is False or status in {0, 1, 3, 6} or kind in {3, 5, None}:
         assert not passed
 
@@ -199,10 +199,10 @@ def test_no_rules_that_we_ship_open_a_door_that_the_terminal_refuses(
 @pytest.mark.parametrize("in_doubt", ["deny", "allow"])
 @pytest.mark.parametrize("body", [b"", b"no json", b'{"type":2,"data":{}}', b'{"data":{"recognizeStatus":2}}', b"[1]"])
 def test_the_notice_of_a_question_that_nobody_understood_holds_what_was_answered(body: bytes, in_doubt: str) -> None:
-    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=rules_of(EVERYBODY))
+    rig = sensepass_rig(decision="rules", in_doubt=in_doubt, rules=rules_of(EVERYBODY))
 
-    passed = _passes(house.send(_raw(body)))
-    data = house.event["data"]
+    passed = _passes(rig.send(_raw(body)))
+    data = rig.event["data"]
     assert data["kind"] == "unmapped"
     assert data["decision"]["allowed"] is passed is (in_doubt == "allow")
     assert data["decision"]["by"] == "doubt"
@@ -211,18 +211,18 @@ def test_the_notice_of_a_question_that_nobody_understood_holds_what_was_answered
 
 def test_a_question_that_is_repeated_and_decided_otherwise_is_two_events() -> None:
     """Races S5: the door is answered by the present rules, and both answers can be read afterwards."""
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(False)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(False)))
     question = _asks()
-    assert not _passes(house.send(question))
-    assert not _passes(house.send(question))
-    assert len(house.stored) == 1
-    later = sensepass_house(decision="rules", rules=rules_of(rules_document(True)))
-    later.store, later.topics = house.store, house.topics
+    assert not _passes(rig.send(question))
+    assert not _passes(rig.send(question))
+    assert len(rig.stored) == 1
+    later = sensepass_rig(decision="rules", rules=rules_of(rules_document(True)))
+    later.store, later.topics = rig.store, rig.topics
 
     assert _passes(later.send(question))
-    decisions = {event["data"]["decision"]["allowed"]: event["data"].get("conflicts_with") for event in house.stored}
+    decisions = {event["data"]["decision"]["allowed"]: event["data"].get("conflicts_with") for event in rig.stored}
     assert set(decisions) == {False, True}
-    assert decisions[True] in house.store.records
+    assert decisions[True] in rig.store.records
 
 
 def test_the_first_question_after_a_start_waits_for_the_rules_but_not_for_long() -> None:
@@ -235,31 +235,31 @@ def test_the_first_question_after_a_start_waits_for_the_rules_but_not_for_long()
 
     rules = Rules(slow, patience=0.01)
     rules.refresh_in_background()
-    house = sensepass_house(decision="rules", rules=rules)
-    assert not _passes(house.send(_asks()))
-    assert house.event["data"]["decision"]["by"] == "doubt"
+    rig = sensepass_rig(decision="rules", rules=rules)
+    assert not _passes(rig.send(_asks()))
+    assert rig.event["data"]["decision"]["by"] == "doubt"
     release.set()
     for thread in threading.enumerate():
         if thread.name == "rules":
             thread.join()
 
-    assert _passes(house.send(_asks()))
+    assert _passes(rig.send(_asks()))
 
 
 def test_a_clock_of_ours_that_is_behind_gives_no_more_time_than_there_is() -> None:
     """Races S6."""
-    house = sensepass_house(deadline=0.5, now=lambda: NOW - seconds(3))
-    house.store.down = True
+    rig = sensepass_rig(deadline=0.5, now=lambda: NOW - seconds(3))
+    rig.store.down = True
 
-    assert _passes(house.send(_asks()))
-    assert house.spill.messages
+    assert _passes(rig.send(_asks()))
+    assert rig.spill.messages
 
 
 def test_a_tip_is_cut_at_ten_characters() -> None:
     tip = {"pass": True, "tip": "Hello \N{WAVING HAND SIGN}, dear guest"}
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(tip)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(tip)))
 
-    assert house.send(_asks()).body["data"]["customtips"] == "Hello \N{WAVING HAND SIGN}, d"
+    assert rig.send(_asks()).body["data"]["customtips"] == "Hello \N{WAVING HAND SIGN}, d"
 
 
 # ─── In doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,20 +271,20 @@ in_any_doubt = pytest.mark.parametrize(("in_doubt", "passed"), [("deny", False),
 @in_any_doubt
 @pytest.mark.parametrize("rules", [None, "{}", "broken", "[]"])
 def test_without_rules_the_setting_answers(firmware: Firmware, rules: str | None, in_doubt: str, passed: bool) -> None:
-    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=None if rules is None else rules_of(rules))
+    rig = sensepass_rig(decision="rules", in_doubt=in_doubt, rules=None if rules is None else rules_of(rules))
 
-    assert _passes(house.send(_asks(firmware))) is passed
-    assert house.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 20}
+    assert _passes(rig.send(_asks(firmware))) is passed
+    assert rig.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 20}
 
 
 @in_any_doubt
 def test_where_the_rules_fail_the_setting_answers_and_nothing_of_the_push_is_logged(
     output: Output, in_doubt: str, passed: bool
 ) -> None:
-    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=BrokenRules())
+    rig = sensepass_rig(decision="rules", in_doubt=in_doubt, rules=BrokenRules())
 
-    assert _passes(house.send(_asks())) is passed
-    assert house.event["data"]["decision"]["by"] == "doubt"
+    assert _passes(rig.send(_asks())) is passed
+    assert rig.event["data"]["decision"]["by"] == "doubt"
     (line,) = output.logged
     assert (line["level"], line["error"]) == ("ERROR", "RuntimeError")
     assert "Mira" not in output.read()
@@ -295,7 +295,7 @@ def test_where_the_rules_fail_the_setting_answers_and_nothing_of_the_push_is_log
 def test_past_the_deadline_the_setting_answers_and_the_event_is_kept(
     firmware: Firmware, in_doubt: str, passed: bool
 ) -> None:
-    house = sensepass_house(
+    rig = sensepass_rig(
         decision="rules",
         in_doubt=in_doubt,
         rules=rules_of(rules_document(not passed)),
@@ -303,8 +303,8 @@ def test_past_the_deadline_the_setting_answers_and_the_event_is_kept(
         now=lambda: NOW + seconds(1.5),
     )
 
-    assert _passes(house.send(_asks(firmware))) is passed
-    assert house.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 1500}
+    assert _passes(rig.send(_asks(firmware))) is passed
+    assert rig.event["data"]["decision"] == {"allowed": passed, "by": "doubt", "milliseconds": 1500}
 
 
 @each_that_waits
@@ -312,10 +312,10 @@ def test_past_the_deadline_the_setting_answers_and_the_event_is_kept(
 def test_past_the_deadline_a_late_question_still_gets_the_terminals_word(
     firmware: Firmware, in_doubt: str, passed: bool
 ) -> None:
-    house = sensepass_house(in_doubt=in_doubt, deadline=1.0, now=lambda: NOW + seconds(1.5))
+    rig = sensepass_rig(in_doubt=in_doubt, deadline=1.0, now=lambda: NOW + seconds(1.5))
 
-    assert _passes(house.send(_asks(firmware)))
-    assert house.event["data"]["decision"]["by"] == "terminal"
+    assert _passes(rig.send(_asks(firmware)))
+    assert rig.event["data"]["decision"]["by"] == "terminal"
     assert passed is (in_doubt == "allow")
 
 
@@ -343,7 +343,7 @@ def _told_by(output: Output) -> dict[tuple[str, str | None], float]:
 def test_an_operator_sees_who_decides_and_how_long_it_takes(
     firmware: Firmware, settings: dict[str, Any], says: dict[str, Any], by: str, output: Output
 ) -> None:
-    sensepass_house(**settings).send(_asks(firmware, **says))
+    sensepass_rig(**settings).send(_asks(firmware, **says))
 
     assert _told_by(output) == {(Count.DECISION, by): 1, (Span.DECISION, None): 20}
 
@@ -353,7 +353,7 @@ def test_an_operator_sees_who_decides_and_how_long_it_takes(
 def test_an_operator_sees_which_answers_came_after_the_deadline(
     firmware: Firmware, seconds_later: float, late: int, output: Output
 ) -> None:
-    sensepass_house(deadline=1.0, now=lambda: NOW + seconds(seconds_later)).send(_asks(firmware))
+    sensepass_rig(deadline=1.0, now=lambda: NOW + seconds(seconds_later)).send(_asks(firmware))
 
     told = _told_by(output)
     assert told.get((Count.DECISION_LATE, None), 0) == late
@@ -363,23 +363,23 @@ def test_an_operator_sees_which_answers_came_after_the_deadline(
 
 
 def test_what_nobody_waits_for_is_no_decision(output: Output) -> None:
-    house = sensepass_house()
-    house.send(terminal("1.3").upload(STAFF))
-    house.send(terminal("1.3").heartbeat())
+    rig = sensepass_rig()
+    rig.send(terminal("1.3").upload(STAFF))
+    rig.send(terminal("1.3").heartbeat())
 
     assert _told_by(output) == {}
 
 
 def test_a_clock_that_is_behind_the_gateways_does_not_stop_the_door() -> None:
-    house = sensepass_house(now=lambda: NOW - seconds(2))
+    rig = sensepass_rig(now=lambda: NOW - seconds(2))
 
-    assert _passes(house.send(_asks()))
-    assert house.event["data"]["decision"]["milliseconds"] == 0
+    assert _passes(rig.send(_asks()))
+    assert rig.event["data"]["decision"]["milliseconds"] == 0
 
 
 @pytest.mark.parametrize("path", ["upload", "authorize"])
 @pytest.mark.parametrize("body", [b"", b"MARKER", b'{"type":0,', b"\xff\xfe", b"[" * 5000, b"null", b"[]", b"7"])
-def test_a_body_that_cannot_be_read_is_kept_and_denied(sensepass: House[Any], body: bytes, path: str) -> None:
+def test_a_body_that_cannot_be_read_is_kept_and_denied(sensepass: Rig[Any], body: bytes, path: str) -> None:
     door = terminal()
     url = door.event_dest if path == "upload" else door.remote_authentication_address
 
@@ -450,12 +450,12 @@ def test_what_is_in_no_envelope_that_we_know_reaches_neither_rules_nor_the_termi
     body: Any, path: str, decision: str, in_doubt: str, passed: bool
 ) -> None:
     """Protocol A8, security S1."""
-    house = sensepass_house(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
+    rig = sensepass_rig(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
 
-    answer = house.send(_raw(body, path))
+    answer = rig.send(_raw(body, path))
 
     assert (_passes(answer), answer.body["code"]) == (passed, 200)
-    assert house.event["data"]["kind"] == "unmapped"
+    assert rig.event["data"]["kind"] == "unmapped"
 
 
 _WORDS: st.SearchStrategy[Any] = (
@@ -474,11 +474,11 @@ _BODIES = st.binary(max_size=40) | (
 @settings(deadline=None)
 @given(_BODIES)
 def test_whatever_is_sent_only_an_understood_question_opens_a_door_by_rules_that_let_everybody_in(body: bytes) -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(EVERYBODY))
+    rig = sensepass_rig(decision="rules", rules=rules_of(EVERYBODY))
 
-    passed = _passes(house.send(_raw(body)))
+    passed = _passes(rig.send(_raw(body)))
 
-    (event,) = house.stored
+    (event,) = rig.stored
     decision = event["data"].get("decision")
     if decision is None:  # an upload: the terminal's own conclusion
         assert not passed or event["data"]["outcome"] == "granted"
@@ -489,11 +489,11 @@ def test_whatever_is_sent_only_an_understood_question_opens_a_door_by_rules_that
 
 def test_a_type_that_comes_as_text_is_a_type() -> None:
     """Protocol A8, reports 22: it is a question, and the rules decide."""
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(False)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(False)))
 
-    assert not _passes(house.send(_raw({**_SEED, "type": "0"}, "upload")))
-    assert house.event["type"] == "gatehouse.recognition.v1"
-    assert house.event["data"]["decision"]["by"] == "rules"
+    assert not _passes(rig.send(_raw({**_SEED, "type": "0"}, "upload")))
+    assert rig.event["type"] == "gatehouse.recognition.v1"
+    assert rig.event["data"]["decision"]["by"] == "rules"
 
 
 @in_any_doubt
@@ -503,15 +503,15 @@ def test_a_type_that_comes_as_text_is_a_type() -> None:
 def test_a_field_that_decides_and_cannot_be_read_is_not_absent(
     firmware: Firmware, name: str, value: object, decision: str, in_doubt: str, passed: bool
 ) -> None:
-    house = sensepass_house(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
+    rig = sensepass_rig(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
     """Review 4: the groups too, any of which may bar a person."""
     of, _, inner = name.partition(",")[0].partition(".")
     fields = {of: {"name": "Mira Holt", inner: value}} if inner else {name: value}
 
-    assert _passes(house.send(_asks(firmware, **fields))) is passed
-    assert house.event["type"] == "gatehouse.recognition.v1"
+    assert _passes(rig.send(_asks(firmware, **fields))) is passed
+    assert rig.event["type"] == "gatehouse.recognition.v1"
     if (firmware, name) != ("1.0", "recognitionType"):  # an upload by its fields: no person waits
-        assert house.event["data"]["decision"]["by"] == "doubt"
+        assert rig.event["data"]["decision"]["by"] == "doubt"
 
 
 FORBIDDING = rules_document(
@@ -550,16 +550,16 @@ def test_a_rule_that_forbids_is_not_passed_by_with_what_nobody_can_read(
     firmware: Firmware, fields: dict[str, Any], in_doubt: str, passed: bool
 ) -> None:
     """Review 4b: a condition on a field that cannot be read does not match, so the rules are not evaluated."""
-    house = sensepass_house(decision="rules", in_doubt=in_doubt, rules=rules_of(FORBIDDING))
+    rig = sensepass_rig(decision="rules", in_doubt=in_doubt, rules=rules_of(FORBIDDING))
 
-    assert _passes(house.send(_asks(firmware, **fields))) is passed
-    assert house.event["data"]["decision"]["by"] == "doubt"
+    assert _passes(rig.send(_asks(firmware, **fields))) is passed
+    assert rig.event["data"]["decision"]["by"] == "doubt"
 
 
 @each_that_waits
 @pytest.mark.parametrize("fields", _UNREADABLE_TO_RULES, ids=str)
 def test_what_only_rules_ask_for_does_not_concern_the_terminals_word(
-    sensepass: House[Any], firmware: Firmware, fields: dict[str, Any]
+    sensepass: Rig[Any], firmware: Firmware, fields: dict[str, Any]
 ) -> None:
     assert _passes(sensepass.send(_asks(firmware, **fields)))
     assert sensepass.event["data"]["decision"]["by"] == "terminal"
@@ -568,11 +568,11 @@ def test_what_only_rules_ask_for_does_not_concern_the_terminals_word(
 @each_that_waits
 @pytest.mark.parametrize("nothing", [None, "", "NaN", "nan", "-Infinity", 0.0, "0.0"])
 def test_a_temperature_that_was_not_measured_does_not_concern_the_rules(firmware: Firmware, nothing: object) -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(FORBIDDING))
+    rig = sensepass_rig(decision="rules", rules=rules_of(FORBIDDING))
 
-    assert _passes(house.send(_asks(firmware, bodyTemperature=nothing, mask=2)))
-    assert house.event["data"]["decision"]["by"] == "rules"
-    assert "temperature" not in house.event["data"]
+    assert _passes(rig.send(_asks(firmware, bodyTemperature=nothing, mask=2)))
+    assert rig.event["data"]["decision"]["by"] == "rules"
+    assert "temperature" not in rig.event["data"]
 
 
 @in_any_doubt
@@ -594,29 +594,29 @@ def test_who_passes_by_one_field_and_not_by_another_is_in_doubt(
     firmware: Firmware, fields: dict[str, Any], decision: str, in_doubt: str, passed: bool
 ) -> None:
     """Protocol A9."""
-    house = sensepass_house(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
+    rig = sensepass_rig(decision=decision, in_doubt=in_doubt, rules=rules_of(EVERYBODY))
 
-    assert _passes(house.send(_asks(firmware, **{**fields, "pass": True}))) is passed
-    assert house.event["data"]["decision"]["by"] == "doubt"
-    assert house.event["data"]["device_outcome"] == "unknown"
+    assert _passes(rig.send(_asks(firmware, **{**fields, "pass": True}))) is passed
+    assert rig.event["data"]["decision"]["by"] == "doubt"
+    assert rig.event["data"]["device_outcome"] == "unknown"
 
 
 @pytest.mark.parametrize("kind", [3, 5, 0])
-def test_a_question_that_names_a_stranger_and_says_pass_is_in_doubt(sensepass: House[Any], kind: int) -> None:
+def test_a_question_that_names_a_stranger_and_says_pass_is_in_doubt(sensepass: Rig[Any], kind: int) -> None:
     fields: dict[str, Any] = {"recognitionType": kind, "pass": True}
 
     assert not _passes(sensepass.send(_asks("1.3", **fields)))
     assert sensepass.event["data"]["decision"]["by"] == "doubt"
 
 
-def test_the_record_of_a_stranger_whom_we_let_in_is_no_contradiction(sensepass: House[Any]) -> None:
+def test_the_record_of_a_stranger_whom_we_let_in_is_no_contradiction(sensepass: Rig[Any]) -> None:
     fields: dict[str, Any] = {"pass": True}
 
     assert _passes(sensepass.send(terminal().upload(STRANGER, **fields)))
     assert (sensepass.event["data"]["kind"], sensepass.event["data"]["outcome"]) == ("stranger", "granted")
 
 
-def test_an_alarm_opens_nothing_whatever_is_in_it(sensepass: House[Any]) -> None:
+def test_an_alarm_opens_nothing_whatever_is_in_it(sensepass: Rig[Any]) -> None:
     fields = {"trace_id": "T1", "status": 1, "recognitionType": 1, "recognizeStatus": 2, "pass": True}
 
     assert not _passes(sensepass.send(terminal().pushed(1, fields)))
@@ -637,22 +637,22 @@ def test_an_alarm_opens_nothing_whatever_is_in_it(sensepass: House[Any]) -> None
 )
 def test_staff_is_let_in_however_the_terminal_writes(firmware: Firmware, write: Any) -> None:
     """Reports 3, 4 and 5; security S1."""
-    house = sensepass_house()
+    rig = sensepass_rig()
     asked = _asks(firmware)
 
-    answer = house.send(Request(asked.url, write(asked.body), {**asked.headers, "content-type": "text/plain"}))
+    answer = rig.send(Request(asked.url, write(asked.body), {**asked.headers, "content-type": "text/plain"}))
 
     assert _passes(answer)
-    assert house.event["data"]["kind"] == "staff"
-    assert "temperature" not in house.event["data"]
+    assert rig.event["data"]["kind"] == "staff"
+    assert "temperature" not in rig.event["data"]
 
 
 def test_what_the_terminal_concluded_stands_beside_what_the_rules_say() -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(False)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(False)))
 
-    house.send(_asks("1.0"))
+    rig.send(_asks("1.0"))
 
-    data = house.event["data"]
+    data = rig.event["data"]
     assert (data["outcome"], data["device_outcome"]) == ("denied", "granted")
 
 
@@ -668,7 +668,7 @@ def test_what_the_terminal_concluded_stands_beside_what_the_rules_say() -> None:
         (0, "unknown"),
     ],
 )
-def test_the_event_tells_recognised_from_passed(sensepass: House[Any], status: int, outcome: str) -> None:
+def test_the_event_tells_recognised_from_passed(sensepass: Rig[Any], status: int, outcome: str) -> None:
     """Protocol B1: `recognizeStatus`."""
     fields: dict[str, Any] = {"recognizeStatus": status, "pass": None}
 
@@ -680,7 +680,7 @@ def test_the_event_tells_recognised_from_passed(sensepass: House[Any], status: i
 # ─── The answer ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_answer_to_a_record_of_v1_0_is_the_one_of_its_page(sensepass: House[Any]) -> None:
+def test_the_answer_to_a_record_of_v1_0_is_the_one_of_its_page(sensepass: Rig[Any]) -> None:
     assert sensepass.send(_asks("1.0")).body == {
         "code": 200,
         "msg": "success",
@@ -690,7 +690,7 @@ def test_the_answer_to_a_record_of_v1_0_is_the_one_of_its_page(sensepass: House[
 
 
 @pytest.mark.parametrize("firmware", ["1.1", "1.2.1", "1.3"])
-def test_the_answer_to_a_remote_authentication_names_the_user(sensepass: House[Any], firmware: Firmware) -> None:
+def test_the_answer_to_a_remote_authentication_names_the_user(sensepass: Rig[Any], firmware: Firmware) -> None:
     assert sensepass.send(_asks(firmware)).body == {
         "code": 200,
         "msg": "success",
@@ -713,15 +713,15 @@ def test_the_answer_to_a_remote_authentication_has_the_code_that_the_strangers_m
     firmware: Firmware, allowed: bool, code: int
 ) -> None:
     """Findings of the vendors' code, 3: `pass` counts there only with `verify_code` 2."""
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(allowed)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(allowed)))
 
-    data = house.send(_asks(firmware, STRANGER)).body["data"]
+    data = rig.send(_asks(firmware, STRANGER)).body["data"]
 
     assert (data["pass"], data["verify_code"]) == (allowed, code)
     assert "ic_number" not in data
 
 
-def test_the_answer_to_a_remote_authentication_of_a_stranger_has_the_names_fields_empty(sensepass: House[Any]) -> None:
+def test_the_answer_to_a_remote_authentication_of_a_stranger_has_the_names_fields_empty(sensepass: Rig[Any]) -> None:
     data = sensepass.send(_asks(person=STRANGER)).body["data"]
 
     assert (data["user_id"], data["user_name"]) == ("", "")
@@ -729,19 +729,19 @@ def test_the_answer_to_a_remote_authentication_of_a_stranger_has_the_names_field
 
 @pytest.mark.parametrize("decision", DecidedBy)
 def test_a_heartbeat_is_answered_and_leaves_nothing(decision: str) -> None:
-    house = sensepass_house(decision=decision, rules=rules_of(STAFF_ONLY))
+    rig = sensepass_rig(decision=decision, rules=rules_of(STAFF_ONLY))
 
-    answer = house.send(terminal().heartbeat())
+    answer = rig.send(terminal().heartbeat())
 
     assert (answer.status, answer.body["code"], answer.body["data"]) == (200, 200, {})
-    assert house.is_untouched
+    assert rig.is_untouched
 
 
 @pytest.mark.parametrize("firmware", ["1.1", "1.2.1", "1.3"])
 def test_an_upload_of_later_firmware_is_no_question(firmware: Firmware) -> None:
-    house = sensepass_house(decision="rules", rules=rules_of(rules_document(False)))
+    rig = sensepass_rig(decision="rules", rules=rules_of(rules_document(False)))
 
-    answer = house.send(terminal(firmware).upload())
+    answer = rig.send(terminal(firmware).upload())
 
     assert answer.body == {
         "code": 200,
@@ -749,20 +749,20 @@ def test_an_upload_of_later_firmware_is_no_question(firmware: Firmware) -> None:
         "message": "success",
         "data": {"pass": True, "customtips": ""},
     }
-    assert "decision" not in house.event["data"]
-    assert house.event["data"]["outcome"] == "granted"
+    assert "decision" not in rig.event["data"]
+    assert rig.event["data"]["outcome"] == "granted"
 
 
-def test_an_alarm_is_no_question(sensepass: House[Any]) -> None:
+def test_an_alarm_is_no_question(sensepass: Rig[Any]) -> None:
     assert sensepass.send(terminal().alarm()).body["code"] == 200
     assert not _passes(sensepass.send(terminal().alarm()))
 
 
 def test_an_upload_that_takes_long_is_kept_all_the_same() -> None:
-    house = sensepass_house(deadline=1.0, now=lambda: NOW + seconds(20))
+    rig = sensepass_rig(deadline=1.0, now=lambda: NOW + seconds(20))
 
-    assert house.send(terminal().upload()).status == 200
-    assert house.event["data"]["stage"] == "recorded"
+    assert rig.send(terminal().upload()).status == 200
+    assert rig.event["data"]["stage"] == "recorded"
 
 
 # ─── The decision is first ────────────────────────────────────────────────────────────────────────────────────────────
@@ -795,26 +795,26 @@ class Leading(Rules):
 
 def test_it_is_decided_before_anything_is_stored() -> None:
     order: list[str] = []
-    house = sensepass_house(decision="rules", rules=Leading(order))
-    house.store = Following(order)
+    rig = sensepass_rig(decision="rules", rules=Leading(order))
+    rig.store = Following(order)
 
-    assert _passes(house.send(_asks()))
+    assert _passes(rig.send(_asks()))
     assert order == ["decided", "stored"]
 
 
 @each_that_waits
 @pytest.mark.parametrize("down", ["store", "topics", "media", "store media"])
 def test_with_a_service_down_the_answer_is_the_same_and_the_event_is_kept(firmware: Firmware, down: str) -> None:
-    house = sensepass_house()
+    rig = sensepass_rig()
     for port in down.split():
-        getattr(house, port).down = True
+        getattr(rig, port).down = True
 
-    answer = house.send(_asks(firmware, rgb_image="/9j/4AAQ"))
+    answer = rig.send(_asks(firmware, rgb_image="/9j/4AAQ"))
 
     assert _passes(answer)
     assert answer.body["code"] == 200
-    assert len(house.spill.messages) == ("store" in down)
-    assert len(house.spill.pictures) == ("media" in down)
+    assert len(rig.spill.messages) == ("store" in down)
+    assert len(rig.spill.pictures) == ("media" in down)
 
 
 @each_that_waits
@@ -823,11 +823,11 @@ def test_the_answer_is_a_decision_and_no_receipt_and_what_nobody_took_is_counted
     firmware: Firmware, lost: str, output: Output
 ) -> None:
     """Protocol B1: a code other than 200 may keep a door shut for a person whom we let in."""
-    house = sensepass_house()
-    house.spill.down = True
-    getattr(house, lost).down = True
+    rig = sensepass_rig()
+    rig.spill.down = True
+    getattr(rig, lost).down = True
 
-    answer = house.send(_asks(firmware, rgb_image="/9j/4AAQ"))
+    answer = rig.send(_asks(firmware, rgb_image="/9j/4AAQ"))
 
     assert _passes(answer)
     assert (answer.body["code"], answer.body["msg"], answer.body["message"]) == (200, "success", "success")
@@ -843,11 +843,11 @@ class Surprising(FakeSpill):
 
 
 def test_a_fault_of_ours_is_no_reason_to_leave_somebody_at_the_door(output: Output) -> None:
-    house = sensepass_house()
-    house.store.down = True
-    house.spill = Surprising()
+    rig = sensepass_rig()
+    rig.store.down = True
+    rig.spill = Surprising()
 
-    answer = house.send(_asks())
+    answer = rig.send(_asks())
 
     assert (_passes(answer), answer.body["code"]) == (True, 200)
     assert output.counted[Count.NOT_KEPT] == 1
@@ -855,13 +855,13 @@ def test_a_fault_of_ours_is_no_reason_to_leave_somebody_at_the_door(output: Outp
 
 
 def test_an_upload_that_nobody_took_is_refused_so_that_the_terminal_sends_it_again() -> None:
-    house = sensepass_house()
-    house.store.down = house.spill.down = True
+    rig = sensepass_rig()
+    rig.store.down = rig.spill.down = True
 
-    assert house.send(terminal().upload()).status == 503
+    assert rig.send(terminal().upload()).status == 503
 
-    house.store.down = False
-    assert house.send(terminal().upload()).status == 200
+    rig.store.down = False
+    assert rig.send(terminal().upload()).status == 200
 
 
 # ─── As it is deployed ────────────────────────────────────────────────────────────────────────────────────────────────

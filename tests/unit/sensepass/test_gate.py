@@ -15,19 +15,19 @@ from ops.simulators.sensepass import picture
 from tests.builders import NOW, seconds
 from tests.fakes import FakeMedia, SharedStore
 from tests.output import Output
-from tests.rig import House, is_hidden
-from tests.vendors.sensepass import sensepass_house, terminal
+from tests.rig import Rig, is_hidden
+from tests.vendors.sensepass import sensepass_rig, terminal
 
 
-def _only_key(house: House[Any]) -> str:
+def _only_key(rig: Rig[Any]) -> str:
     """The key that the one event has of its one picture."""
-    (event,) = house.stored
+    (event,) = rig.stored
     (reference,) = event["data"]["pictures"]
     key: str = reference["key"]
     return key
 
 
-def test_the_picture_and_the_record_go_side_by_side(sensepass: House[Any]) -> None:
+def test_the_picture_and_the_record_go_side_by_side(sensepass: Rig[Any]) -> None:
     together = Barrier(2, timeout=10)
     sensepass.store = SharedStore(barrier=together)
     sensepass.media = SharedAlbum(together)
@@ -48,7 +48,7 @@ class SharedAlbum(FakeMedia):
         super().put(upload)
 
 
-def test_each_picture_of_a_push_is_stored(sensepass: House[Any]) -> None:
+def test_each_picture_of_a_push_is_stored(sensepass: Rig[Any]) -> None:
     pictures: dict[str, Any] = {"rgb_image": "/9j/4AAQ", "alarm_photo": "iVBORw0KGgo="}
 
     assert sensepass.send(terminal().upload(**pictures)).status == 200
@@ -60,7 +60,7 @@ def test_each_picture_of_a_push_is_stored(sensepass: House[Any]) -> None:
 
 
 def test_when_the_bucket_is_down_the_picture_is_spilled_and_the_event_recorded(
-    sensepass: House[Any], output: Output
+    sensepass: Rig[Any], output: Output
 ) -> None:
     sensepass.media.down = True
 
@@ -71,7 +71,7 @@ def test_when_the_bucket_is_down_the_picture_is_spilled_and_the_event_recorded(
     assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1, Count.SPILLED: 1}
 
 
-def test_when_the_table_is_down_the_event_is_spilled_and_the_picture_stored(sensepass: House[Any]) -> None:
+def test_when_the_table_is_down_the_event_is_spilled_and_the_picture_stored(sensepass: Rig[Any]) -> None:
     sensepass.store.down = True
 
     assert sensepass.send(terminal().upload()).status == 200
@@ -81,7 +81,7 @@ def test_when_the_table_is_down_the_event_is_spilled_and_the_picture_stored(sens
 
 
 def test_a_picture_that_nobody_takes_makes_the_vendor_send_again_and_the_event_is_not_doubled(
-    sensepass: House[Any], output: Output
+    sensepass: Rig[Any], output: Output
 ) -> None:
     push = terminal().upload()
     sensepass.media.down = sensepass.spill.down = True
@@ -94,7 +94,7 @@ def test_a_picture_that_nobody_takes_makes_the_vendor_send_again_and_the_event_i
     assert list(sensepass.media.pictures) == [_only_key(sensepass)]
 
 
-def test_the_same_picture_sent_five_times_is_one(sensepass: House[Any]) -> None:
+def test_the_same_picture_sent_five_times_is_one(sensepass: Rig[Any]) -> None:
     push = terminal().upload()
     for late in range(5):
         assert sensepass.send(push, at=NOW + seconds(late)).status == 200
@@ -102,7 +102,7 @@ def test_the_same_picture_sent_five_times_is_one(sensepass: House[Any]) -> None:
     assert list(sensepass.media.pictures) == [_only_key(sensepass)]
 
 
-def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(sensepass: House[Any]) -> None:
+def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(sensepass: Rig[Any]) -> None:
     image = picture(1_000, seed=1)
     content = terminal().record(image=image)
     sensepass.send(terminal().pushed(9, content))
@@ -113,7 +113,7 @@ def test_the_picture_of_a_push_that_is_not_understood_is_kept_beside_the_notice(
 
 @pytest.mark.parametrize("body", [b"x" * (MAX_EVENT_BYTES + 1), b"\xff" * 1000, b"{", b'{"a":', b"\x01\x02"])
 def test_a_body_that_cannot_be_read_lies_where_no_subscriber_looks(
-    sensepass: House[Any], output: Output, body: bytes
+    sensepass: Rig[Any], output: Output, body: bytes
 ) -> None:
     assert sensepass.send(Request(terminal().event_dest, body)).status == 200
 
@@ -122,8 +122,8 @@ def test_a_body_that_cannot_be_read_lies_where_no_subscriber_looks(
 
 
 def test_a_body_at_the_limit_of_a_vendor_with_pictures_is_taken_and_one_above_it_is_not() -> None:
-    house = sensepass_house()
+    rig = sensepass_rig()
     limit = 5 * 1024 * 1024
 
-    assert house.send(Request(terminal().event_dest, b"x" * limit)).status == 200
-    assert house.send(Request(terminal().event_dest, b"x" * (limit + 1))).status == 413
+    assert rig.send(Request(terminal().event_dest, b"x" * limit)).status == 200
+    assert rig.send(Request(terminal().event_dest, b"x" * (limit + 1))).status == 413

@@ -17,8 +17,8 @@ from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VIS
 from tests.builders import NOW, rules_document, seconds, spilled
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
-from tests.rig import House
-from tests.vendors.sensepass import SERIAL, SITE, rules_of, sensepass_house, terminal
+from tests.rig import Rig
+from tests.vendors.sensepass import SERIAL, SITE, rules_of, sensepass_rig, terminal
 
 TOKEN = "MARKER-token-0123456789abcdef"
 PICTURE = b"\xff\xd8\xff\xe0" + b"MARKER-picture" * 50
@@ -87,33 +87,33 @@ class Quoting(FakeMedia):
         raise RuntimeError(repr(upload.data))
 
 
-def _rules(document: str) -> Callable[[], House[Any]]:
-    return lambda: sensepass_house(SECRET, decision="rules", rules=rules_of(document))
+def _rules(document: str) -> Callable[[], Rig[Any]]:
+    return lambda: sensepass_rig(SECRET, decision="rules", rules=rules_of(document))
 
 
-def _down(*ports: str, **more: Any) -> Callable[[], House[Any]]:
-    def make() -> House[Any]:
-        house = sensepass_house(SECRET, **more)
+def _down(*ports: str, **more: Any) -> Callable[[], Rig[Any]]:
+    def make() -> Rig[Any]:
+        rig = sensepass_rig(SECRET, **more)
         for port in ports:
-            getattr(house, port).down = True
-        return house
+            getattr(rig, port).down = True
+        return rig
 
     return make
 
 
-def _quoting() -> House[Any]:
-    house = sensepass_house(SECRET)
-    house.media = Quoting()
-    return house
+def _quoting() -> Rig[Any]:
+    rig = sensepass_rig(SECRET)
+    rig.media = Quoting()
+    return rig
 
 
-HOUSES: dict[str, Callable[[], House[Any]]] = {
+RIGS: dict[str, Callable[[], Rig[Any]]] = {
     "all is well": _down(),
     "rules": _rules(rules_document(found=({"pass": True, "tip": "MARKER"}, [("IN", "card", ["MARKER-card"])]))),
     "rules that nobody can use": _rules(rules_document(found=("MARKER", [("IN", "card", ["MARKER-card"])]))),
     "rules of another kind": _rules('{"open": {"default": false, "rules": {"odd": {"when_match": "MARKER"}}}}'),
     "rules that are not JSON": _rules('{"MARKER'),
-    "rules that fail": lambda: sensepass_house(SECRET, decision="rules", rules=Broken()),
+    "rules that fail": lambda: sensepass_rig(SECRET, decision="rules", rules=Broken()),
     "past the deadline": _down(deadline=1.0, now=lambda: NOW + seconds(3)),
     "the table is down": _down("store"),
     "the topics are down": _down("topics"),
@@ -124,14 +124,14 @@ HOUSES: dict[str, Callable[[], House[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("make", HOUSES.values(), ids=HOUSES)
+@pytest.mark.parametrize("make", RIGS.values(), ids=RIGS)
 def test_no_picture_name_card_user_number_pin_or_token_is_in_any_line(
-    make: Callable[[], House[Any]], output: Output
+    make: Callable[[], Rig[Any]], output: Output
 ) -> None:
-    house = make()
+    rig = make()
     for push in (*_good(), *_bad()):
-        assert house.send(push).status in {200, 401, 413, 500, 503}
-    batch = spilled(house.spill)
+        assert rig.send(push).status in {200, 401, 413, 500, 503}
+    batch = spilled(rig.spill)
     for store in (FakeStore(), FakeStore(down=True)) if batch["Records"] else ():
         redrive(batch, Gate(store, FakeTopics(), FakeSpill(), Announce.INLINE, FakeMedia()))
 

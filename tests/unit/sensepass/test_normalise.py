@@ -8,28 +8,28 @@ from gatehouse.telemetry import Count, Span
 from ops.simulators.sensepass import BLOCKLISTED, NOT_LIVE, STAFF, STRANGER, VISITOR, Firmware, Person
 from tests.builders import AT
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors.sensepass import SERIAL, terminal
 
 FIRMWARE: tuple[Firmware, ...] = ("1.0", "1.1", "1.2.1", "1.3")
 LATER = FIRMWARE[1:]
 
 
-def _data(house: House[Any], **fields: Any) -> dict[str, Any]:
+def _data(rig: Rig[Any], **fields: Any) -> dict[str, Any]:
     """The event's data of a record of V1.3 with these fields."""
-    return _data_of(house, "1.3", **fields)
+    return _data_of(rig, "1.3", **fields)
 
 
-def _data_of(house: House[Any], firmware: Firmware, **fields: Any) -> dict[str, Any]:
-    assert house.send(terminal(firmware).upload(**{"rgb_image": " ", **fields})).status == 200
-    data: dict[str, Any] = house.event["data"]
+def _data_of(rig: Rig[Any], firmware: Firmware, **fields: Any) -> dict[str, Any]:
+    assert rig.send(terminal(firmware).upload(**{"rgb_image": " ", **fields})).status == 200
+    data: dict[str, Any] = rig.event["data"]
     return data
 
 
 # ─── Records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_record_of_the_newest_firmware_is_a_recognition(sensepass: House[Any]) -> None:
+def test_a_record_of_the_newest_firmware_is_a_recognition(sensepass: Rig[Any]) -> None:
     data = _data(sensepass, uuid="U1", bodyTemperature=36.4, livenessScore=0.5)
 
     event = sensepass.event
@@ -81,7 +81,7 @@ def test_a_record_of_the_newest_firmware_is_a_recognition(sensepass: House[Any])
     ],
 )
 def test_who_it_was_and_what_came_of_it(
-    sensepass: House[Any], firmware: Firmware, person: Person, kind: str, outcome: str
+    sensepass: Rig[Any], firmware: Firmware, person: Person, kind: str, outcome: str
 ) -> None:
     data = _data_of(sensepass, firmware, person=person)
 
@@ -106,7 +106,7 @@ def test_who_it_was_and_what_came_of_it(
     ],
 )
 def test_status_of_v1_0_where_the_terminal_does_not_say_pass(
-    sensepass: House[Any], status: object, concluded: bool | None
+    sensepass: Rig[Any], status: object, concluded: bool | None
 ) -> None:
     data = _data_of(sensepass, "1.0", recognizeStatus=status, **{"pass": None})
 
@@ -115,7 +115,7 @@ def test_status_of_v1_0_where_the_terminal_does_not_say_pass(
 
 
 @pytest.mark.parametrize(("user_type", "allowed"), [(1, True), (2, True), (5, False), (3, False), (None, False)])
-def test_who_is_in_the_library_of_v1_0_may_be_barred(sensepass: House[Any], user_type: object, allowed: bool) -> None:
+def test_who_is_in_the_library_of_v1_0_may_be_barred(sensepass: Rig[Any], user_type: object, allowed: bool) -> None:
     data = _data_of(sensepass, "1.0", recognizeStatus=2, user={"type": user_type}, **{"pass": None})
 
     assert data["decision"]["allowed"] is allowed
@@ -134,9 +134,7 @@ def test_who_is_in_the_library_of_v1_0_may_be_barred(sensepass: House[Any], user
         ("5", "blocklisted", "denied"),
     ],
 )
-def test_recognition_type_of_later_firmware(
-    sensepass: House[Any], recognition: object, kind: str, outcome: str
-) -> None:
+def test_recognition_type_of_later_firmware(sensepass: Rig[Any], recognition: object, kind: str, outcome: str) -> None:
     data = _data(sensepass, recognitionType=recognition, **{"pass": None})
 
     assert (data["kind"], data["outcome"]) == (kind, outcome)
@@ -156,14 +154,14 @@ def test_recognition_type_of_later_firmware(
         (None, "unknown"),
     ],
 )
-def test_mode_of_v1_0(sensepass: House[Any], mode: object, method: str) -> None:
+def test_mode_of_v1_0(sensepass: Rig[Any], mode: object, method: str) -> None:
     assert _data_of(sensepass, "1.0", mode=mode)["method"] == method
 
 
 @pytest.mark.parametrize("mode", range(10))
 @pytest.mark.parametrize("firmware", LATER)
 def test_mode_of_later_firmware_is_what_is_accepted_and_tells_nothing(
-    sensepass: House[Any], firmware: Firmware, mode: int
+    sensepass: Rig[Any], firmware: Firmware, mode: int
 ) -> None:
     expected = "card" if firmware == "1.3" else "unknown"
     more = {"entry_mode": 3} if firmware == "1.3" else {}
@@ -191,7 +189,7 @@ def test_mode_of_later_firmware_is_what_is_accepted_and_tells_nothing(
         (None, "unknown"),
     ],
 )
-def test_entry_mode(sensepass: House[Any], entry_mode: object, method: str) -> None:
+def test_entry_mode(sensepass: Rig[Any], entry_mode: object, method: str) -> None:
     assert _data(sensepass, entry_mode=entry_mode)["method"] == method
 
 
@@ -215,7 +213,7 @@ def test_entry_mode(sensepass: House[Any], entry_mode: object, method: str) -> N
         ("70001", "wrong_pin"),
     ],
 )
-def test_abnormal_type(sensepass: House[Any], abnormal: object, anomaly: str | None) -> None:
+def test_abnormal_type(sensepass: Rig[Any], abnormal: object, anomaly: str | None) -> None:
     data = _data(sensepass, abnormal_type=abnormal)
 
     assert data.get("anomaly") == anomaly
@@ -226,31 +224,31 @@ def test_abnormal_type(sensepass: House[Any], abnormal: object, anomaly: str | N
     ("mask", "expected"), [(0, "unknown"), (1, "not_worn"), (2, "worn"), (3, "unknown"), (None, "unknown")]
 )
 @pytest.mark.parametrize("firmware", FIRMWARE)
-def test_mask(sensepass: House[Any], firmware: Firmware, mask: object, expected: str) -> None:
+def test_mask(sensepass: Rig[Any], firmware: Firmware, mask: object, expected: str) -> None:
     assert _data_of(sensepass, firmware, mask=mask)["mask"] == expected
 
 
 @pytest.mark.parametrize(
     ("sent", "expected"), [(0.0, None), (0, None), (36.4, 36.4), (37, 37), ("36.4", 36.4), ("NaN", None), (None, None)]
 )
-def test_a_temperature_of_zero_was_not_measured(sensepass: House[Any], sent: object, expected: float | None) -> None:
+def test_a_temperature_of_zero_was_not_measured(sensepass: Rig[Any], sent: object, expected: float | None) -> None:
     assert _data(sensepass, bodyTemperature=sent).get("temperature") == expected
 
 
 @pytest.mark.parametrize("score", ["recognizeScore", "livenessScore"])
-def test_a_score_of_zero_is_a_score(sensepass: House[Any], score: str) -> None:
+def test_a_score_of_zero_is_a_score(sensepass: Rig[Any], score: str) -> None:
     data = _data_of(sensepass, "1.0", **{score: 0})
 
     assert data["recognition_score" if score == "recognizeScore" else "liveness_score"] == 0
 
 
 @pytest.mark.parametrize(("timestamp", "year"), [(int(AT), "2026"), (int(AT * 1000), "2026")])
-def test_a_time_in_seconds_or_in_milliseconds(sensepass: House[Any], timestamp: int, year: str) -> None:
+def test_a_time_in_seconds_or_in_milliseconds(sensepass: Rig[Any], timestamp: int, year: str) -> None:
     assert _data(sensepass, timestamp=timestamp)["occurred_at"].startswith(year)
 
 
 @pytest.mark.parametrize("timestamp", [None, "", "soon", 0, "NaN", 10**30, -(10**30), True])
-def test_a_time_that_is_none_is_the_time_of_arrival(sensepass: House[Any], timestamp: object) -> None:
+def test_a_time_that_is_none_is_the_time_of_arrival(sensepass: Rig[Any], timestamp: object) -> None:
     data = _data(sensepass, timestamp=timestamp)
 
     assert data["occurred_at"] == data["received_at"]
@@ -266,7 +264,7 @@ def test_a_time_that_is_none_is_the_time_of_arrival(sensepass: House[Any], times
         ({}, (None, None)),
     ],
 )
-def test_the_group_of_a_user(sensepass: House[Any], user: dict[str, Any], group: tuple[str | None, str | None]) -> None:
+def test_the_group_of_a_user(sensepass: Rig[Any], user: dict[str, Any], group: tuple[str | None, str | None]) -> None:
     person = _data(sensepass, user=user)["person"]
 
     assert (person.get("group_id"), person.get("group_name")) == group
@@ -276,7 +274,7 @@ def test_the_group_of_a_user(sensepass: House[Any], user: dict[str, Any], group:
 @pytest.mark.parametrize("value", [[], {}, True, None, 1.5, "", "x" * 10_000, -1], ids=repr)
 @pytest.mark.parametrize("name", ["deviceSN", "timestamp", "user", "mask", "mode", "pass", "recognizeScore", "uuid"])
 def test_a_field_that_is_odd_does_not_hide_the_recognition(
-    sensepass: House[Any], firmware: Firmware, name: str, value: object
+    sensepass: Rig[Any], firmware: Firmware, name: str, value: object
 ) -> None:
     _data_of(sensepass, firmware, **{name: value})
 
@@ -284,7 +282,7 @@ def test_a_field_that_is_odd_does_not_hide_the_recognition(
     assert sensepass.event["data"]["payload"]["data"][name] == value
 
 
-def test_a_question_of_the_newest_firmware_is_read_by_its_entry_mode(sensepass: House[Any]) -> None:
+def test_a_question_of_the_newest_firmware_is_read_by_its_entry_mode(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().question(entry_mode=3))
 
     data = sensepass.event["data"]
@@ -301,13 +299,13 @@ def test_a_question_of_the_newest_firmware_is_read_by_its_entry_mode(sensepass: 
         {"type": 1, "groups": {"id": "9", "type": "5"}},
     ],
 )
-def test_one_group_that_bars_wins(sensepass: House[Any], firmware: Firmware, user: dict[str, Any]) -> None:
+def test_one_group_that_bars_wins(sensepass: Rig[Any], firmware: Firmware, user: dict[str, Any]) -> None:
     data = _data_of(sensepass, firmware, user=user)
 
     assert (data["kind"], data["person"]["kind"]) == ("blocklisted", "blocklisted")
 
 
-def test_all_groups_are_there(sensepass: House[Any]) -> None:
+def test_all_groups_are_there(sensepass: Rig[Any]) -> None:
     groups = [{"id": 8, "name": "Lab", "type": 1}, {"id": "9", "name": "Roof"}]
 
     assert _data(sensepass, user={"groups": groups})["person"]["groups"] == [
@@ -317,13 +315,13 @@ def test_all_groups_are_there(sensepass: House[Any]) -> None:
 
 
 @pytest.mark.parametrize(("firmware", "arrival"), [("1.0", "late"), ("1.1", "cached"), ("1.3", "cached")])
-def test_what_waited_in_the_terminal_is_said_to_have(sensepass: House[Any], firmware: Firmware, arrival: str) -> None:
+def test_what_waited_in_the_terminal_is_said_to_have(sensepass: Rig[Any], firmware: Firmware, arrival: str) -> None:
     data = _data_of(sensepass, firmware, timestamp=int(AT) - 7200)
 
     assert (data["arrival"], data["lag_ms"]) == (arrival, 7_200_000)
 
 
-def test_an_old_question_is_late(sensepass: House[Any]) -> None:
+def test_an_old_question_is_late(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().question(timestamp=int(AT) - 7200))
 
     assert sensepass.event["data"]["arrival"] == "late"
@@ -343,7 +341,7 @@ def test_an_old_question_is_late(sensepass: House[Any]) -> None:
         (99999, "unknown", "unknown"),
     ],
 )
-def test_code_of_an_alarm(sensepass: House[Any], code: int, kind: str, severity: str) -> None:
+def test_code_of_an_alarm(sensepass: Rig[Any], code: int, kind: str, severity: str) -> None:
     assert sensepass.send(terminal().alarm(code, trace_id="T1", at=AT + 0.5)).status == 200
 
     event = sensepass.event
@@ -356,21 +354,21 @@ def test_code_of_an_alarm(sensepass: House[Any], code: int, kind: str, severity:
 @pytest.mark.parametrize(
     ("status", "state"), [(1, "raised"), (2, "releasing"), (3, "released"), (0, "unknown"), (4, "unknown")]
 )
-def test_status_of_an_alarm(sensepass: House[Any], status: int, state: str) -> None:
+def test_status_of_an_alarm(sensepass: Rig[Any], status: int, state: str) -> None:
     sensepass.send(terminal().alarm(status=status))
 
     data = sensepass.event["data"]
     assert (data["state"], data["kind"]) == (state, "held_open" if status == 1 else "unknown")
 
 
-def test_an_alarm_says_its_code_its_words_and_whom_it_names(sensepass: House[Any]) -> None:
+def test_an_alarm_says_its_code_its_words_and_whom_it_names(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().alarm(10004, description="5 wrong PINs", user_id=17))
 
     data = sensepass.event["data"]
     assert (data["code"], data["description"], data["person"]["id"]) == (10004, "5 wrong PINs", "17")
 
 
-def test_an_alarm_of_which_nothing_is_told_is_still_an_alarm(sensepass: House[Any]) -> None:
+def test_an_alarm_of_which_nothing_is_told_is_still_an_alarm(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().pushed(1, {}))
 
     assert sensepass.event["type"] == "gatehouse.alarm.v1"
@@ -380,7 +378,7 @@ def test_an_alarm_of_which_nothing_is_told_is_still_an_alarm(sensepass: House[An
 
 
 @pytest.mark.parametrize("kind", [2, -1, None, "zero", [], {}, True])
-def test_an_envelope_of_another_type_is_kept_as_unmapped(sensepass: House[Any], output: Output, kind: Any) -> None:
+def test_an_envelope_of_another_type_is_kept_as_unmapped(sensepass: Rig[Any], output: Output, kind: Any) -> None:
     assert sensepass.send(terminal().pushed(kind, {"deviceSN": SERIAL, "news": 1})).status == 200
 
     data = sensepass.event["data"]
@@ -391,7 +389,7 @@ def test_an_envelope_of_another_type_is_kept_as_unmapped(sensepass: House[Any], 
     assert {name: times for name, times in output.counted.items() if name != Span.DECISION} == told
 
 
-def test_a_record_that_says_nothing_of_a_recognition_is_kept_as_unmapped(sensepass: House[Any]) -> None:
+def test_a_record_that_says_nothing_of_a_recognition_is_kept_as_unmapped(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().pushed(0, {"deviceSN": SERIAL}))
 
     assert sensepass.event["data"]["kind"] == "unmapped"

@@ -9,7 +9,7 @@ import pytest
 from ops.simulators import Request
 from ops.simulators.sensepass import ODD, STAFF, Firmware, Terminal, new_accounts, picture, pushes, written
 from tests.builders import URL
-from tests.vendors.sensepass import sensepass_house
+from tests.vendors.sensepass import sensepass_rig
 
 _TAKEN = (200, b'{"code": 200}')
 
@@ -109,12 +109,12 @@ def test_a_picture_is_as_large_as_it_is_to_be_and_begins_as_a_jpeg() -> None:
 def test_a_day_has_each_message_and_each_odd_form_and_all_of_it_is_understood() -> None:
     accounts = new_accounts()
     sent = list(islice(pushes(accounts.apps, URL), 10 * len(ODD)))
-    house = sensepass_house(accounts.secret)
+    rig = sensepass_rig(accounts.secret)
 
     for push in sent:
-        assert house.send(push, datetime.now(UTC)).status == 200
+        assert rig.send(push, datetime.now(UTC)).status == 200
 
-    events = [event for event in house.stored if event["data"]["kind"] != "clock"]
+    events = [event for event in rig.stored if event["data"]["kind"] != "clock"]
     assert len(events) == len([push for push in sent if push.method == "POST"])
     assert {event["type"] for event in events} == {"gatehouse.recognition.v1", "gatehouse.alarm.v1"}
     assert {event["data"].get("stage") for event in events} == {"asked", "recorded", None}

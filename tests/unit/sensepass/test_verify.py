@@ -16,8 +16,8 @@ from ops.simulators import Request
 from ops.simulators.sensepass import STAFF, STRANGER, picture
 from tests.builders import AT, NEARLY_TOKENS, NOW, URL, seconds
 from tests.output import Output
-from tests.rig import House
-from tests.vendors.sensepass import SERIAL, SITE, sensepass_house, terminal
+from tests.rig import Rig
+from tests.vendors.sensepass import SERIAL, SITE, sensepass_rig, terminal
 
 SNAPSHOT = picture(3_000, seed=1)
 
@@ -27,17 +27,17 @@ def _body(push: Request) -> dict[str, Any]:
     return body
 
 
-def _ids(house: House[Any], *pushes: Request) -> list[str]:
+def _ids(rig: Rig[Any], *pushes: Request) -> list[str]:
     """The ids of the events of these pushes, in the order of the pushes."""
     for push in pushes:
-        assert house.send(push).status == 200
-    return list(house.store.records)
+        assert rig.send(push).status == 200
+    return list(rig.store.records)
 
 
 # ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_that_no_site_has_is_refused(sensepass: House[Any], output: Output) -> None:
+def test_a_token_that_no_site_has_is_refused(sensepass: Rig[Any], output: Output) -> None:
     answer = sensepass.send(terminal(token="another").upload())
 
     assert (answer.status, answer.reason) == (401, "unknown_account")
@@ -46,18 +46,18 @@ def test_a_token_that_no_site_has_is_refused(sensepass: House[Any], output: Outp
 
 
 @pytest.mark.parametrize("token", NEARLY_TOKENS)
-def test_what_is_nearly_a_token_is_refused(sensepass: House[Any], token: str) -> None:
+def test_what_is_nearly_a_token_is_refused(sensepass: Rig[Any], token: str) -> None:
     assert sensepass.send(terminal(token=token).upload()).status == 401
     assert sensepass.is_untouched
 
 
-def test_a_push_without_a_token_is_refused(sensepass: House[Any]) -> None:
+def test_a_push_without_a_token_is_refused(sensepass: Rig[Any]) -> None:
     push = terminal().upload()
 
     assert sensepass.send(Request(URL + "/v1/sensepass", push.body, push.headers)).status == 401
 
 
-def test_a_question_and_a_heartbeat_with_an_unknown_token_are_refused(sensepass: House[Any]) -> None:
+def test_a_question_and_a_heartbeat_with_an_unknown_token_are_refused(sensepass: Rig[Any]) -> None:
     stranger = terminal(token="another")
 
     assert sensepass.send(stranger.question()).status == 401
@@ -65,20 +65,20 @@ def test_a_question_and_a_heartbeat_with_an_unknown_token_are_refused(sensepass:
 
 
 @pytest.mark.parametrize("token", SITE["tokens"])
-def test_each_live_token_of_a_site_is_accepted(sensepass: House[Any], token: str) -> None:
+def test_each_live_token_of_a_site_is_accepted(sensepass: Rig[Any], token: str) -> None:
     assert sensepass.send(terminal(token=token).upload()).status == 200
     assert sensepass.event["data"]["account"] == "north"
 
 
 def test_the_token_says_which_site_it_is() -> None:
-    house = sensepass_house({"accounts": [SITE, {"site": "south", "tokens": ["south-one-0123456789abcdef"]}]})
+    rig = sensepass_rig({"accounts": [SITE, {"site": "south", "tokens": ["south-one-0123456789abcdef"]}]})
 
-    house.send(terminal(token="south-one-0123456789abcdef").upload())
+    rig.send(terminal(token="south-one-0123456789abcdef").upload())
 
-    assert (house.event["data"]["account"], house.event["data"]["site"]) == ("south", "south")
+    assert (rig.event["data"]["account"], rig.event["data"]["site"]) == ("south", "south")
 
 
-def test_a_token_that_was_made_a_moment_ago_is_accepted(sensepass: House[Any]) -> None:
+def test_a_token_that_was_made_a_moment_ago_is_accepted(sensepass: Rig[Any]) -> None:
     sensepass.accounts.rotated = Accounts.model_validate(
         {"accounts": [{"site": "north", "tokens": ["newer-one-0123456789abcdef"]}]}
     )
@@ -86,47 +86,47 @@ def test_a_token_that_was_made_a_moment_ago_is_accepted(sensepass: House[Any]) -
     assert sensepass.send(terminal(token="newer-one-0123456789abcdef").upload()).status == 200
 
 
-def test_the_token_is_in_no_event(sensepass: House[Any]) -> None:
+def test_the_token_is_in_no_event(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().upload())
 
     assert "north-one-0123456789abcdef" not in json.dumps(sensepass.event)
 
 
 def test_a_token_may_speak_for_the_serial_numbers_it_is_for_and_no_other() -> None:
-    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    rig = sensepass_rig({"accounts": [{**SITE, "serials": [SERIAL]}]})
 
-    answer = house.send(terminal(serial="PS71HD01MC22C99999").upload())
+    answer = rig.send(terminal(serial="PS71HD01MC22C99999").upload())
     assert (answer.status, answer.reason) == (401, "unknown_device")
-    assert house.is_untouched
+    assert rig.is_untouched
 
-    assert house.send(terminal().upload()).status == 200
+    assert rig.send(terminal().upload()).status == 200
 
 
-def test_without_a_list_a_token_may_speak_for_any_serial_number(sensepass: House[Any]) -> None:
+def test_without_a_list_a_token_may_speak_for_any_serial_number(sensepass: Rig[Any]) -> None:
     assert sensepass.send(terminal(serial="PS71HD01MC22C99999").upload()).status == 200
 
 
 def test_an_alarm_has_its_serial_number_in_the_headers() -> None:
-    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    rig = sensepass_rig({"accounts": [{**SITE, "serials": [SERIAL]}]})
     assert "deviceSN" not in _body(terminal().alarm())["data"]
 
-    assert house.send(terminal(serial="PS71HD01MC22C99999").alarm()).reason == "unknown_device"
-    assert house.send(terminal().alarm()).status == 200
-    assert house.event["data"]["device"] == SERIAL
+    assert rig.send(terminal(serial="PS71HD01MC22C99999").alarm()).reason == "unknown_device"
+    assert rig.send(terminal().alarm()).status == 200
+    assert rig.event["data"]["device"] == SERIAL
 
 
 @pytest.mark.parametrize("serial", [None, 7, [], {}, ""])
 def test_a_record_without_a_serial_number_is_refused_where_a_list_is_set(serial: object) -> None:
-    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    rig = sensepass_rig({"accounts": [{**SITE, "serials": [SERIAL]}]})
 
-    assert house.send(terminal("1.0").upload(deviceSN=serial)).reason == "unknown_device"
-    assert house.is_untouched
+    assert rig.send(terminal("1.0").upload(deviceSN=serial)).reason == "unknown_device"
+    assert rig.is_untouched
 
 
 # ─── What never gets any further ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_pin_of_a_user_is_dropped(sensepass: House[Any]) -> None:
+def test_the_pin_of_a_user_is_dropped(sensepass: Rig[Any]) -> None:
     push = terminal().upload()
     assert _body(push)["data"]["user"]["pin"] == "4711"
 
@@ -136,7 +136,7 @@ def test_the_pin_of_a_user_is_dropped(sensepass: House[Any]) -> None:
     assert "4711" not in json.dumps(sensepass.event)
 
 
-def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) -> None:
+def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().upload(image=SNAPSHOT))
 
     event = sensepass.event
@@ -159,7 +159,7 @@ def test_a_picture_is_in_the_bucket_and_not_in_the_event(sensepass: House[Any]) 
     assert (stored.data, stored.digest.hex(), stored.content_type) == (SNAPSHOT, digest, "image/jpeg")
 
 
-def test_the_photo_of_an_alarm_is_in_the_bucket(sensepass: House[Any]) -> None:
+def test_the_photo_of_an_alarm_is_in_the_bucket(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().alarm(image=SNAPSHOT))
 
     (reference,) = sensepass.event["data"]["pictures"]
@@ -168,7 +168,7 @@ def test_the_photo_of_an_alarm_is_in_the_bucket(sensepass: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n", None])
-def test_a_blank_is_no_picture(sensepass: House[Any], blank: object) -> None:
+def test_a_blank_is_no_picture(sensepass: Rig[Any], blank: object) -> None:
     sensepass.send(terminal().upload(rgb_image=blank))
 
     assert sensepass.event["data"]["pictures"] == []
@@ -177,7 +177,7 @@ def test_a_blank_is_no_picture(sensepass: House[Any], blank: object) -> None:
 
 
 @pytest.mark.parametrize("odd", ["MARKER!", "MARKE", "data:image/jpeg;base64,", 7, ["MARKER"], {"MARKER": 1}])
-def test_a_picture_that_does_not_decode_is_recorded_as_such(sensepass: House[Any], odd: object) -> None:
+def test_a_picture_that_does_not_decode_is_recorded_as_such(sensepass: Rig[Any], odd: object) -> None:
     sensepass.send(terminal().upload(rgb_image=odd))
 
     assert sensepass.event["data"]["pictures"] == [{"role": "rgb_image", "error": "undecodable"}]
@@ -221,14 +221,14 @@ _PLACES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _anywhere(house: House[Any]) -> str:
+def _anywhere(rig: Rig[Any]) -> str:
     """All data that a subscriber can read."""
-    return json.dumps([house.stored, house.published]) + "".join(record.body for record in house.store.records.values())
+    return json.dumps([rig.stored, rig.published]) + "".join(record.body for record in rig.store.records.values())
 
 
 @pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES)
 @pytest.mark.parametrize("name", _HIDDEN)
-def test_what_opens_doors_is_kept_in_no_form(sensepass: House[Any], name: str, place: Callable[[Any], Any]) -> None:
+def test_what_opens_doors_is_kept_in_no_form(sensepass: Rig[Any], name: str, place: Callable[[Any], Any]) -> None:
     """Reports 2: also in a body that the vendor does not document."""
     body = place({name: _HIDDEN[name], "name": "Mira Holt"})
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -248,7 +248,7 @@ _NAMES = ["pin_info", "pinInfo", "pin_md5", "pin_list", "userPinStr", "userpinst
 @pytest.mark.parametrize("value", ["MARKER", ["MARKER"], {"v": "MARKER"}], ids=str)
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_name_that_has_the_word_in_it_is_dropped_with_what_it_holds(
-    sensepass: House[Any], name: str, value: object
+    sensepass: Rig[Any], name: str, value: object
 ) -> None:
     """Review 16."""
     named: dict[str, Any] = {name: value}
@@ -297,7 +297,7 @@ _NAMING = {
 
 
 @pytest.mark.parametrize("held", _HELD.values(), ids=_HELD)
-def test_what_opens_doors_is_taken_out_of_whatever_it_is_wrapped_in(sensepass: House[Any], held: Any) -> None:
+def test_what_opens_doors_is_taken_out_of_whatever_it_is_wrapped_in(sensepass: Rig[Any], held: Any) -> None:
     """Review 16."""
     sensepass.send(terminal().upload(user={"name": "Mira Holt", "remark": held}))
 
@@ -310,7 +310,7 @@ def test_what_opens_doors_is_taken_out_of_whatever_it_is_wrapped_in(sensepass: H
 @pytest.mark.parametrize("place", ["remark", "data", "key"])
 @pytest.mark.parametrize("text", _NAMING.values(), ids=_NAMING)
 def test_a_text_that_is_no_json_and_names_what_opens_doors_goes_where_no_subscriber_looks(
-    sensepass: House[Any], text: str, place: str
+    sensepass: Rig[Any], text: str, place: str
 ) -> None:
     """Review 16: the value cannot be told from the rest."""
     bodies = {
@@ -326,9 +326,7 @@ def test_a_text_that_is_no_json_and_names_what_opens_doors_goes_where_no_subscri
 
 
 @pytest.mark.parametrize("token_in", [lambda told: told, lambda told: json.dumps({"to": told}), lambda told: [told]])
-def test_a_token_that_the_terminal_repeats_is_in_no_event(
-    sensepass: House[Any], token_in: Callable[[str], Any]
-) -> None:
+def test_a_token_that_the_terminal_repeats_is_in_no_event(sensepass: Rig[Any], token_in: Callable[[str], Any]) -> None:
     """Review 18."""
     address = terminal().event_dest
     token = address.rpartition("/")[2]
@@ -354,7 +352,7 @@ def test_a_token_that_the_terminal_repeats_is_in_no_event(
     ],
 )
 @pytest.mark.parametrize("place", ["value", "key", "percent-encoded"])
-def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: House[Any], write: str, place: str) -> None:
+def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: Rig[Any], write: str, place: str) -> None:
     """Review 16."""
     text = write.format(base64.b64encode(SNAPSHOT).decode())
     told: dict[str, dict[str, Any]] = {
@@ -382,7 +380,7 @@ def test_a_picture_is_in_no_event_whatever_stands_before_it(sensepass: House[Any
     ],
 )
 def test_what_would_cost_too_much_to_look_through_goes_where_no_subscriber_looks(
-    sensepass: House[Any], text: str | list[str]
+    sensepass: Rig[Any], text: str | list[str]
 ) -> None:
     sensepass.send(terminal().upload(rgb_image=" ", remark=text))
 
@@ -394,14 +392,14 @@ def test_what_would_cost_too_much_to_look_through_goes_where_no_subscriber_looks
     ["Pinneberg, 2nd floor", "spinning: 4", "the desk has the password", "mapping=3", "100 % of 20%", "U1VOTUktMTI=",
      "Mira%20Holt", "550e8400-e29b-41d4-a716-446655440000", '"quoted"', "password error"],
 )  # fmt: skip
-def test_an_ordinary_text_stays(sensepass: House[Any], text: str) -> None:
+def test_an_ordinary_text_stays(sensepass: Rig[Any], text: str) -> None:
     sensepass.send(terminal().upload(user={"remark": text, "name": "Pin", "type": 5}))
 
     user = sensepass.event["data"]["payload"]["data"]["user"]
     assert user == {"remark": text, "name": "Pin", "type": 5}
 
 
-def test_words_that_only_look_like_it_stay(sensepass: House[Any]) -> None:
+def test_words_that_only_look_like_it_stay(sensepass: Rig[Any]) -> None:
     remark = "{PIN: see desk} [passwords]"
 
     sensepass.send(terminal().upload(user={"name": "Crispin", "remark": remark, "mapping": 1, "passage": 2}))
@@ -410,7 +408,7 @@ def test_words_that_only_look_like_it_stay(sensepass: House[Any]) -> None:
     assert user == {"name": "Crispin", "remark": remark, "mapping": 1, "passage": 2}
 
 
-def test_json_in_a_text_stays_as_it_was_where_there_is_nothing_to_hide(sensepass: House[Any]) -> None:
+def test_json_in_a_text_stays_as_it_was_where_there_is_nothing_to_hide(sensepass: Rig[Any]) -> None:
     remark = '{ "since" : 2019 }'
 
     sensepass.send(terminal().upload(user={"remark": remark}))
@@ -427,7 +425,7 @@ def test_json_in_a_text_stays_as_it_was_where_there_is_nothing_to_hide(sensepass
 @pytest.mark.parametrize("place", [name for name in _PLACES if "half" not in name and "of all" not in name])
 @pytest.mark.parametrize("write", [base64.b64encode, base64.encodebytes, base64.urlsafe_b64encode])
 def test_a_picture_is_in_the_bucket_wherever_it_stands(
-    sensepass: House[Any], content: bytes, place: str, write: Callable[[bytes], bytes]
+    sensepass: Rig[Any], content: bytes, place: str, write: Callable[[bytes], bytes]
 ) -> None:
     text = write(content).decode()
 
@@ -439,7 +437,7 @@ def test_a_picture_is_in_the_bucket_wherever_it_stands(
     assert [upload.data for upload in sensepass.media.pictures.values()] == [content, content]
 
 
-def test_base64_that_is_no_picture_stays(sensepass: House[Any]) -> None:
+def test_base64_that_is_no_picture_stays(sensepass: Rig[Any]) -> None:
     number = base64.b64encode(b"BM" + bytes(60)).decode()
 
     sensepass.send(terminal().upload(rgb_image=" ", user={"id_number": number}))
@@ -448,7 +446,7 @@ def test_base64_that_is_no_picture_stays(sensepass: House[Any]) -> None:
     assert not sensepass.media.pictures
 
 
-def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensepass: House[Any]) -> None:
+def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensepass: Rig[Any]) -> None:
     photos = [base64.b64encode(picture(100, seed=number)).decode() for number in range(9)]
 
     sensepass.send(terminal().upload(photos=photos))
@@ -467,7 +465,7 @@ def test_more_pictures_than_a_terminal_sends_go_where_no_subscriber_looks(sensep
         lambda data: base64.encodebytes(data).replace(b"\n", b"\r\n"),
     ],
 )
-def test_base64_of_any_kind_is_a_picture(sensepass: House[Any], write: Callable[[bytes], bytes]) -> None:
+def test_base64_of_any_kind_is_a_picture(sensepass: Rig[Any], write: Callable[[bytes], bytes]) -> None:
     """Reports 9."""
     sensepass.send(terminal().upload(rgb_image=write(SNAPSHOT).decode()))
 
@@ -476,7 +474,7 @@ def test_base64_of_any_kind_is_a_picture(sensepass: House[Any], write: Callable[
 
 
 @pytest.mark.parametrize("body", [b"MARKER", b'{"type":0,"data":{"user":{"pin":"MARKER', b"[1]", b'"a"', b"7", b"null"])
-def test_a_body_that_is_no_object_lies_where_no_subscriber_looks(sensepass: House[Any], body: bytes) -> None:
+def test_a_body_that_is_no_object_lies_where_no_subscriber_looks(sensepass: Rig[Any], body: bytes) -> None:
     """Reports 1 and 2."""
     for content in (body, body + b" "):
         assert sensepass.send(Request(terminal().event_dest, content)).status == 200
@@ -495,15 +493,15 @@ def test_a_body_that_is_no_object_lies_where_no_subscriber_looks(sensepass: Hous
 @pytest.mark.parametrize("listed", [SERIAL, SERIAL.lower(), f" {SERIAL} "])
 def test_a_serial_number_in_another_spelling_is_the_same(sent: str, listed: str) -> None:
     """Reports, "decide": serials in another case or with a blank."""
-    house = sensepass_house({"accounts": [{**SITE, "serials": [listed]}]})
+    rig = sensepass_rig({"accounts": [{**SITE, "serials": [listed]}]})
 
     for push in (terminal("1.0").upload(deviceSN=sent), terminal(serial=sent).alarm()):
-        assert house.send(push).status == 200
+        assert rig.send(push).status == 200
 
-    assert {event["data"]["device"] for event in house.stored} == {SERIAL}
+    assert {event["data"]["device"] for event in rig.stored} == {SERIAL}
 
 
-def test_a_blank_serial_number_is_none_and_the_headers_tell(sensepass: House[Any]) -> None:
+def test_a_blank_serial_number_is_none_and_the_headers_tell(sensepass: Rig[Any]) -> None:
     sensepass.send(terminal().upload(deviceSN=" "))
 
     assert sensepass.event["data"]["device"] == SERIAL
@@ -512,18 +510,18 @@ def test_a_blank_serial_number_is_none_and_the_headers_tell(sensepass: House[Any
 @pytest.mark.parametrize("body", [b"[1]", b"half", b""])
 def test_a_body_that_cannot_be_read_is_refused_where_its_headers_name_another_terminal(body: bytes) -> None:
     """Security S17."""
-    house = sensepass_house({"accounts": [{**SITE, "serials": [SERIAL]}]})
+    rig = sensepass_rig({"accounts": [{**SITE, "serials": [SERIAL]}]})
     url = terminal().event_dest
 
-    assert house.send(Request(url, body, {"sn": "PS71HD01MC22C99999"})).reason == "unknown_device"
-    assert house.send(Request(url, body, {"sn": SERIAL.lower()})).status == 200
-    assert house.send(Request(url, body)).status == 200
+    assert rig.send(Request(url, body, {"sn": "PS71HD01MC22C99999"})).reason == "unknown_device"
+    assert rig.send(Request(url, body, {"sn": SERIAL.lower()})).status == 200
+    assert rig.send(Request(url, body)).status == 200
 
 
 # ─── Which happening ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_record_is_known_by_its_uuid(sensepass: House[Any]) -> None:
+def test_a_record_is_known_by_its_uuid(sensepass: Rig[Any]) -> None:
     ids = _ids(
         sensepass,
         terminal().upload(uuid="U1", image=SNAPSHOT, at=AT - 5),
@@ -561,7 +559,7 @@ _NO_IDS: list[Any] = [
 
 
 @pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
-def test_two_records_whose_uuid_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+def test_two_records_whose_uuid_says_nothing_are_two(sensepass: Rig[Any], nothing: Any) -> None:
     """Review 6b."""
     fields: dict[str, Any] = {"uuid": nothing, "user": None}
     for second in range(2):
@@ -572,7 +570,7 @@ def test_two_records_whose_uuid_says_nothing_are_two(sensepass: House[Any], noth
 
 
 @pytest.mark.parametrize("nothing", _NO_IDS, ids=repr)
-def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], nothing: Any) -> None:
+def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: Rig[Any], nothing: Any) -> None:
     """Review 6b: of the same second and kind, they differ in their other fields."""
     for person in ("7", "8"):
         sensepass.send(terminal().alarm(trace_id=nothing, user_id=person))
@@ -585,7 +583,7 @@ def test_two_alarms_whose_trace_says_nothing_are_two(sensepass: House[Any], noth
     "other", [{"timestamp": int(AT) - 9}, {"user": {"user_id": "18"}}, {"deviceSN": "PS71HD01MC22C99999"}]
 )
 def test_a_uuid_of_two_happenings_is_two_events_and_the_second_names_the_first(
-    sensepass: House[Any], other: dict[str, Any], output: Output
+    sensepass: Rig[Any], other: dict[str, Any], output: Output
 ) -> None:
     """Security S8: a holder of a token could take ids in advance."""
     first, second = (terminal().upload(uuid="U1", at=AT - 5, **more) for more in ({}, other))
@@ -600,7 +598,7 @@ def test_a_uuid_of_two_happenings_is_two_events_and_the_second_names_the_first(
 
 
 @pytest.mark.parametrize("firmware", ["1.0", "1.1"])
-def test_a_record_without_uuid_is_known_by_what_it_holds(sensepass: House[Any], firmware: Any) -> None:
+def test_a_record_without_uuid_is_known_by_what_it_holds(sensepass: Rig[Any], firmware: Any) -> None:
     door = terminal(firmware)
 
     def record(**more: Any) -> Request:
@@ -622,7 +620,7 @@ def test_a_record_without_uuid_is_known_by_what_it_holds(sensepass: House[Any], 
     assert len(_ids(sensepass, *different)) == len(different)
 
 
-def test_a_record_that_is_sent_again_the_next_day_is_the_same_with_the_same_picture(sensepass: House[Any]) -> None:
+def test_a_record_that_is_sent_again_the_next_day_is_the_same_with_the_same_picture(sensepass: Rig[Any]) -> None:
     push = terminal().upload(image=SNAPSHOT)
 
     sensepass.send(push)
@@ -632,13 +630,13 @@ def test_a_record_that_is_sent_again_the_next_day_is_the_same_with_the_same_pict
     assert list(sensepass.media.pictures) == [reference["key"]]
 
 
-def test_a_question_and_the_record_of_the_passage_are_two_events(sensepass: House[Any]) -> None:
+def test_a_question_and_the_record_of_the_passage_are_two_events(sensepass: Rig[Any]) -> None:
     _ids(sensepass, terminal().question(uuid="U1"), terminal().upload(uuid="U1"))
 
     assert sorted(event["data"]["stage"] for event in sensepass.stored) == ["asked", "recorded"]
 
 
-def test_each_state_and_time_of_an_alarm_is_news(sensepass: House[Any]) -> None:
+def test_each_state_and_time_of_an_alarm_is_news(sensepass: Rig[Any]) -> None:
     def alarm(trace: str = "T1", status: int = 1, at: float = AT) -> Request:
         return terminal().alarm(trace_id=trace, status=status, at=at)
 
@@ -647,14 +645,14 @@ def test_each_state_and_time_of_an_alarm_is_news(sensepass: House[Any]) -> None:
     assert len(set(_ids(sensepass, *different, *different))) == len(different)
 
 
-def test_an_alarm_without_trace_id_is_known_by_what_it_holds(sensepass: House[Any]) -> None:
+def test_an_alarm_without_trace_id_is_known_by_what_it_holds(sensepass: Rig[Any]) -> None:
     def alarm(code: int) -> Request:
         return terminal().pushed(1, {"code": code, "status": 1, "event_time": int(AT * 1000)})
 
     assert len(_ids(sensepass, alarm(10001), alarm(10002), alarm(10001))) == 2
 
 
-def test_a_record_with_a_numeric_user_id_is_not_one_with_another(sensepass: House[Any]) -> None:
+def test_a_record_with_a_numeric_user_id_is_not_one_with_another(sensepass: Rig[Any]) -> None:
     door = terminal("1.0")
 
     assert len(_ids(sensepass, door.upload(STAFF, user={"user_id": 1}, rgb_image=" "))) == 1

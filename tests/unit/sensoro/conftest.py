@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.rig import House
-from tests.vendors.sensoro import sensoro_house
+from tests.rig import Rig
+from tests.vendors.sensoro import sensoro_rig
 
 
 @pytest.fixture
-def sensoro() -> House[Any]:
-    return sensoro_house()
+def sensoro() -> Rig[Any]:
+    return sensoro_rig()

@@ -17,12 +17,12 @@ from ops.simulators import Request
 from tests.builders import AT, NOW, api_event, seconds
 from tests.fakes import FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.output import Output
-from tests.rig import House, is_hidden
+from tests.rig import Rig, is_hidden
 from tests.styles import ODD
-from tests.vendors.sensoro import SENSORO, sensor_body, sensor_push, sensoro_house
+from tests.vendors.sensoro import SENSORO, sensor_body, sensor_push, sensoro_rig
 
 
-def test_the_events_of_one_push_are_all_taken_again_until_each_is_kept(sensoro: House[Any]) -> None:
+def test_the_events_of_one_push_are_all_taken_again_until_each_is_kept(sensoro: Rig[Any]) -> None:
     push = sensor_push(sensor_body({"leak": True}))
     sensoro.store = FailingAt(2)
     sensoro.spill.down = True
@@ -51,20 +51,20 @@ class FailingAt(FakeStore):
 
 def test_a_body_that_cannot_be_read_waits_in_no_queue(output: Output) -> None:
     """Its notice is kept and answered for: a refusal can end a subscription for good. A repetition brings the body."""
-    house = sensoro_house()
+    rig = sensoro_rig()
     push = sensor_push(b"no json")
-    house.media.down = True
-    assert house.send(push).status == 200
-    assert not house.spill.pictures
+    rig.media.down = True
+    assert rig.send(push).status == 200
+    assert not rig.spill.pictures
     assert output.counted[Count.NOT_KEPT] == 1
-    assert len(house.published) == 1
-    house.media.down = False
-    assert house.send(push).status == 200
+    assert len(rig.published) == 1
+    rig.media.down = False
+    assert rig.send(push).status == 200
 
-    assert is_hidden(house, b"no json")
+    assert is_hidden(rig, b"no json")
 
 
-def test_an_app_key_that_was_rotated_a_moment_ago_decrypts(sensoro: House[Any]) -> None:
+def test_an_app_key_that_was_rotated_a_moment_ago_decrypts(sensoro: Rig[Any]) -> None:
     app = {**SENSORO, "app_key": "A" * 43}
     body = sensor_body({"temperature": 0}, encryptData=_sealed(app))
     assert sensoro.send(sensor_push(body)).reason == "undecryptable"
@@ -81,7 +81,7 @@ def _sealed(app: dict[str, str]) -> str:
     return sensoro.seal(b'{"temperature":0}', app["app_key"], app["app_id"])
 
 
-def test_a_body_that_is_larger_than_the_limit_is_refused_unread(sensoro: House[Any], output: Output) -> None:
+def test_a_body_that_is_larger_than_the_limit_is_refused_unread(sensoro: Rig[Any], output: Output) -> None:
     answer = sensoro.send(sensor_push(b"x" * (BODY_LIMIT + 1)))
 
     assert (answer.status, answer.reason) == (413, "too_large")
@@ -90,7 +90,7 @@ def test_a_body_that_is_larger_than_the_limit_is_refused_unread(sensoro: House[A
 
 
 @pytest.mark.parametrize("character", [b"x", b'"', b"\\", b"\n", b"\x01", b"\xff", b"\x7f", "设".encode()])
-def test_a_signed_body_at_the_limit_is_kept_whole(sensoro: House[Any], character: bytes) -> None:
+def test_a_signed_body_at_the_limit_is_kept_whole(sensoro: Rig[Any], character: bytes) -> None:
     body = (character * BODY_LIMIT)[: BODY_LIMIT - BODY_LIMIT % len(character)]
 
     push = sensor_push(body)
@@ -101,7 +101,7 @@ def test_a_signed_body_at_the_limit_is_kept_whole(sensoro: House[Any], character
 
 
 @pytest.mark.parametrize("extra", ["x" * 300_000, "\1" * 60_000, "设" * 100_000])
-def test_a_payload_that_is_larger_than_sns_takes_lies_beside_its_event(sensoro: House[Any], extra: str) -> None:
+def test_a_payload_that_is_larger_than_sns_takes_lies_beside_its_event(sensoro: Rig[Any], extra: str) -> None:
     body = sensor_body({"temperature": 21.5}, notDocumented=extra)
 
     assert sensoro.send(sensor_push(body)).status == 200
@@ -113,7 +113,7 @@ def test_a_payload_that_is_larger_than_sns_takes_lies_beside_its_event(sensoro: 
     assert sensoro.topics.messages[0].size <= MAX_EVENT_BYTES
 
 
-def test_of_a_push_whose_measurement_is_too_large_the_alarm_is_told_all_the_same(sensoro: House[Any]) -> None:
+def test_of_a_push_whose_measurement_is_too_large_the_alarm_is_told_all_the_same(sensoro: Rig[Any]) -> None:
     data = {"leak": True, "customer": "x" * 260_000}
 
     assert sensoro.send(sensor_push(sensor_body(data))).status == 200
@@ -127,8 +127,8 @@ def test_a_replay_tells_nothing_of_a_clock() -> None:
     """It is a repetition, and late for that reason alone."""
     store, topics = FakeStore(), FakeTopics()
     gate = Gate(store, topics, FakeSpill(), Announce.INLINE, FakeMedia())
-    house = sensoro_house()
-    handler = house.make(gate, house.accounts)
+    rig = sensoro_rig()
+    handler = rig.make(gate, rig.accounts)
     push = sensor_push(sensor_body({"temperature": 1}))
     for late in (0, 82_800, 82_801, 82_802):
         assert handler(api_event(push, NOW + seconds(late)), None)["statusCode"] == 200
@@ -141,7 +141,7 @@ def test_a_replay_tells_nothing_of_a_clock() -> None:
     assert kinds == ["clock"]
 
 
-def test_an_event_that_is_too_large_without_its_payload_is_an_unmapped_notice_that_fits(sensoro: House[Any]) -> None:
+def test_an_event_that_is_too_large_without_its_payload_is_an_unmapped_notice_that_fits(sensoro: Rig[Any]) -> None:
     readings = {f"{number:x}": 1e15 for number in range(8000)}
 
     assert sensoro.send(sensor_push(sensor_body(readings))).status == 200
@@ -155,7 +155,7 @@ def test_an_event_that_is_too_large_without_its_payload_is_an_unmapped_notice_th
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 @pytest.mark.parametrize("where", ["data", "sn", "msgId", "createdTime", "type", "deviceType", "extra"])
 def test_a_signed_sensoro_push_that_holds_something_odd_is_kept_and_acknowledged(
-    sensoro: House[Any], where: str, odd: str
+    sensoro: Rig[Any], where: str, odd: str
 ) -> None:
     known = {"type": '"text"', "sn": '"S1"', "msgId": "1", "data": '{"temperature":0}'}
     fields = {"appId": '"123456"', **known, where: odd}
@@ -165,7 +165,7 @@ def test_a_signed_sensoro_push_that_holds_something_odd_is_kept_and_acknowledged
     assert sensoro.event["specversion"] == "1.0"
 
 
-def test_a_number_beyond_a_double_is_not_turned_into_nothing(sensoro: House[Any]) -> None:
+def test_a_number_beyond_a_double_is_not_turned_into_nothing(sensoro: Rig[Any]) -> None:
     body = b'{"appId":"123456","type":"text","msgId":1,"data":{"temperature":1e999}}'
     sensoro.send(sensor_push(body))
 

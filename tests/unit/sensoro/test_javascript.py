@@ -7,7 +7,7 @@ import pytest
 from functions.sensoro import javascript
 from ops.simulators import Request
 from ops.simulators import sensoro as simulator
-from tests.rig import House
+from tests.rig import Rig
 from tests.vendors.sensoro import sensor_body, sensor_push
 
 NUMBERS = [
@@ -117,7 +117,7 @@ def test_a_number_beyond_a_double_has_no_notation() -> None:
 
 
 @pytest.mark.parametrize(("json", "expected"), NUMBERS)
-def test_a_push_that_is_written_otherwise_and_signed_so_is_taken(sensoro: House[Any], json: str, expected: str) -> None:
+def test_a_push_that_is_written_otherwise_and_signed_so_is_taken(sensoro: Rig[Any], json: str, expected: str) -> None:
     body = simulator.compact(sensor_body({"ch4": "IT"}))
     signed = sensor_push(body.replace(b'"IT"', expected.encode()))
     wire = body.replace(b'"IT"', json.encode()).replace(b",", b", ")

@@ -9,12 +9,12 @@ from ops.simulators import Request
 from ops.simulators import sensoro as simulator
 from tests.builders import AT, NOW, seconds
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import compact
-from tests.vendors.sensoro import SENSORO_SAFE, sensor_body, sensor_push, sensoro_house, task_body
+from tests.vendors.sensoro import SENSORO_SAFE, sensor_body, sensor_push, sensoro_rig, task_body
 
 
-def test_sensor_data_is_a_measurement(sensoro: House[Any]) -> None:
+def test_sensor_data_is_a_measurement(sensoro: Rig[Any]) -> None:
     data = {
         "temperature": 23.5,
         "humidity": 48,
@@ -62,7 +62,7 @@ def _as_written(data: dict[str, Any], *, safe: bool) -> Any:
 @pytest.mark.parametrize("safe", [False, True])
 @pytest.mark.parametrize("name", ["ch4", "somethingNew"])
 @pytest.mark.parametrize("value", [0, 0.0, -0.5, False, True, "设备 ☂", "low", 10**30, 1e-9, 1e300])
-def test_a_reading_survives_as_it_is(sensoro: House[Any], name: str, value: object, *, safe: bool) -> None:
+def test_a_reading_survives_as_it_is(sensoro: Rig[Any], name: str, value: object, *, safe: bool) -> None:
     assert sensoro.send(_as_written({name: value}, safe=safe)).status == 200
 
     for event in (*sensoro.stored, *sensoro.published):
@@ -72,7 +72,7 @@ def test_a_reading_survives_as_it_is(sensoro: House[Any], name: str, value: obje
 
 
 @pytest.mark.parametrize("value", ["", "0", "23.5", "NaN "])
-def test_text_of_a_quantity_that_nobody_documents_stays_text(sensoro: House[Any], value: str) -> None:
+def test_text_of_a_quantity_that_nobody_documents_stays_text(sensoro: Rig[Any], value: str) -> None:
     sensoro.send(sensor_push(sensor_body({"somethingNew": value})))
 
     expected = {} if value == "NaN " else {"somethingNew": {"value": value}}
@@ -84,7 +84,7 @@ _NUMBERS = ["temperature", "humidity", "light", "ch4", "pm2_5", "interval", "smo
 
 @pytest.mark.parametrize("name", _NUMBERS)
 @pytest.mark.parametrize(("text", "value"), [("23.5", 23.5), ("0", 0), (" 7 ", 7), ("-1e-3", -0.001), ("21.0", 21)])
-def test_a_number_that_comes_as_text_is_a_number(sensoro: House[Any], name: str, text: str, value: float) -> None:
+def test_a_number_that_comes_as_text_is_a_number(sensoro: Rig[Any], name: str, text: str, value: float) -> None:
     sensoro.send(sensor_push(sensor_body({name: text, "battery": text})))
 
     measurement = next(event["data"] for event in sensoro.stored if "measurement" in event["type"])
@@ -94,7 +94,7 @@ def test_a_number_that_comes_as_text_is_a_number(sensoro: House[Any], name: str,
 
 @pytest.mark.parametrize("name", _NUMBERS)
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", '"nan"', "1e999", '""', '" "', "null"])
-def test_what_is_no_number_is_no_reading_and_the_others_are(sensoro: House[Any], name: str, number: str) -> None:
+def test_what_is_no_number_is_no_reading_and_the_others_are(sensoro: Rig[Any], name: str, number: str) -> None:
     body = compact(sensor_body({name: "IT", "other": 1})).replace(b'"IT"', number.encode())
 
     assert sensoro.send(sensor_push(body)).status == 200
@@ -104,21 +104,21 @@ def test_what_is_no_number_is_no_reading_and_the_others_are(sensoro: House[Any],
 
 
 @pytest.mark.parametrize(("value", "text"), [("12", "12"), ("nan", "nan"), ("1e5", "1e5"), (12, "12"), (12.0, "12")])
-def test_what_a_customer_defines_is_text(sensoro: House[Any], value: object, text: str) -> None:
+def test_what_a_customer_defines_is_text(sensoro: Rig[Any], value: object, text: str) -> None:
     sensoro.send(sensor_push(sensor_body({"customer": value})))
 
     assert sensoro.event["data"]["readings"] == {"customer": {"value": text}}
 
 
 @pytest.mark.parametrize("value", [0, 0.0, 100, 99.5])
-def test_a_battery_is_a_number_of_percent(sensoro: House[Any], value: float) -> None:
+def test_a_battery_is_a_number_of_percent(sensoro: Rig[Any], value: float) -> None:
     sensoro.send(sensor_push(sensor_body({"battery": value})))
 
     data = sensoro.event["data"]
     assert (data["battery"], data["readings"]) == (value, {})
 
 
-def test_a_battery_that_is_no_number_is_a_reading(sensoro: House[Any]) -> None:
+def test_a_battery_that_is_no_number_is_a_reading(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"battery": "low"})))
 
     data = sensoro.event["data"]
@@ -126,20 +126,20 @@ def test_a_battery_that_is_no_number_is_a_reading(sensoro: House[Any]) -> None:
     assert "battery" not in data
 
 
-def test_an_acceleration_is_a_reading_of_three_axes(sensoro: House[Any]) -> None:
+def test_an_acceleration_is_a_reading_of_three_axes(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"acceleration": {"x": 0, "y": -1.5, "z": None, "w": 1}})))
 
     assert sensoro.event["data"]["readings"] == {"acceleration": {"value": {"x": 0, "y": -1.5}}}
 
 
-def test_an_axis_may_come_as_text(sensoro: House[Any]) -> None:
+def test_an_axis_may_come_as_text(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"gyro": {"x": "0.5", "y": "-1", "z": "NaN"}})))
 
     assert sensoro.event["data"]["readings"] == {"gyro": {"value": {"x": 0.5, "y": -1}}}
 
 
 @pytest.mark.parametrize("value", [None, [], [1, 2], {}, {"a": 1}, {"x": "one"}, 10**400])
-def test_what_is_no_value_of_a_sensor_stays_in_the_payload(sensoro: House[Any], value: object) -> None:
+def test_what_is_no_value_of_a_sensor_stays_in_the_payload(sensoro: Rig[Any], value: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({"pm2_5": 0, "odd": value}))).status == 200
 
     data = sensoro.event["data"]
@@ -151,7 +151,7 @@ def test_what_is_no_value_of_a_sensor_stays_in_the_payload(sensoro: House[Any], 
     "lonlat",
     [None, [], [1], [1, 2, 3], ["1", "N"], [181, 0], [0, 91], [True, 0], [None, 0], "1;2", "1,2,3", {}, [10**400, 0]],
 )
-def test_what_is_no_position_stays_in_the_payload(sensoro: House[Any], lonlat: object) -> None:
+def test_what_is_no_position_stays_in_the_payload(sensoro: Rig[Any], lonlat: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({"lonlat": lonlat, "temperature": 0}))).status == 200
 
     data = sensoro.event["data"]
@@ -161,7 +161,7 @@ def test_what_is_no_position_stays_in_the_payload(sensoro: House[Any], lonlat: o
 
 
 @pytest.mark.parametrize("lonlat", [["116.39", "39.91"], [116.39, " 39.91 "], "116.39,39.91", "[116.39, 39.91]"])
-def test_a_position_may_come_as_text(sensoro: House[Any], lonlat: object) -> None:
+def test_a_position_may_come_as_text(sensoro: Rig[Any], lonlat: object) -> None:
     sensoro.send(sensor_push(sensor_body({"lonlat": lonlat})))
 
     data = sensoro.event["data"]
@@ -169,13 +169,13 @@ def test_a_position_may_come_as_text(sensoro: House[Any], lonlat: object) -> Non
     assert data["readings"] == {}
 
 
-def test_null_island_is_a_position(sensoro: House[Any]) -> None:
+def test_null_island_is_a_position(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"lonlat": [0, 0]})))
 
     assert sensoro.event["data"]["position"] == {"longitude": 0, "latitude": 0}
 
 
-def test_chinese_text_survives(sensoro: House[Any]) -> None:
+def test_chinese_text_survives(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"位置": "三楼"}, deviceType="温度传感器", sn="设备-1")))
 
     data = sensoro.event["data"]
@@ -186,7 +186,7 @@ def test_chinese_text_survives(sensoro: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ufffe\uffff", "\x00\x1f", "\u2028", "👩‍🚒" * 300, "a\nb"])
-def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) -> None:
+def test_text_that_aws_does_not_like_survives(sensoro: Rig[Any], text: str) -> None:
     assert sensoro.send(sensor_push(sensor_body({"note": text}, sn=f"S{text}", deviceType=text))).status == 200
 
     assert sensoro.event["data"]["readings"]["note"]["value"] == text
@@ -214,7 +214,7 @@ def test_text_that_aws_does_not_like_survives(sensoro: House[Any], text: str) ->
         ("20260701195959", "2026-07-01T11:59:59.000000Z"),
     ],
 )
-def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, expected: str) -> None:
+def test_created_time_is_when_it_occurred(sensoro: Rig[Any], created: object, expected: str) -> None:
     """Reports 15 and 16: in any unit, and with six digits of fraction, so that times sort as text."""
     sensoro.send(sensor_push(sensor_body({"temperature": 1}, createdTime=created)))
 
@@ -241,7 +241,7 @@ def test_created_time_is_when_it_occurred(sensoro: House[Any], created: object, 
         "0001-01-01T00:00:00+14:00",
     ],
 )
-def test_a_created_time_that_is_none_is_the_time_of_arrival(sensoro: House[Any], created: object) -> None:
+def test_a_created_time_that_is_none_is_the_time_of_arrival(sensoro: Rig[Any], created: object) -> None:
     sensoro.send(sensor_push(sensor_body({"temperature": 1}, createdTime=created)))
 
     event = sensoro.event
@@ -252,8 +252,8 @@ def test_a_created_time_that_is_none_is_the_time_of_arrival(sensoro: House[Any],
 # ─── Alarms: their life is in test_alarms.py ──────────────────────────────────────────────────────────────────────────
 
 
-def _alarms(house: House[Any]) -> list[dict[str, Any]]:
-    return [event["data"] for event in house.stored if event["type"] == "gatehouse.alarm.v1"]
+def _alarms(rig: Rig[Any]) -> list[dict[str, Any]]:
+    return [event["data"] for event in rig.stored if event["type"] == "gatehouse.alarm.v1"]
 
 
 @pytest.mark.parametrize("safe", [False, True])
@@ -277,7 +277,7 @@ def _alarms(house: House[Any]) -> list[dict[str, Any]]:
     ],
 )
 def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
-    sensoro: House[Any], name: str, value: object, severity: str, *, safe: bool
+    sensoro: Rig[Any], name: str, value: object, severity: str, *, safe: bool
 ) -> None:
     assert sensoro.send(sensor_push(sensor_body({name: value, "battery": 64}, safe=safe), safe=safe)).status == 200
 
@@ -293,21 +293,21 @@ def test_leak_and_smoke_are_an_alarm_besides_the_measurement(
 
 
 @pytest.mark.parametrize("value", [2, 0.5, "2", "1.00", "T", "t", "Y", " y "])
-def test_a_leak_is_one_in_whatever_spelling(sensoro: House[Any], value: object) -> None:
+def test_a_leak_is_one_in_whatever_spelling(sensoro: Rig[Any], value: object) -> None:
     assert sensoro.send(sensor_push(sensor_body({"leak": value}))).status == 200
 
     assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
 
 
 @pytest.mark.parametrize("again", ["true", "TRUE", "True", 1, "1", "on", "T", 2])
-def test_a_leak_that_is_spelt_otherwise_when_it_is_sent_again_is_one_upload(sensoro: House[Any], again: object) -> None:
+def test_a_leak_that_is_spelt_otherwise_when_it_is_sent_again_is_one_upload(sensoro: Rig[Any], again: object) -> None:
     for value, late in ((True, 0), (again, 3)):
         assert sensoro.send(sensor_push(sensor_body({"leak": value}), at=AT + late), NOW + seconds(late)).status == 200
 
     assert sorted(event["type"] for event in sensoro.stored) == ["gatehouse.alarm.v1", "gatehouse.measurement.v1"]
 
 
-def test_leak_and_smoke_at_once_are_two_alarms(sensoro: House[Any]) -> None:
+def test_leak_and_smoke_at_once_are_two_alarms(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body({"leak": True, "smoke": 1})))
 
     assert {event["data"].get("severity") for event in sensoro.stored} == {None, "high", "critical"}
@@ -322,7 +322,7 @@ _WORDS: list[Any] = ["normal", "ok", "NaN", "Infinity", "leak", "?"]
 
 @pytest.mark.parametrize("name", ["leak", "smoke"])
 @pytest.mark.parametrize("value", [*_OFF, *_ODD, *_WORDS])
-def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], name: str, value: object) -> None:
+def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: Rig[Any], name: str, value: object) -> None:
     """Reports 14: neither a value that is off, nor one that cannot be read."""
     assert sensoro.send(sensor_push(sensor_body({name: value}))).status == 200
 
@@ -359,7 +359,7 @@ def test_zero_false_and_what_nobody_can_read_are_no_alarm(sensoro: House[Any], n
     ],
 )
 def test_leak_and_smoke_are_a_reading_where_they_can_be_read(
-    sensoro: House[Any], name: str, value: object, reading: object
+    sensoro: Rig[Any], name: str, value: object, reading: object
 ) -> None:
     """Reports 14: a value that cannot be read is no reading either."""
     sensoro.send(sensor_push(sensor_body({name: value})))
@@ -370,7 +370,7 @@ def test_leak_and_smoke_are_a_reading_where_they_can_be_read(
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("name", ["leak", "smoke"])
-def test_a_bare_nan_is_no_alarm(sensoro: House[Any], name: str, word: str) -> None:
+def test_a_bare_nan_is_no_alarm(sensoro: Rig[Any], name: str, word: str) -> None:
     body = compact(sensor_body({name: "IT"})).replace(b'"IT"', word.encode())
 
     assert sensoro.send(sensor_push(body)).status == 200
@@ -381,11 +381,11 @@ def test_a_bare_nan_is_no_alarm(sensoro: House[Any], name: str, word: str) -> No
     ("level", "is_alarm"), [(0.4, False), (50, False), ("50", False), (50.1, True), ("51", True), (True, True)]
 )
 def test_smoke_is_what_is_above_the_threshold(level: object, is_alarm: bool) -> None:
-    house = sensoro_house(settings={"SMOKE_THRESHOLD": "50"})
-    house.send(sensor_push(sensor_body({"smoke": level})))
+    rig = sensoro_rig(settings={"SMOKE_THRESHOLD": "50"})
+    rig.send(sensor_push(sensor_body({"smoke": level})))
 
-    assert len(_alarms(house)) == is_alarm
-    assert len(house.stored) == 1 + is_alarm
+    assert len(_alarms(rig)) == is_alarm
+    assert len(rig.stored) == 1 + is_alarm
 
 
 # ─── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -396,7 +396,7 @@ def test_smoke_is_what_is_above_the_threshold(level: object, is_alarm: bool) -> 
     ("code", "result"),
     [(0, "success"), (1, "failure"), ("1", "failure"), (2, "unknown"), (None, "unknown"), ("x", "unknown")],
 )
-def test_the_result_of_a_task_is_a_notice(sensoro: House[Any], code: object, result: str, *, safe: bool) -> None:
+def test_the_result_of_a_task_is_a_notice(sensoro: Rig[Any], code: object, result: str, *, safe: bool) -> None:
     assert sensoro.send(sensor_push(task_body(safe=safe, resultCode=code), safe=safe)).status == 200
 
     event = sensoro.event
@@ -406,7 +406,7 @@ def test_the_result_of_a_task_is_a_notice(sensoro: House[Any], code: object, res
     assert data["payload"]["resultData"] == {"interval": 600}
 
 
-def test_a_task_without_an_id_refers_to_nothing(sensoro: House[Any]) -> None:
+def test_a_task_without_an_id_refers_to_nothing(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(task_body(taskId=None)))
 
     assert sensoro.event["data"]["reference"] == {}
@@ -416,7 +416,7 @@ def test_a_task_without_an_id_refers_to_nothing(sensoro: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"msgId": 9}, {"sn": "another"}, {"type": "event"}, {"createdTime": 1782907201000}])
-def test_another_message_device_time_or_type_is_another_event(sensoro: House[Any], change: dict[str, Any]) -> None:
+def test_another_message_device_time_or_type_is_another_event(sensoro: Rig[Any], change: dict[str, Any]) -> None:
     for body in (sensor_body({"temperature": 1}), sensor_body({"temperature": 1}, **change)):
         assert sensoro.send(sensor_push(body)).status == 200
 
@@ -426,7 +426,7 @@ def test_another_message_device_time_or_type_is_another_event(sensoro: House[Any
 @pytest.mark.parametrize("msg_id", [0, "0", 0.0, "", None, -1, "null", "undefined", "(null)", "NaN", 7, "a-word"])
 @pytest.mark.parametrize("safe", [False, True])
 def test_another_reading_under_the_same_message_id_is_another_event(
-    sensoro: House[Any], msg_id: object, *, safe: bool
+    sensoro: Rig[Any], msg_id: object, *, safe: bool
 ) -> None:
     """Protocol A4, reports 17: a `msgId` may be 0, or start again."""
     for temperature in (1, 2, 1):
@@ -438,7 +438,7 @@ def test_another_reading_under_the_same_message_id_is_another_event(
 
 @pytest.mark.parametrize("msg_id", [0, 1, 7, "", "a-word", None])
 def test_the_same_reading_a_week_later_under_the_same_message_id_is_another_event(
-    sensoro: House[Any], msg_id: object
+    sensoro: Rig[Any], msg_id: object
 ) -> None:
     """Protocol A4, reports 17: a `msgId` may be 0, or start again."""
     week = 7 * 86_400
@@ -450,7 +450,7 @@ def test_the_same_reading_a_week_later_under_the_same_message_id_is_another_even
 
 
 @pytest.mark.parametrize("safe", [False, True])
-def test_two_tasks_with_one_message_id_are_two(sensoro: House[Any], *, safe: bool) -> None:
+def test_two_tasks_with_one_message_id_are_two(sensoro: Rig[Any], *, safe: bool) -> None:
     """Protocol A5: the task tells them apart."""
     for task in (1, 2, 1):
         assert sensoro.send(sensor_push(task_body(safe=safe, taskId=task, msgId=3), safe=safe)).status == 200
@@ -459,7 +459,7 @@ def test_two_tasks_with_one_message_id_are_two(sensoro: House[Any], *, safe: boo
     assert len(sensoro.stored) == 2
 
 
-def test_another_result_of_a_task_is_another_event(sensoro: House[Any]) -> None:
+def test_another_result_of_a_task_is_another_event(sensoro: Rig[Any]) -> None:
     """Protocol A5: so does the result."""
     for code in (0, 1):
         sensoro.send(sensor_push(task_body(resultCode=code, msgId=0)))
@@ -481,7 +481,7 @@ _SPELLINGS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", _SPELLINGS)
-def test_a_retry_that_is_spelled_otherwise_is_one_event(sensoro: House[Any], change: dict[str, Any]) -> None:
+def test_a_retry_that_is_spelled_otherwise_is_one_event(sensoro: Rig[Any], change: dict[str, Any]) -> None:
     body = sensor_body({"temperature": 21.0, "light": 1e-05, "n": 5})
     for late, spelled in enumerate((body, {**body, **change})):
         push = sensor_push(compact(spelled), at=NOW.timestamp() + late)
@@ -490,7 +490,7 @@ def test_a_retry_that_is_spelled_otherwise_is_one_event(sensoro: House[Any], cha
     assert len(sensoro.stored) == len(sensoro.published) == 1
 
 
-def test_text_that_is_no_number_in_json_is_not_taken_for_one(sensoro: House[Any]) -> None:
+def test_text_that_is_no_number_in_json_is_not_taken_for_one(sensoro: Rig[Any]) -> None:
     for code in ("001", "1", "+1", " 1"):
         sensoro.send(sensor_push(sensor_body({"customer": code})))
 
@@ -501,7 +501,7 @@ _NOTHING: dict[str, Any] = {"createdTime": "", "msgId": ""}
 
 
 @pytest.mark.parametrize("none", [_NOTHING, {"createdTime": None, "msgId": 0}, {"createdTime": 0, "msgId": "0"}])
-def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: House[Any], none: dict[str, Any]) -> None:
+def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: Rig[Any], none: dict[str, Any]) -> None:
     """Protocol A4: neither field tells the push from the next one."""
     body = sensor_body({"temperature": 1}, **none)
     for late in (0, 3600):
@@ -512,7 +512,7 @@ def test_without_id_and_time_the_same_reading_later_is_another_event(sensoro: Ho
     assert len(sensoro.stored) == len(sensoro.published) == 2
 
 
-def test_without_id_and_time_a_push_that_is_spaced_otherwise_is_one(sensoro: House[Any]) -> None:
+def test_without_id_and_time_a_push_that_is_spaced_otherwise_is_one(sensoro: Rig[Any]) -> None:
     """One signature covers all the forms."""
     body = sensor_body({"temperature": 21.5}, **_NOTHING)
     first = sensor_push(body)
@@ -522,7 +522,7 @@ def test_without_id_and_time_a_push_that_is_spaced_otherwise_is_one(sensoro: Hou
     assert len(sensoro.stored) == 1
 
 
-def test_without_id_and_time_an_encrypted_push_is_its_own_retry(sensoro: House[Any]) -> None:
+def test_without_id_and_time_an_encrypted_push_is_its_own_retry(sensoro: Rig[Any]) -> None:
     push = sensor_push(sensor_body({"temperature": 1}, safe=True, **_NOTHING), safe=True)
     for _ in range(3):
         assert sensoro.send(push).status == 200
@@ -530,7 +530,7 @@ def test_without_id_and_time_an_encrypted_push_is_its_own_retry(sensoro: House[A
     assert len(sensoro.stored) == len(sensoro.published) == 1
 
 
-def test_with_a_time_alone_an_encrypted_push_is_told_by_what_is_in_it(sensoro: House[Any]) -> None:
+def test_with_a_time_alone_an_encrypted_push_is_told_by_what_is_in_it(sensoro: Rig[Any]) -> None:
     for late in range(3):
         body = sensor_body({"temperature": 1}, safe=True, msgId="")
         push = sensor_push(body, safe=True, at=NOW.timestamp() + late)
@@ -543,7 +543,7 @@ def test_with_a_time_alone_an_encrypted_push_is_told_by_what_is_in_it(sensoro: H
 
 
 @pytest.mark.parametrize("kind", ["picture", "", None, 7, ["text"], "TEXT"])
-def test_an_unknown_type_is_kept_as_unmapped(sensoro: House[Any], output: Output, kind: object) -> None:
+def test_an_unknown_type_is_kept_as_unmapped(sensoro: Rig[Any], output: Output, kind: object) -> None:
     body = sensor_body({"temperature": 0}, type=kind)
     assert sensoro.send(sensor_push(body)).status == 200
 
@@ -553,7 +553,7 @@ def test_an_unknown_type_is_kept_as_unmapped(sensoro: House[Any], output: Output
 
 
 @pytest.mark.parametrize("data", [None, [], 0, "text", True])
-def test_sensor_data_that_is_no_object_is_kept_as_unmapped(sensoro: House[Any], data: object) -> None:
+def test_sensor_data_that_is_no_object_is_kept_as_unmapped(sensoro: Rig[Any], data: object) -> None:
     body = {**sensor_body({}), "data": data}
     assert sensoro.send(sensor_push(body)).status == 200
 
@@ -561,7 +561,7 @@ def test_sensor_data_that_is_no_object_is_kept_as_unmapped(sensoro: House[Any], 
     assert sensoro.event["data"]["payload"] == body
 
 
-def test_an_empty_push_is_kept_as_unmapped(sensoro: House[Any]) -> None:
+def test_an_empty_push_is_kept_as_unmapped(sensoro: Rig[Any]) -> None:
     assert sensoro.send(sensor_push(b"{}")).status == 200
 
     assert sensoro.event["data"]["payload"] == {}

@@ -10,21 +10,21 @@ from typing import Any
 from functions.sensoro import javascript
 from ops.simulators import sensoro as simulator
 from tests.builders import URL
-from tests.rig import House
+from tests.rig import Rig
 from tests.unit.sensoro.test_javascript import NUMBERS
-from tests.vendors.sensoro import sensoro_house
+from tests.vendors.sensoro import sensoro_rig
 
 _ROUND = 18
 """Number of pushes after which the day begins again."""
 
 
-def _day(pushes: int) -> House[Any]:
+def _day(pushes: int) -> Rig[Any]:
     accounts = simulator.new_accounts()
-    house = sensoro_house(accounts.secret)
+    rig = sensoro_rig(accounts.secret)
     for push in itertools.islice(simulator.pushes(accounts.apps, URL), pushes):
         nonce = int(push.headers["X-ACCESS-NONCE"]) / 1000
-        assert house.send(push, datetime.fromtimestamp(nonce, tz=UTC)).status == 200
-    return house
+        assert rig.send(push, datetime.fromtimestamp(nonce, tz=UTC)).status == 200
+    return rig
 
 
 def test_what_it_signs_is_compact_json_as_javascript_writes_it() -> None:
@@ -47,12 +47,12 @@ def test_but_for_what_is_meant_to_be_odd_a_push_is_what_javascript_would_write()
 
 
 def test_nothing_of_a_day_is_unmapped() -> None:
-    house = _day(2 * _ROUND)
+    rig = _day(2 * _ROUND)
 
-    kinds = Counter(event["data"]["kind"] for event in house.stored)
+    kinds = Counter(event["data"]["kind"] for event in rig.stored)
     assert "unmapped" not in kinds
     assert kinds["task_finished"] == 6
-    assert len(house.stored) == 2 * (_ROUND + 4)  # each push an event, and two alarms with both their ends
+    assert len(rig.stored) == 2 * (_ROUND + 4)  # each push an event, and two alarms with both their ends
 
 
 def test_a_leak_and_smoke_are_raised_measured_and_released() -> None:

@@ -17,7 +17,7 @@ from ops.simulators import Request
 from ops.simulators import sensoro as simulator
 from tests.builders import AT, NOW, URL, api_event, seconds
 from tests.output import Output
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import STYLES, compact
 from tests.vendors.sensoro import (
     SENSORO,
@@ -26,7 +26,7 @@ from tests.vendors.sensoro import (
     sealed_text,
     sensor_body,
     sensor_push,
-    sensoro_house,
+    sensoro_rig,
     task_body,
 )
 
@@ -69,7 +69,7 @@ def test_the_simulators_signature_is_the_one_of_each_known_push(vectors: dict[st
         assert made == vector["signature"], vector["name"]
 
 
-def test_the_known_push_is_taken(sensoro: House[Any], vectors: dict[str, list[dict[str, Any]]]) -> None:
+def test_the_known_push_is_taken(sensoro: Rig[Any], vectors: dict[str, list[dict[str, Any]]]) -> None:
     (vector,) = vectors["sensoro_signature"]
     headers = {
         "content-type": "application/json",
@@ -101,7 +101,7 @@ def test_what_the_simulator_seals_decrypts(vectors: dict[str, list[dict[str, Any
 def test_the_known_cipher_text_arrives_as_a_reading(vectors: dict[str, list[dict[str, Any]]]) -> None:
     vector = next(vector for vector in vectors["sensoro_safe_mode"] if vector["name"] == "sensor reading")
     app = {**SENSORO_SAFE, "app_id": vector["app_id"]}
-    house = sensoro_house(
+    rig = sensoro_rig(
         {
             "accounts": [
                 {
@@ -115,14 +115,14 @@ def test_the_known_cipher_text_arrives_as_a_reading(vectors: dict[str, list[dict
     )
     body = {"appId": vector["app_id"], "type": "text", "sn": "S1", "msgId": 1, "encryptData": vector["encryptData"]}
 
-    assert house.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
-    assert house.event["data"]["battery"] == 87
+    assert rig.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
+    assert rig.event["data"]["battery"] == 87
 
 
 # ─── Who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_body_that_was_changed_is_refused(sensoro: House[Any]) -> None:
+def test_a_body_that_was_changed_is_refused(sensoro: Rig[Any]) -> None:
     push = sensor_push(sensor_body(CLIMATE))
     forged = Request(url=push.url, body=push.body.replace(b"23.5", b"23.6"), headers=push.headers)
 
@@ -132,7 +132,7 @@ def test_a_body_that_was_changed_is_refused(sensoro: House[Any]) -> None:
     assert sensoro.is_untouched
 
 
-def test_a_push_for_another_address_is_refused(sensoro: House[Any], output: Output) -> None:
+def test_a_push_for_another_address_is_refused(sensoro: Rig[Any], output: Output) -> None:
     push = sensor_push(sensor_body(CLIMATE))
 
     answer = sensoro.send(Request(url=push.url + "?a=1", body=push.body, headers=push.headers))
@@ -141,13 +141,13 @@ def test_a_push_for_another_address_is_refused(sensoro: House[Any], output: Outp
     assert "PublicBaseUrl" in output.logged[0]["detail"]
 
 
-def test_another_method_is_refused(sensoro: House[Any]) -> None:
+def test_another_method_is_refused(sensoro: Rig[Any]) -> None:
     push = sensor_push(sensor_body(CLIMATE))
 
     assert sensoro.send(Request(url=push.url, body=push.body, headers=push.headers, method="PUT")).status == 401
 
 
-def test_a_query_string_is_signed_with_the_address(sensoro: House[Any]) -> None:
+def test_a_query_string_is_signed_with_the_address(sensoro: Rig[Any]) -> None:
     url, body = f"{URL}/v1/sensoro?site=%E4%B8%AD&x=1", json.dumps(sensor_body(CLIMATE)).encode()
     nonce = str(int(NOW.timestamp() * 1000))
     headers = {
@@ -161,14 +161,14 @@ def test_a_query_string_is_signed_with_the_address(sensoro: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["x_access_id", "x_access_nonce", "x_access_signature"])
-def test_a_push_that_lacks_a_header_is_refused(sensoro: House[Any], name: str) -> None:
+def test_a_push_that_lacks_a_header_is_refused(sensoro: Rig[Any], name: str) -> None:
     answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), **{name: ""}))
 
     assert (answer.status, answer.reason) == (401, "missing_signature")
 
 
 @pytest.mark.parametrize("signature", ["0", "设备", "\ud800", "=" * 10_000, base64.b64encode(bytes(32)).decode()])
-def test_what_is_no_signature_is_refused(sensoro: House[Any], signature: str) -> None:
+def test_what_is_no_signature_is_refused(sensoro: Rig[Any], signature: str) -> None:
     answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_signature=signature))
 
     assert (answer.status, answer.reason) == (401, "wrong_signature")
@@ -176,14 +176,14 @@ def test_what_is_no_signature_is_refused(sensoro: House[Any], signature: str) ->
 
 
 @pytest.mark.parametrize("nonce", ["0", "٣", "\udfff", "9" * 10_000, "1782907200000.0", " 1782907200000"])
-def test_a_nonce_that_was_changed_is_refused(sensoro: House[Any], nonce: str) -> None:
+def test_a_nonce_that_was_changed_is_refused(sensoro: Rig[Any], nonce: str) -> None:
     answer = sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_nonce=nonce))
 
     assert (answer.status, answer.reason) == (401, "wrong_signature")
 
 
 @pytest.mark.parametrize("nonce", ["now", "1e12", "-", "9" * 19, "9" * 5000])
-def test_a_signed_push_whose_nonce_is_no_time_is_refused(sensoro: House[Any], nonce: str) -> None:
+def test_a_signed_push_whose_nonce_is_no_time_is_refused(sensoro: Rig[Any], nonce: str) -> None:
     push = sensor_push(sensor_body(CLIMATE))
     signature = simulator.sign(SENSORO["app_secret"], nonce, "POST", push.url, push.body)
 
@@ -194,18 +194,18 @@ def test_a_signed_push_whose_nonce_is_no_time_is_refused(sensoro: House[Any], no
 
 
 @pytest.mark.parametrize("app_id", ["0", "设备", "\ud800", "1" * 10_000])
-def test_a_push_of_an_unknown_app_is_refused(sensoro: House[Any], app_id: str) -> None:
+def test_a_push_of_an_unknown_app_is_refused(sensoro: Rig[Any], app_id: str) -> None:
     assert sensoro.send(_with(sensor_push(sensor_body(CLIMATE)), x_access_id=app_id)).reason == "unknown_account"
 
 
-def test_the_secret_of_one_app_does_not_sign_for_another(sensoro: House[Any]) -> None:
+def test_the_secret_of_one_app_does_not_sign_for_another(sensoro: Rig[Any]) -> None:
     push = sensor_push(sensor_body(CLIMATE))
 
     assert sensoro.send(_with(push, x_access_id=SENSORO_SAFE["app_id"])).reason == "wrong_signature"
 
 
 @pytest.mark.parametrize("app_id", ["654321", True, 654321, 123456.5, [], {"a": 1}, "123456 "])
-def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensoro: House[Any], app_id: object) -> None:
+def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensoro: Rig[Any], app_id: object) -> None:
     answer = sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id}))
 
     assert (answer.status, answer.reason) == (401, "unknown_account")
@@ -213,13 +213,13 @@ def test_an_app_id_in_the_body_that_is_not_the_one_that_signed_is_refused(sensor
 
 
 @pytest.mark.parametrize("app_id", ["", " ", None])
-def test_an_app_id_of_nothing_is_none(sensoro: House[Any], app_id: object) -> None:
+def test_an_app_id_of_nothing_is_none(sensoro: Rig[Any], app_id: object) -> None:
     """The header names an app, and that app's secret signed the push."""
     assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": app_id})).status == 200
     assert sensoro.event["data"]["account"] == "123456"
 
 
-def test_an_app_id_that_comes_as_a_number_agrees(sensoro: House[Any]) -> None:
+def test_an_app_id_that_comes_as_a_number_agrees(sensoro: Rig[Any]) -> None:
     assert sensoro.send(sensor_push({**sensor_body(CLIMATE), "appId": 123456})).status == 200
 
 
@@ -228,10 +228,10 @@ def test_each_live_secret_and_key_is_accepted(secret: str) -> None:
     keys = [SENSORO["app_key"], KEY]
     account = {"app_id": APP_ID, "app_secrets": ["old", "new"], "app_keys": keys, "mode": "safe"}
     for number, key in enumerate(keys):
-        house = sensoro_house({"accounts": [account]})
+        rig = sensoro_rig({"accounts": [account]})
         app = {"app_id": APP_ID, "app_secret": secret, "app_key": key}
         body = simulator.sensor_data(app, CLIMATE, safe=True, msgId=number)
-        assert house.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
+        assert rig.send(simulator.request(app, URL, body, at=NOW.timestamp())).status == 200
 
 
 @pytest.mark.parametrize(
@@ -292,14 +292,14 @@ WIRE = [
 
 
 @pytest.mark.parametrize("body", WIRE)
-def test_a_signature_over_the_stringified_body_is_accepted(sensoro: House[Any], body: str) -> None:
+def test_a_signature_over_the_stringified_body_is_accepted(sensoro: Rig[Any], body: str) -> None:
     """Reports 10: Python writes 1e-05 where JavaScript writes 0.00001."""
     assert sensoro.send(_signed_over(body.encode(), STRINGIFIED)).status == 200
     assert sensoro.event["data"]["device"] == "设备"
 
 
 @pytest.mark.parametrize("msg_id", [b'"msgId":5,', b"", b'"msgId":"",'])
-def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: bytes) -> None:
+def test_bodies_that_stringify_alike_are_one_push(sensoro: Rig[Any], msg_id: bytes) -> None:
     """One signature covers all the forms, so anyone who has seen the push could send each of them."""
     signed = STRINGIFIED.replace(b'"msgId":5,', msg_id)
     bodies = [
@@ -316,7 +316,7 @@ def test_bodies_that_stringify_alike_are_one_push(sensoro: House[Any], msg_id: b
 
 
 def test_however_a_signed_push_is_cut_into_address_and_body_it_is_one_event_and_one_notice(
-    sensoro: House[Any], output: Output
+    sensoro: Rig[Any], output: Output
 ) -> None:
     """Security S16: the signature is over both, joined. At most one `unmapped` notice may come of it."""
     push = sensor_push(STRINGIFIED)
@@ -336,7 +336,7 @@ def test_however_a_signed_push_is_cut_into_address_and_body_it_is_one_event_and_
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_a_signed_push_in_another_encoding_is_refused(sensoro: House[Any], encoding: str) -> None:
+def test_a_signed_push_in_another_encoding_is_refused(sensoro: Rig[Any], encoding: str) -> None:
     answer = sensoro.send(_signed_over(STRINGIFIED.decode().encode(encoding), STRINGIFIED))
 
     assert (answer.status, answer.reason) == (401, "wrong_signature")
@@ -345,7 +345,7 @@ def test_a_signed_push_in_another_encoding_is_refused(sensoro: House[Any], encod
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"NaN", b"[" * 5000, b"9" * 5000, b'{"a":1e999}', b'"\\ud800"', b"\xff", b"\xed\xa0\x80"]
 )
-def test_what_does_not_stringify_is_refused_unless_it_is_signed_as_it_is(sensoro: House[Any], body: bytes) -> None:
+def test_what_does_not_stringify_is_refused_unless_it_is_signed_as_it_is(sensoro: Rig[Any], body: bytes) -> None:
     assert sensoro.send(_signed_over(body, STRINGIFIED)).reason == "wrong_signature"
     assert sensoro.is_untouched
 
@@ -354,7 +354,7 @@ def test_what_does_not_stringify_is_refused_unless_it_is_signed_as_it_is(sensoro
 
 
 @pytest.mark.parametrize("late", [-300, -299, 0, 300, 301, 82_800, 86_400])
-def test_a_nonce_up_to_the_limit_on_either_side_is_accepted(sensoro: House[Any], late: float) -> None:
+def test_a_nonce_up_to_the_limit_on_either_side_is_accepted(sensoro: Rig[Any], late: float) -> None:
     assert sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == 200
 
 
@@ -367,7 +367,7 @@ def test_a_nonce_up_to_the_limit_on_either_side_is_accepted(sensoro: House[Any],
         (-86_400, "future", "SensoroNonceAhead"),
     ],
 )
-def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, reason: str, setting: str) -> None:
+def test_a_nonce_past_the_limit_is_refused(sensoro: Rig[Any], late: float, reason: str, setting: str) -> None:
     answer = sensoro.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late))
 
     assert (answer.status, answer.reason) == (401, reason)
@@ -378,19 +378,19 @@ def test_a_nonce_past_the_limit_is_refused(sensoro: House[Any], late: float, rea
 
 @pytest.mark.parametrize(("late", "status"), [(60, 200), (61, 401), (-10, 200), (-11, 401)])
 def test_the_limits_are_settings(late: float, status: int) -> None:
-    house = sensoro_house(settings={"NONCE_WINDOW": "60", "NONCE_AHEAD": "10"})
+    rig = sensoro_rig(settings={"NONCE_WINDOW": "60", "NONCE_AHEAD": "10"})
 
-    assert house.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == status
+    assert rig.send(sensor_push(sensor_body(CLIMATE)), at=NOW + seconds(late)).status == status
 
 
 @pytest.mark.parametrize("setting", [{"NONCE_WINDOW": "86401"}, {"NONCE_WINDOW": "0"}, {"NONCE_AHEAD": "0"}])
 def test_a_limit_that_would_outlive_what_is_remembered_is_told_at_start(setting: dict[str, str]) -> None:
     with pytest.raises(WrongSetting, match=next(iter(setting))):
-        sensoro_house(settings=setting)
+        sensoro_rig(settings=setting)
 
 
 @pytest.mark.parametrize("nonce", ["{seconds}", "{seconds}.5", "{seconds}000", "{seconds}000000"])
-def test_a_nonce_may_be_in_seconds(sensoro: House[Any], nonce: str) -> None:
+def test_a_nonce_may_be_in_seconds(sensoro: Rig[Any], nonce: str) -> None:
     push = sensor_push(sensor_body(CLIMATE))
     sent = nonce.format(seconds=int(NOW.timestamp()))
     signature = simulator.sign(SENSORO["app_secret"], sent, "POST", push.url, push.body)
@@ -401,7 +401,7 @@ def test_a_nonce_may_be_in_seconds(sensoro: House[Any], nonce: str) -> None:
 @pytest.mark.parametrize("hours", [1, 23])
 @pytest.mark.parametrize("safe", [False, True])
 @pytest.mark.parametrize("more", [{}, {"createdTime": "", "msgId": ""}, {"msgId": 0}])
-def test_a_replay_makes_no_second_event(sensoro: House[Any], more: dict[str, Any], hours: float, *, safe: bool) -> None:
+def test_a_replay_makes_no_second_event(sensoro: Rig[Any], more: dict[str, Any], hours: float, *, safe: bool) -> None:
     """The headers that are not signed do not count either."""
     push = sensor_push(sensor_body({"leak": True}, safe=safe, **more), safe=safe)
     sensoro.send(push)
@@ -414,7 +414,7 @@ def test_a_replay_makes_no_second_event(sensoro: House[Any], more: dict[str, Any
 
 
 def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_event(
-    sensoro: House[Any], output: Output
+    sensoro: Rig[Any], output: Output
 ) -> None:
     for late in (0, 5, 30, 60):
         push = sensor_push(sensor_body(CLIMATE, safe=True), safe=True, at=NOW.timestamp() + late)
@@ -424,7 +424,7 @@ def test_a_push_that_is_sent_again_with_a_new_nonce_and_new_random_bytes_is_one_
     assert output.counted == {Count.RECORDED: 1, Count.PUBLISHED: 1, Count.DUPLICATE: 3}
 
 
-def test_a_retry_that_comes_late_after_our_outage_is_kept_and_called_late(sensoro: House[Any]) -> None:
+def test_a_retry_that_comes_late_after_our_outage_is_kept_and_called_late(sensoro: Rig[Any]) -> None:
     """Protocol B3: a retry may have its first nonce."""
     assert sensoro.send(sensor_push(sensor_body(CLIMATE)), NOW + seconds(6 * 3600)).status == 200
 
@@ -435,17 +435,17 @@ def test_a_retry_that_comes_late_after_our_outage_is_kept_and_called_late(sensor
 
 
 @pytest.mark.parametrize("body", [{"temperature": 1}, {"leak": True}])
-def test_in_plain_mode_the_answer_is_the_pages(sensoro: House[Any], body: dict[str, Any]) -> None:
+def test_in_plain_mode_the_answer_is_the_pages(sensoro: Rig[Any], body: dict[str, Any]) -> None:
     assert sensoro.send(sensor_push(sensor_body(body))).body == {"messages": "success"}
 
 
-def test_in_safe_mode_the_answer_is_empty(sensoro: House[Any]) -> None:
+def test_in_safe_mode_the_answer_is_empty(sensoro: Rig[Any]) -> None:
     for body in (sensor_body({"leak": True}, safe=True), task_body(safe=True)):
         answer = sensoro.send(sensor_push(body, safe=True))
         assert (answer.status, answer.body) == (200, None)
 
 
-def test_a_push_in_safe_mode_of_an_app_in_plain_mode_is_answered_empty(sensoro: House[Any]) -> None:
+def test_a_push_in_safe_mode_of_an_app_in_plain_mode_is_answered_empty(sensoro: Rig[Any]) -> None:
     body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
 
     assert sensoro.send(sensor_push(body)).body is None
@@ -550,7 +550,7 @@ def test_the_key_of_another_app_does_not_decrypt() -> None:
         verify.message(sealed, [KEY], APP_ID)
 
 
-def test_a_cipher_text_that_does_not_decrypt_is_refused_though_its_signature_is_right(sensoro: House[Any]) -> None:
+def test_a_cipher_text_that_does_not_decrypt_is_refused_though_its_signature_is_right(sensoro: Rig[Any]) -> None:
     body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(b"{}", KEY, "somebody"))
 
     answer = sensoro.send(sensor_push(body, safe=True))
@@ -560,7 +560,7 @@ def test_a_cipher_text_that_does_not_decrypt_is_refused_though_its_signature_is_
 
 
 @pytest.mark.parametrize("cipher", [1, True, ["AAAA"], {"a": "AAAA"}, 1.5])
-def test_a_cipher_text_that_is_no_string_is_refused(sensoro: House[Any], cipher: object) -> None:
+def test_a_cipher_text_that_is_no_string_is_refused(sensoro: Rig[Any], cipher: object) -> None:
     answer = sensoro.send(sensor_push(sensor_body(CLIMATE, safe=True, encryptData=cipher), safe=True))
 
     assert (answer.status, answer.reason) == (400, "undecryptable")
@@ -578,14 +578,14 @@ def test_a_cipher_text_that_is_no_string_is_refused(sensoro: House[Any], cipher:
         b"",
     ],
 )
-def test_a_plain_push_for_an_app_in_safe_mode_is_refused(sensoro: House[Any], body: dict[str, Any] | bytes) -> None:
+def test_a_plain_push_for_an_app_in_safe_mode_is_refused(sensoro: Rig[Any], body: dict[str, Any] | bytes) -> None:
     answer = sensoro.send(sensor_push(body, safe=True))
 
     assert (answer.status, answer.reason) == (401, "plain_refused")
     assert sensoro.is_untouched
 
 
-def test_an_app_in_plain_mode_may_send_in_safe_mode(sensoro: House[Any]) -> None:
+def test_an_app_in_plain_mode_may_send_in_safe_mode(sensoro: Rig[Any]) -> None:
     body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
 
     assert sensoro.send(sensor_push(body)).status == 200
@@ -593,15 +593,15 @@ def test_an_app_in_plain_mode_may_send_in_safe_mode(sensoro: House[Any]) -> None
 
 
 def test_an_encrypted_push_for_an_app_whose_key_is_not_known_is_kept_as_unmapped() -> None:
-    house = sensoro_house({"accounts": [{"app_id": SENSORO["app_id"], "app_secrets": [SENSORO["app_secret"]]}]})
+    rig = sensoro_rig({"accounts": [{"app_id": SENSORO["app_id"], "app_secrets": [SENSORO["app_secret"]]}]})
     body = simulator.sensor_data(SENSORO, CLIMATE, safe=True, msgId=1)
 
-    assert house.send(sensor_push(body)).status == 200
-    assert house.event["data"]["kind"] == "unmapped"
-    assert house.event["data"]["payload"] == body
+    assert rig.send(sensor_push(body)).status == 200
+    assert rig.event["data"]["kind"] == "unmapped"
+    assert rig.event["data"]["payload"] == body
 
 
-def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: House[Any]) -> None:
+def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: Rig[Any]) -> None:
     sensoro.send(sensor_push(sensor_body(CLIMATE, safe=True), safe=True))
 
     payload = sensoro.event["data"]["payload"]
@@ -609,17 +609,17 @@ def test_what_was_encrypted_stands_where_it_stands_in_plain_mode(sensoro: House[
     assert "encryptData" not in payload
 
 
-def _unreadable(house: House[Any]) -> bytes:
+def _unreadable(rig: Rig[Any]) -> bytes:
     """The content that the notice refers to; the notice itself holds nothing of it."""
-    data = house.event["data"]
+    data = rig.event["data"]
     assert (data["kind"], data.get("payload")) == ("unmapped", None)
     assert data["body"]["key"].startswith("unreadable/sensoro/")
-    return house.media.pictures[data["body"]["key"]].data
+    return rig.media.pictures[data["body"]["key"]].data
 
 
 @pytest.mark.parametrize("message", [b"\xff\xfe", b"no json", b"", b'{"a":'])
 def test_a_message_that_decrypts_and_is_damaged_is_kept_where_no_subscriber_looks(
-    sensoro: House[Any], message: bytes
+    sensoro: Rig[Any], message: bytes
 ) -> None:
     body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
 
@@ -639,7 +639,7 @@ def test_a_message_that_decrypts_and_is_damaged_is_kept_where_no_subscriber_look
         b' \r\n{"temperature":"0"}\n',
     ],
 )
-def test_a_message_that_decrypts_and_is_odd_is_read(sensoro: House[Any], message: bytes) -> None:
+def test_a_message_that_decrypts_and_is_odd_is_read(sensoro: Rig[Any], message: bytes) -> None:
     body = sensor_body(CLIMATE, safe=True, encryptData=simulator.seal(message, KEY, APP_ID))
 
     assert sensoro.send(sensor_push(body, safe=True)).status == 200
@@ -664,7 +664,7 @@ def _lines(cipher: str, width: int, end: str) -> str:
         lambda cipher: cipher.translate(str.maketrans("+/", "-_")).rstrip("="),
     ],
 )
-def test_each_kind_of_base64_is_read(sensoro: House[Any], write: Callable[[str], str], length: int) -> None:
+def test_each_kind_of_base64_is_read(sensoro: Rig[Any], write: Callable[[str], str], length: int) -> None:
     """Reports 8: in lines, without padding, in the alphabet for URLs."""
     cipher = simulator.seal(compact({"customer": "x" * length}), KEY, APP_ID)
     body = sensor_body({}, safe=True, encryptData=write(cipher))
@@ -673,13 +673,13 @@ def test_each_kind_of_base64_is_read(sensoro: House[Any], write: Callable[[str],
     assert sensoro.event["data"]["readings"]["customer"]["value"] == "x" * length
 
 
-def test_the_result_of_a_task_decrypts(sensoro: House[Any]) -> None:
+def test_the_result_of_a_task_decrypts(sensoro: Rig[Any]) -> None:
     assert sensoro.send(sensor_push(task_body(safe=True), safe=True)).status == 200
 
     assert sensoro.event["data"]["payload"]["resultData"] == {"interval": 600}
 
 
-def test_the_result_code_of_a_task_may_be_in_what_is_encrypted(sensoro: House[Any]) -> None:
+def test_the_result_code_of_a_task_may_be_in_what_is_encrypted(sensoro: Rig[Any]) -> None:
     sealed = simulator.seal(b'{"resultCode":1,"resultData":{"interval":60},"appId":"another"}', KEY, APP_ID)
     body = {name: value for name, value in task_body(safe=True).items() if name != "resultCode"}
 
@@ -692,16 +692,14 @@ def test_the_result_code_of_a_task_may_be_in_what_is_encrypted(sensoro: House[An
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[1,2]", b"null", '"设备"'.encode(), b"NaN", b"{}{}", b'{"a":1'])
-def test_a_signed_push_that_is_no_json_object_is_kept_where_no_subscriber_looks(
-    sensoro: House[Any], body: bytes
-) -> None:
+def test_a_signed_push_that_is_no_json_object_is_kept_where_no_subscriber_looks(sensoro: Rig[Any], body: bytes) -> None:
     assert sensoro.send(sensor_push(body)).status == 200
 
     assert _unreadable(sensoro) == body
 
 
 @pytest.mark.parametrize("body", [b"\xff\x00", b"a\x00b", b"\xed\xa0\x80", "设备".encode("gbk")])
-def test_a_signed_push_that_is_no_text_is_kept_where_no_subscriber_looks(sensoro: House[Any], body: bytes) -> None:
+def test_a_signed_push_that_is_no_text_is_kept_where_no_subscriber_looks(sensoro: Rig[Any], body: bytes) -> None:
     push = _with(sensor_push(body), content_type="application/octet-stream")
     assert api_event(push)["isBase64Encoded"]
 
@@ -709,7 +707,7 @@ def test_a_signed_push_that_is_no_text_is_kept_where_no_subscriber_looks(sensoro
     assert _unreadable(sensoro) == body
 
 
-def test_two_unreadable_pushes_are_two_and_each_is_its_own_retry(sensoro: House[Any]) -> None:
+def test_two_unreadable_pushes_are_two_and_each_is_its_own_retry(sensoro: Rig[Any]) -> None:
     for push in (sensor_push(b"no json"), sensor_push(b"no jason"), sensor_push(b"no json", at=NOW.timestamp() + 1)):
         for _ in range(2):
             assert sensoro.send(push, NOW + seconds(1)).status == 200
@@ -719,7 +717,7 @@ def test_two_unreadable_pushes_are_two_and_each_is_its_own_retry(sensoro: House[
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("safe", [False, True])
-def test_a_push_signed_as_it_was_written_is_read(sensoro: House[Any], style: str, *, safe: bool) -> None:
+def test_a_push_signed_as_it_was_written_is_read(sensoro: Rig[Any], style: str, *, safe: bool) -> None:
     """Reports 4 and 5: with a byte order mark, or a closing NUL."""
     body = sensor_body({"leak": True}, safe=safe)
 
@@ -730,7 +728,7 @@ def test_a_push_signed_as_it_was_written_is_read(sensoro: House[Any], style: str
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("safe", [False, True])
 def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
-    sensoro: House[Any], style: str, *, safe: bool
+    sensoro: Rig[Any], style: str, *, safe: bool
 ) -> None:
     """Reports 10: JavaScript has its own notation of numbers."""
     body = sensor_body({"leak": True}, safe=safe)
@@ -740,7 +738,7 @@ def test_a_push_signed_as_javascript_writes_it_is_read_however_it_comes(
 
 
 @pytest.mark.parametrize("safe", [False, True])
-def test_an_alarm_beside_a_nan_is_told(sensoro: House[Any], *, safe: bool) -> None:
+def test_an_alarm_beside_a_nan_is_told(sensoro: Rig[Any], *, safe: bool) -> None:
     """Reports 3: a NaN does not hide the other values. The bare word is signed: JSON.stringify never writes it."""
     data = {"leak": True, "temperature": float("nan")}
     body = sensor_body({}, safe=safe)
@@ -754,7 +752,7 @@ def test_an_alarm_beside_a_nan_is_told(sensoro: House[Any], *, safe: bool) -> No
     assert {event["data"]["kind"] for event in sensoro.stored} == {"node", "leak"}
 
 
-def test_each_of_two_addresses_is_tried(sensoro: House[Any]) -> None:
+def test_each_of_two_addresses_is_tried(sensoro: Rig[Any]) -> None:
     """A custom domain with an API mapping: its key is in the path that the vendor was given, or it is not."""
     for path in ("/gate/v1/sensoro", "/v1/sensoro"):
         signed = sensor_push(sensor_body(CLIMATE, sn=path))
@@ -769,7 +767,7 @@ def test_each_of_two_addresses_is_tried(sensoro: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("app_id", [123456, 123456.0, "123456"])
-def test_an_app_id_is_the_same_in_each_type(sensoro: House[Any], app_id: object) -> None:
+def test_an_app_id_is_the_same_in_each_type(sensoro: Rig[Any], app_id: object) -> None:
     assert sensoro.send(sensor_push(compact({**sensor_body(CLIMATE), "appId": app_id}))).status == 200
 
 
@@ -778,12 +776,12 @@ def test_an_app_id_is_the_same_in_each_type(sensoro: House[Any], app_id: object)
     st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9), _nested, max_leaves=20)
 )
 def test_nothing_signed_is_an_error_of_ours(value: Any) -> None:
-    house = sensoro_house()
+    rig = sensoro_rig()
     for body in (
         value,
         {"type": "text", "data": value},
         {"type": "text", "sn": value, "msgId": value, "data": {"leak": value, "smoke": value}},
     ):
-        answer = house.send(sensor_push(json.dumps(body).encode()))
+        answer = rig.send(sensor_push(json.dumps(body).encode()))
         assert answer.status == 200
-    assert house.topics.messages
+    assert rig.topics.messages

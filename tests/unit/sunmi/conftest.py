@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.rig import House
-from tests.vendors.sunmi import sunmi_house
+from tests.rig import Rig
+from tests.vendors.sunmi import sunmi_rig
 
 
 @pytest.fixture
-def sunmi() -> House[Any]:
-    return sunmi_house()
+def sunmi() -> Rig[Any]:
+    return sunmi_rig()

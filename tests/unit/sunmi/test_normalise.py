@@ -14,8 +14,8 @@ from gatehouse.telemetry import Count
 from ops.simulators import Request
 from ops.simulators import sunmi as simulator
 from tests.output import Output
-from tests.rig import House
-from tests.vendors.sunmi import FACE, SUNMI, face_push, sunmi_form, sunmi_house
+from tests.rig import Rig
+from tests.vendors.sunmi import FACE, SUNMI, face_push, sunmi_form, sunmi_rig
 
 MOTION = {
     "ipc_id": "29388",
@@ -27,7 +27,7 @@ MOTION = {
 }
 
 
-def test_a_face_is_a_recognition(sunmi: House[Any]) -> None:
+def test_a_face_is_a_recognition(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push())
 
     event = sunmi.event
@@ -65,7 +65,7 @@ def test_a_face_is_a_recognition(sunmi: House[Any]) -> None:
     }
 
 
-def test_the_payload_holds_every_field_but_the_signature(sunmi: House[Any]) -> None:
+def test_the_payload_holds_every_field_but_the_signature(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push())
 
     assert sorted(sunmi.event["data"]["payload"]) == ["app_id", "event", "payload", "random", "shop_id", "timestamp"]
@@ -75,7 +75,7 @@ def test_the_payload_holds_every_field_but_the_signature(sunmi: House[Any]) -> N
     ("gender", "expected"),
     [(1, "male"), (2, "female"), (0, "unknown"), (3, "unknown"), ("2", "female"), (None, "unknown")],
 )
-def test_gender(sunmi: House[Any], gender: object, expected: str) -> None:
+def test_gender(sunmi: Rig[Any], gender: object, expected: str) -> None:
     sunmi.send(face_push({**FACE, "gender": gender}))
 
     assert sunmi.event["data"]["person"]["gender"] == expected
@@ -99,7 +99,7 @@ def test_gender(sunmi: House[Any], gender: object, expected: str) -> None:
         ("about 30", (None, None)),
     ],
 )
-def test_age_range(sunmi: House[Any], age_range: object, expected: tuple[int | None, int | None]) -> None:
+def test_age_range(sunmi: Rig[Any], age_range: object, expected: tuple[int | None, int | None]) -> None:
     sunmi.send(face_push({**FACE, "age_range": age_range}))
 
     person = sunmi.event["data"]["person"]
@@ -117,7 +117,7 @@ def test_age_range(sunmi: House[Any], age_range: object, expected: tuple[int | N
         (None, "unknown", "unknown"),
     ],
 )
-def test_group_type(sunmi: House[Any], group_type: object, kind: str, outcome: str) -> None:
+def test_group_type(sunmi: Rig[Any], group_type: object, kind: str, outcome: str) -> None:
     sunmi.send(face_push({**FACE, "group_type": group_type}))
 
     data = sunmi.event["data"]
@@ -125,7 +125,7 @@ def test_group_type(sunmi: House[Any], group_type: object, kind: str, outcome: s
     assert sunmi.topics.messages[0].attributes["kind"] == kind
 
 
-def test_a_face_of_which_nothing_is_told_is_still_a_recognition(sunmi: House[Any]) -> None:
+def test_a_face_of_which_nothing_is_told_is_still_a_recognition(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push({}))
 
     event = sunmi.event
@@ -137,7 +137,7 @@ def test_a_face_of_which_nothing_is_told_is_still_a_recognition(sunmi: House[Any
     ("motion_type", "kind"),
     [(1, "motion"), (2, "sound"), (0, "unknown"), (3, "unknown"), ("2", "sound"), (True, "unknown")],
 )
-def test_motion_type(sunmi: House[Any], motion_type: object, kind: str) -> None:
+def test_motion_type(sunmi: Rig[Any], motion_type: object, kind: str) -> None:
     sunmi.send(face_push({**MOTION, "motion_type": motion_type}, event=1010))
 
     event = sunmi.event
@@ -157,7 +157,7 @@ def test_motion_type(sunmi: House[Any], motion_type: object, kind: str) -> None:
         "no address",
     ],
 )
-def test_a_video_that_leads_elsewhere_is_no_link(sunmi: House[Any], url: str) -> None:
+def test_a_video_that_leads_elsewhere_is_no_link(sunmi: Rig[Any], url: str) -> None:
     # S15: a script's address reached the topic, and so every program that shows events.
     sunmi.send(face_push({**MOTION, "video_url": url}, event=1010))
 
@@ -166,7 +166,7 @@ def test_a_video_that_leads_elsewhere_is_no_link(sunmi: House[Any], url: str) ->
     assert data["payload"]["payload"]["video_url"] == url
 
 
-def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> None:
+def test_a_motion_names_the_camera_and_links_the_video(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push(MOTION, event=1010))
 
     data = sunmi.event["data"]
@@ -176,7 +176,7 @@ def test_a_motion_names_the_camera_and_links_the_video(sunmi: House[Any]) -> Non
 
 
 @pytest.mark.parametrize("ipc_id", ["928", 928, 928.0, " 928 "])
-def test_one_camera_is_one_device_in_all_its_events(sunmi: House[Any], ipc_id: object) -> None:
+def test_one_camera_is_one_device_in_all_its_events(sunmi: Rig[Any], ipc_id: object) -> None:
     """Protocol A7: all events of a camera have its `ipc_id`."""
     sunmi.send(face_push({**MOTION, "ipc_id": ipc_id}, event=1010))
     sunmi.send(face_push({**FACE, "ipc_id": "928"}, event=2001))
@@ -184,14 +184,14 @@ def test_one_camera_is_one_device_in_all_its_events(sunmi: House[Any], ipc_id: o
     assert {record.by_device for record in sunmi.store.records.values()} == {"sunmi#928"}
 
 
-def test_a_motion_without_serial_number_and_video_names_the_camera_by_its_id(sunmi: House[Any]) -> None:
+def test_a_motion_without_serial_number_and_video_names_the_camera_by_its_id(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push({**MOTION, "sn": "", "video_url": ""}, event=1010))
 
     data = sunmi.event["data"]
     assert (data["device"], data["links"], "serial" in data) == ("29388", [], False)
 
 
-def test_a_motion_with_a_serial_number_only_is_better_than_one_of_no_device(sunmi: House[Any]) -> None:
+def test_a_motion_with_a_serial_number_only_is_better_than_one_of_no_device(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push({**MOTION, "ipc_id": None}, event=1010))
 
     assert (sunmi.event["data"]["device"], sunmi.event["data"]["serial"]) == ("FS101D8BS00080", "FS101D8BS00080")
@@ -209,7 +209,7 @@ def test_a_motion_with_a_serial_number_only_is_better_than_one_of_no_device(sunm
         ("fine", "unknown", None),
     ],
 )
-def test_code_of_a_face_added(sunmi: House[Any], code: object, result: str, reason: str | None) -> None:
+def test_code_of_a_face_added(sunmi: Rig[Any], code: object, result: str, reason: str | None) -> None:
     sunmi.send(face_push({"code": code, "msg": "so", "face_id": 123}, event=1100))
 
     event = sunmi.event
@@ -231,7 +231,7 @@ def test_code_of_a_face_added(sunmi: House[Any], code: object, result: str, reas
     ],
 )
 def test_a_face_that_was_not_added_is_no_reference(
-    sunmi: House[Any], code: object, face_id: object, reference: dict[str, str]
+    sunmi: Rig[Any], code: object, face_id: object, reference: dict[str, str]
 ) -> None:
     sunmi.send(face_push({"code": code, "msg": "", "face_id": face_id}, event=1100))
 
@@ -254,7 +254,7 @@ def test_a_face_that_was_not_added_is_no_reference(
         ("", ""),
     ],
 )
-def test_a_changed_price_is_a_notice_with_its_payload_as_it_is(sunmi: House[Any], payload: str, kept: object) -> None:
+def test_a_changed_price_is_a_notice_with_its_payload_as_it_is(sunmi: Rig[Any], payload: str, kept: object) -> None:
     sunmi.send(face_push(payload, event=4100))
 
     data = sunmi.event["data"]
@@ -262,7 +262,7 @@ def test_a_changed_price_is_a_notice_with_its_payload_as_it_is(sunmi: House[Any]
 
 
 @pytest.mark.parametrize("payload", [None, "null"])
-def test_a_changed_price_of_which_nothing_is_told_is_a_notice(sunmi: House[Any], payload: str | None) -> None:
+def test_a_changed_price_of_which_nothing_is_told_is_a_notice(sunmi: Rig[Any], payload: str | None) -> None:
     sunmi.send(_signed({"event": "4100"} if payload is None else {"event": "4100", "payload": payload}))
 
     assert sunmi.event["data"]["kind"] == "price_changed"
@@ -277,7 +277,7 @@ def _signed(more: dict[str, str]) -> Request:
 # ─── Where ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_empty_shop_is_no_site(sunmi: House[Any]) -> None:
+def test_an_empty_shop_is_no_site(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push(shop_id=""))
 
     assert "site" not in sunmi.event["data"]
@@ -290,7 +290,7 @@ def test_an_empty_shop_is_no_site(sunmi: House[Any]) -> None:
     [(1010, MOTION), (1100, {"code": 0}), (2001, FACE), (4100, "1"), (6001, {"id": "1"}), (9999, {})],
 )
 def test_a_shop_that_is_known_by_its_number_only_is_a_site(
-    sunmi: House[Any], shop_id: str | None, event: int, payload: Any
+    sunmi: Rig[Any], shop_id: str | None, event: int, payload: Any
 ) -> None:
     sunmi.send(face_push(payload, event=event, shop_id=shop_id, sunmi_shop_no="470826116009"))
 
@@ -298,7 +298,7 @@ def test_a_shop_that_is_known_by_its_number_only_is_a_site(
     assert sunmi.topics.messages[0].attributes["site"] == "470826116009"
 
 
-def test_a_shop_that_is_known_by_both_is_the_operators(sunmi: House[Any]) -> None:
+def test_a_shop_that_is_known_by_both_is_the_operators(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push(shop_id="10096", sunmi_shop_no="470826116009"))
 
     assert sunmi.event["data"]["site"] == "10096"
@@ -313,7 +313,7 @@ IN_BASE64 = base64.b64encode(PICTURE).decode()
 
 
 @pytest.mark.parametrize("event", [6001, 6002, 6003, 6004])
-def test_a_receipt_is_a_notice_of_its_printer(sunmi: House[Any], event: int) -> None:
+def test_a_receipt_is_a_notice_of_its_printer(sunmi: Rig[Any], event: int) -> None:
     sunmi.send(face_push({**RECEIPT, "text": "Tea & cake", "order_id": "1"}, event=event))
 
     data = sunmi.event["data"]
@@ -326,7 +326,7 @@ def test_a_receipt_is_a_notice_of_its_printer(sunmi: House[Any], event: int) -> 
     assert data["payload"]["payload"]["text"] == "Tea & cake"
 
 
-def test_a_receipt_of_an_older_platform_has_a_number_and_no_upload(sunmi: House[Any]) -> None:
+def test_a_receipt_of_an_older_platform_has_a_number_and_no_upload(sunmi: Rig[Any]) -> None:
     sunmi.send(face_push({"id": 123, "sn": "sn", "text": "abc"}, event=6001))
 
     assert sunmi.event["data"]["reference"] == {"receipt_id": "123"}
@@ -344,7 +344,7 @@ def test_a_receipt_of_an_older_platform_has_a_number_and_no_upload(sunmi: House[
 )
 @pytest.mark.parametrize("event", [6001, 6002, 9999])
 def test_the_picture_of_a_receipt_goes_into_the_bucket_and_into_no_event(
-    sunmi: House[Any], event: int, text: str
+    sunmi: Rig[Any], event: int, text: str
 ) -> None:
     assert sunmi.send(face_push({**RECEIPT, "base64_image": text}, event=event)).status == 200
 
@@ -369,7 +369,7 @@ _DEEP: list[Any] = [
 
 @pytest.mark.parametrize("event", [6002, 4100, 9999])
 @pytest.mark.parametrize("payload", _DEEP)
-def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: House[Any], payload: Any, event: int) -> None:
+def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: Rig[Any], payload: Any, event: int) -> None:
     assert sunmi.send(face_push(payload, event=event)).status == 200
 
     assert IN_BASE64[:20] not in json.dumps(sunmi.event)
@@ -379,7 +379,7 @@ def test_a_picture_is_in_no_event_wherever_it_stands(sunmi: House[Any], payload:
 
 
 @pytest.mark.parametrize("event", [6002, 4100])
-def test_a_picture_in_a_field_of_the_form_is_in_no_event(sunmi: House[Any], event: int) -> None:
+def test_a_picture_in_a_field_of_the_form_is_in_no_event(sunmi: Rig[Any], event: int) -> None:
     assert sunmi.send(face_push(RECEIPT, event=event, base64_image=IN_BASE64)).status == 200
 
     assert IN_BASE64 not in json.dumps(sunmi.event)
@@ -387,7 +387,7 @@ def test_a_picture_in_a_field_of_the_form_is_in_no_event(sunmi: House[Any], even
     assert sunmi.event["data"]["payload"]["payload"] == RECEIPT
 
 
-def test_each_of_two_pictures_is_stored(sunmi: House[Any]) -> None:
+def test_each_of_two_pictures_is_stored(sunmi: Rig[Any]) -> None:
     other = base64.b64encode(PICTURE + b"2").decode()
     sunmi.send(face_push({**RECEIPT, "base64_image": IN_BASE64, "b": {"base64_image": other}}, event=6002))
 
@@ -395,7 +395,7 @@ def test_each_of_two_pictures_is_stored(sunmi: House[Any]) -> None:
     assert len(sunmi.media.pictures) == 2
 
 
-def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: House[Any]) -> None:
+def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: Rig[Any]) -> None:
     text = json.dumps({"items": ["tea"] * 100})
     sunmi.send(face_push({**RECEIPT, "text": text}, event=6001))
 
@@ -403,7 +403,7 @@ def test_a_long_text_that_holds_json_without_a_picture_stays_a_text(sunmi: House
 
 
 @pytest.mark.parametrize("text", ["§ no base64", ["a", "list"], {"a": "b"}, 7, True])
-def test_a_picture_that_cannot_be_decoded_is_said_and_kept_in_no_form(sunmi: House[Any], text: object) -> None:
+def test_a_picture_that_cannot_be_decoded_is_said_and_kept_in_no_form(sunmi: Rig[Any], text: object) -> None:
     assert sunmi.send(face_push({**RECEIPT, "base64_image": text}, event=6002)).status == 200
 
     data = sunmi.event["data"]
@@ -413,13 +413,13 @@ def test_a_picture_that_cannot_be_decoded_is_said_and_kept_in_no_form(sunmi: Hou
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_no_picture_is_no_picture(sunmi: House[Any], nothing: object) -> None:
+def test_no_picture_is_no_picture(sunmi: Rig[Any], nothing: object) -> None:
     sunmi.send(face_push({**RECEIPT, "base64_image": nothing}, event=6002))
 
     assert sunmi.event["data"]["pictures"] == []
 
 
-def test_a_picture_of_a_megabyte_is_taken(sunmi: House[Any]) -> None:
+def test_a_picture_of_a_megabyte_is_taken(sunmi: Rig[Any]) -> None:
     large = base64.b64encode(b"\xff\xd8\xff" + b"\xfb\xff\xfe" * 261_000).decode()
     push = face_push({**RECEIPT, "base64_image": large}, event=6002)
     assert 1024 * 1024 < len(push.body) < 3 * 1024 * 1024
@@ -430,7 +430,7 @@ def test_a_picture_of_a_megabyte_is_taken(sunmi: House[Any]) -> None:
 
 
 @pytest.mark.parametrize("text", ["小票" * 170_000, "Tea & cake\n" * 90_000])
-def test_the_text_of_a_megabyte_is_taken_and_lies_where_there_is_room(sunmi: House[Any], text: str) -> None:
+def test_the_text_of_a_megabyte_is_taken_and_lies_where_there_is_room(sunmi: Rig[Any], text: str) -> None:
     assert sunmi.send(face_push({**RECEIPT, "text": text}, event=6001)).status == 200
 
     data = sunmi.event["data"]
@@ -438,7 +438,7 @@ def test_the_text_of_a_megabyte_is_taken_and_lies_where_there_is_room(sunmi: Hou
     assert json.loads(sunmi.media.pictures[data["body"]["key"]].data)["payload"]["text"] == text
 
 
-def test_a_retry_of_a_picture_is_one_event_and_one_picture(sunmi: House[Any]) -> None:
+def test_a_retry_of_a_picture_is_one_event_and_one_picture(sunmi: Rig[Any]) -> None:
     push = face_push({**RECEIPT, "base64_image": IN_BASE64}, event=6002)
     for again in (push, push, replace(push, body=push.body + b"&")):
         assert sunmi.send(again).status == 200
@@ -450,7 +450,7 @@ def test_a_retry_of_a_picture_is_one_event_and_one_picture(sunmi: House[Any]) ->
 
 
 @pytest.mark.parametrize("event", [0, 2002, 10**18])
-def test_an_unknown_event_is_kept_as_unmapped(sunmi: House[Any], output: Output, event: int) -> None:
+def test_an_unknown_event_is_kept_as_unmapped(sunmi: Rig[Any], output: Output, event: int) -> None:
     assert sunmi.send(face_push(event=event)).status == 200
 
     data = sunmi.event["data"]
@@ -485,7 +485,7 @@ UNREADABLE = [
 @pytest.mark.parametrize("event", [1010, 1100, 2001, 6001, 6002, 6003, 6004, 9999])
 @pytest.mark.parametrize("payload", UNREADABLE)
 def test_a_payload_that_cannot_be_read_is_kept_where_no_subscriber_looks(
-    sunmi: House[Any], output: Output, payload: str, event: int
+    sunmi: Rig[Any], output: Output, payload: str, event: int
 ) -> None:
     push = face_push(payload, event=event, at=1_782_907_199)
     assert sunmi.send(push).status == 200
@@ -500,7 +500,7 @@ def test_a_payload_that_cannot_be_read_is_kept_where_no_subscriber_looks(
 
 @pytest.mark.parametrize("payload", ["{ no JSON", FACE])
 @pytest.mark.parametrize("event", [2001, 9999])
-def test_what_is_too_large_for_an_event_is_kept_all_the_same(sunmi: House[Any], payload: Any, event: int) -> None:
+def test_what_is_too_large_for_an_event_is_kept_all_the_same(sunmi: Rig[Any], payload: Any, event: int) -> None:
     push = face_push(payload, event=event, shop_id="x" * 500_000)
     assert sunmi.send(push).status == 200
 
@@ -510,7 +510,7 @@ def test_what_is_too_large_for_an_event_is_kept_all_the_same(sunmi: House[Any], 
 
 @pytest.mark.parametrize("depth", [150, 198, 199, 200, 201, 250, 1000, 100_000])
 @pytest.mark.parametrize("event", [2001, 4100, 9999])
-def test_a_payload_of_any_depth_is_kept(sunmi: House[Any], depth: int, event: int) -> None:
+def test_a_payload_of_any_depth_is_kept(sunmi: Rig[Any], depth: int, event: int) -> None:
     assert sunmi.send(face_push('{"a":' * depth + "0" + "}" * depth, event=event)).status == 200
 
     assert len(sunmi.stored) == 1
@@ -531,15 +531,15 @@ def test_a_payload_of_any_depth_is_kept(sunmi: House[Any], depth: int, event: in
     event=st.sampled_from(["1010", "1100", "2001", "4100", "6001", "6002", "9999"]),
 )
 def test_whatever_is_signed_is_one_event(fields: dict[str, bytes], payload: Any, event: str) -> None:
-    house = sunmi_house()
+    rig = sunmi_rig()
     odd = {name: value.decode(errors="surrogateescape") for name, value in fields.items()}
     for more in ({"event": event, "payload": json.dumps(payload), **odd}, {"event": event, **odd}):
-        assert house.send(_signed(more)).status == 200
+        assert rig.send(_signed(more)).status == 200
 
-    assert len(house.stored) == len(house.published) == (1 if "payload" in odd else 2)
+    assert len(rig.stored) == len(rig.published) == (1 if "payload" in odd else 2)
 
 
-def test_a_push_without_a_payload_is_kept_as_unmapped(sunmi: House[Any]) -> None:
+def test_a_push_without_a_payload_is_kept_as_unmapped(sunmi: Rig[Any]) -> None:
     assert sunmi.send(_signed({"event": "2001"})).status == 200
 
     assert sunmi.event["data"]["kind"] == "unmapped"
@@ -564,14 +564,14 @@ def test_a_push_without_a_payload_is_kept_as_unmapped(sunmi: House[Any]) -> None
         '"{\\"face_id\\": \\"7\\"}"',
     ],
 )
-def test_a_payload_is_read_however_it_is_written(sunmi: House[Any], payload: str) -> None:
+def test_a_payload_is_read_however_it_is_written(sunmi: Rig[Any], payload: str) -> None:
     assert sunmi.send(face_push(payload)).status == 200
 
     assert sunmi.event["data"]["person"]["id"] == "7"
 
 
 @pytest.mark.parametrize("event", ["2001", "2001.0", " 2001", "+2001"])
-def test_the_number_of_an_event_is_a_number_however_it_is_written(sunmi: House[Any], event: str) -> None:
+def test_the_number_of_an_event_is_a_number_however_it_is_written(sunmi: Rig[Any], event: str) -> None:
     assert sunmi.send(_signed({"event": event, "payload": json.dumps(FACE)})).status == 200
 
     assert sunmi.event["data"]["person"]["id"] == "29195"
@@ -579,7 +579,7 @@ def test_the_number_of_an_event_is_a_number_however_it_is_written(sunmi: House[A
 
 @pytest.mark.parametrize("value", [[], {}, True, None, 1.5, "", "x" * 10_000])
 @pytest.mark.parametrize("name", sorted(FACE))
-def test_a_field_that_is_odd_does_not_hide_the_recognition(sunmi: House[Any], name: str, value: object) -> None:
+def test_a_field_that_is_odd_does_not_hide_the_recognition(sunmi: Rig[Any], name: str, value: object) -> None:
     assert sunmi.send(face_push({**FACE, name: value})).status == 200
 
     data = sunmi.event["data"]

@@ -14,7 +14,7 @@ from gatehouse.settings import Announce
 from ops.simulators import Request, eye4
 from tests.builders import ENVIRONMENT, NOW, URL
 from tests.fakes import FakeStates
-from tests.rig import House, house_of
+from tests.rig import Rig, rig_of
 
 EYE4 = {"guid": "f2b6d81c4e5a4f0c9d37e1a85b60c294"}
 CUSTOMER: dict[str, Any] = {
@@ -28,14 +28,14 @@ FLOW_ARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:flow"
 EYE4_ENVIRONMENT = {**ENVIRONMENT, "PENDING_FILES_TABLE": "pending-files", "FLOW_ARN": FLOW_ARN}
 
 
-def eye4_house(
+def eye4_rig(
     secret: Mapping[str, Any] | None = None,
     *,
     files: PendingFiles | None = None,
     states: FakeStates | None = None,
     announce: Announce = Announce.INLINE,
     alarm_wait: timedelta = timedelta(days=1),
-) -> House[Any]:
+) -> Rig[Any]:
     """Eye4's handler, by default with two customers; without `files`, nothing may reach a recording's row."""
     resources = handler.Resources(
         files or PendingFiles(_no_table, "", lambda: NOW),
@@ -44,7 +44,7 @@ def eye4_house(
     )
     vendor = handler.vendor(handler.Eye4Settings.read(EYE4_ENVIRONMENT), resources)
     accounts = wire.Accounts.model_validate(secret or {"accounts": [CUSTOMER, NEIGHBOUR]})
-    return house_of(vendor, accounts, announce)
+    return rig_of(vendor, accounts, announce)
 
 
 def _no_table() -> DynamoDBClient:

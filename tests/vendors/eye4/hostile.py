@@ -7,9 +7,9 @@ from ops.simulators import eye4 as simulator
 from tests.builders import api_event
 from tests.hostile import Event, Requests, anything, bodies, damaged, not_base64, words
 from tests.vendors.eye4 import CUSTOMER, EYE4, eye4_push, ring
-from tests.vendors.eye4 import eye4_house as house
+from tests.vendors.eye4 import eye4_rig as rig
 
-__all__ = ["REQUESTS", "house"]
+__all__ = ["REQUESTS", "rig"]
 
 GUID = EYE4["guid"]
 RING = ring()

@@ -18,10 +18,10 @@ from ops.simulators import Credentials, Request
 from ops.simulators.eye4 import ALARMS, RESOURCES
 from tests import styles
 from tests.builders import URL
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import Write, compact
 from tests.vendors import Delivery, Happening, Pair, with_fields
-from tests.vendors.eye4 import CUSTOMER, EYE4, FILEID, NEIGHBOUR, eye4_house
+from tests.vendors.eye4 import CUSTOMER, EYE4, FILEID, NEIGHBOUR, eye4_rig
 
 INSIDE: Final = "payload"
 NOT_ON_THE_WIRE: Final = ("file_name", "file_Type", "beside")
@@ -111,9 +111,9 @@ class Rows(PendingFiles):
         return before
 
 
-def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """Eye4's function on fakes, with the recordings' rows in memory."""
-    return eye4_house(secret, files=Rows(), announce=announce)
+    return eye4_rig(secret, files=Rows(), announce=announce)
 
 
 def push(

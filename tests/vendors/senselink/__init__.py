@@ -8,7 +8,7 @@ from functions.senselink import handler, wire
 from gatehouse.settings import Announce
 from ops.simulators import Request
 from tests.builders import AT, ENVIRONMENT, NOW, TOKENS, URL, seconds
-from tests.rig import House, house_of
+from tests.rig import Rig, rig_of
 
 SENSELINK: dict[str, Any] = {
     "server": "north",
@@ -20,13 +20,13 @@ SENSELINK: dict[str, Any] = {
 }
 
 
-def senselink_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def senselink_rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """SenseLink's handler, by default with one server."""
     vendor = handler.vendor(
         handler.SenselinkSettings.read(ENVIRONMENT), now=lambda: NOW + seconds(0.02), monotonic=lambda: 0.0
     )
     accounts = wire.Accounts.model_validate(secret or {"accounts": [SENSELINK]})
-    return house_of(vendor, accounts, announce)
+    return rig_of(vendor, accounts, announce)
 
 
 def access_record(**more: Any) -> dict[str, Any]:

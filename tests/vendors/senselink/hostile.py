@@ -8,9 +8,9 @@ from ops.simulators.senselink import PATH
 from tests.builders import api_event
 from tests.hostile import Event, Requests, anything, bodies, damaged, not_base64, words
 from tests.vendors.senselink import SENSELINK, access_record, told
-from tests.vendors.senselink import senselink_house as house
+from tests.vendors.senselink import senselink_rig as rig
 
-__all__ = ["REQUESTS", "house"]
+__all__ = ["REQUESTS", "rig"]
 
 TOKENS: list[str] = SENSELINK["tokens"]
 RECORD = told(access_record())

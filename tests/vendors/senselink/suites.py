@@ -8,10 +8,10 @@ from typing import Any, Final
 from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request, senselink
 from tests.builders import AT, URL
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import RETYPED, Write, any_encoding, any_style, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
-from tests.vendors.senselink import SENSELINK, senselink_house
+from tests.vendors.senselink import SENSELINK, senselink_rig
 
 type Message = dict[str, Any]
 
@@ -78,9 +78,9 @@ RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [SENSELINK]}
 
 
-def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """The handler of the subscription on fakes."""
-    return senselink_house(secret, announce=announce)
+    return senselink_rig(secret, announce=announce)
 
 
 def push(

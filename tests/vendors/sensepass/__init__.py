@@ -11,14 +11,14 @@ from functions.sensepass.rules import Rules
 from gatehouse.settings import Announce
 from ops.simulators.sensepass import Firmware, Terminal
 from tests.builders import AT, ENVIRONMENT, NOW, TOKENS, URL, seconds
-from tests.rig import House, house_of
+from tests.rig import Rig, rig_of
 
 SITE = {"site": "north", "tokens": list(TOKENS)}
 SERIAL = "PS71HD01MC22C00014"
 SENSEPASS_ENVIRONMENT = {**ENVIRONMENT, "RULES_PARAMETER": "rules"}
 
 
-def sensepass_house(
+def sensepass_rig(
     secret: Mapping[str, Any] | None = None,
     *,
     decision: str = "terminal",
@@ -27,7 +27,7 @@ def sensepass_house(
     deadline: float = 10.0,
     now: Callable[[], datetime] = lambda: NOW + seconds(0.02),
     announce: Announce = Announce.INLINE,
-) -> House[Any]:
+) -> Rig[Any]:
     """SensePass's handler, with a long deadline of which 20 ms have passed when a push from `NOW` is looked at."""
     door = Door(
         decided_by=DecidedBy(decision),
@@ -39,7 +39,7 @@ def sensepass_house(
     )
     vendor = handler.vendor(handler.SensepassSettings.read(SENSEPASS_ENVIRONMENT))
     accounts = wire.Accounts.model_validate(secret or {"accounts": [SITE]})
-    return house_of(replace(vendor, respond=door.respond), accounts, announce)
+    return rig_of(replace(vendor, respond=door.respond), accounts, announce)
 
 
 def terminal(firmware: Firmware = "1.3", token: str = TOKENS[0], serial: str = SERIAL) -> Terminal:

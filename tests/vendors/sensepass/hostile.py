@@ -8,10 +8,10 @@ from ops.simulators import Request
 from ops.simulators.sensepass import PATH, picture
 from tests.builders import TOKENS, api_event
 from tests.hostile import Event, Requests, anything, bodies, damaged, not_base64, words
-from tests.vendors.sensepass import sensepass_house as house
+from tests.vendors.sensepass import sensepass_rig as rig
 from tests.vendors.sensepass import terminal
 
-__all__ = ["REQUESTS", "house"]
+__all__ = ["REQUESTS", "rig"]
 
 NAMES = ("sn", "timestamp", "sign", "user-agent")
 PATHS = (f"{PATH}/another", f"{PATH}/another/authorize")

@@ -14,10 +14,10 @@ from ops.simulators import Credentials, Request
 from ops.simulators.sensepass import STAFF, STRANGER, VISITOR, Firmware, Person, Terminal, picture
 from tests import styles
 from tests.builders import AT
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import Write, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
-from tests.vendors.sensepass import SERIAL, SITE, sensepass_house, terminal
+from tests.vendors.sensepass import SERIAL, SITE, sensepass_rig, terminal
 
 SHAPES: Final = {
     "V1.0 record": 1,
@@ -42,9 +42,9 @@ SECRET: Final = {"accounts": [SITE]}
 _UUID: Final = "3c9e2f60-5a7b-4d18-9b0e-6f1d2a7c8e51"
 
 
-def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """SensePass's handler."""
-    return sensepass_house(secret, announce=announce)
+    return sensepass_rig(secret, announce=announce)
 
 
 def push(

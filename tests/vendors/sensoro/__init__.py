@@ -11,7 +11,7 @@ from gatehouse.settings import Announce
 from ops.simulators import Request, sensoro
 from tests.builders import AT, ENVIRONMENT, URL
 from tests.fakes import FakeRows
-from tests.rig import House, house_of
+from tests.rig import Rig, rig_of
 
 SENSORO_ENVIRONMENT = {**ENVIRONMENT, "ALARMS_TABLE": "alarms"}
 
@@ -27,17 +27,17 @@ SENSORO_SAFE = {
 }
 
 
-def sensoro_house(
+def sensoro_rig(
     secret: Mapping[str, Any] | None = None,
     *,
     rows: FakeRows[alarms.Row] | None = None,
     settings: Mapping[str, str] | None = None,
     announce: Announce = Announce.INLINE,
-) -> House[Any]:
+) -> Rig[Any]:
     """SENSORO's handler, by default with one app in plain and one in safe mode; `settings` by their variable."""
     read = handler.SensoroSettings.read({**SENSORO_ENVIRONMENT, **(settings or {})})
     apps = [account(SENSORO, "plain"), account(SENSORO_SAFE, "safe")]
-    return house_of(
+    return rig_of(
         handler.vendor(read, alarms.Alarms(FakeRows() if rows is None else rows)),
         wire.Accounts.model_validate(secret or {"accounts": apps}),
         announce,

@@ -12,9 +12,9 @@ from ops.simulators import sensoro as simulator
 from tests.builders import api_event
 from tests.hostile import Event, Requests, anything, bodies, damaged, far_times, flipped, no_times, not_base64, words
 from tests.vendors.sensoro import SENSORO, SENSORO_SAFE, safe_text, sealed_text, sensor_body, sensor_push
-from tests.vendors.sensoro import sensoro_house as house
+from tests.vendors.sensoro import sensoro_rig as rig
 
-__all__ = ["REQUESTS", "house"]
+__all__ = ["REQUESTS", "rig"]
 
 NAMES = ("X-ACCESS-ID", "x-access-nonce", "X-Access-Signature")
 VALUES = (SENSORO["app_id"], SENSORO_SAFE["app_id"])

@@ -12,7 +12,7 @@ from gatehouse.reading import read_json
 from gatehouse.settings import Announce
 from ops.simulators import Credentials, Request, sensoro
 from tests.builders import AT, URL
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import RETYPED, Write, any_encoding, any_style, compact
 from tests.vendors import DROP, Delivery, Happening, Pair, with_fields
 from tests.vendors.sensoro import (
@@ -22,7 +22,7 @@ from tests.vendors.sensoro import (
     safe_text,
     sealed_text,
     sensor_body,
-    sensoro_house,
+    sensoro_rig,
     task_body,
 )
 
@@ -104,9 +104,9 @@ RETRY_AFTER: Final = 15.0
 SECRET: Final = {"accounts": [account(SENSORO, "plain"), account(SENSORO_SAFE, "safe")]}
 
 
-def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """The vendor's handler on fakes."""
-    return sensoro_house(secret, announce=announce)
+    return sensoro_rig(secret, announce=announce)
 
 
 def push(

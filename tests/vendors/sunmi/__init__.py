@@ -7,7 +7,7 @@ from functions.sunmi import handler, wire
 from gatehouse.settings import Announce
 from ops.simulators import Request, sunmi
 from tests.builders import AT, ENVIRONMENT, URL
-from tests.rig import House, house_of
+from tests.rig import Rig, rig_of
 
 SUNMI = {"app_id": "2039dds", "app_key": "kdsofkdsnflke9382938k"}
 FACE = {
@@ -21,10 +21,10 @@ FACE = {
 }
 
 
-def sunmi_house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def sunmi_rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """SUNMI's handler; `secret` is the document of its secret."""
     settings = handler.SunmiSettings.read(ENVIRONMENT)
-    return house_of(
+    return rig_of(
         handler.vendor(settings),
         wire.Accounts.model_validate(
             secret or {"accounts": [{"app_id": SUNMI["app_id"], "app_keys": [SUNMI["app_key"]]}]}

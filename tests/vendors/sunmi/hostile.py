@@ -12,9 +12,9 @@ from ops.simulators import sunmi as simulator
 from tests.builders import AT, URL, api_event
 from tests.hostile import Event, Requests, anything, damaged, far_times, no_times, not_base64
 from tests.vendors.sunmi import FACE, SUNMI, sunmi_form
-from tests.vendors.sunmi import sunmi_house as house
+from tests.vendors.sunmi import sunmi_rig as rig
 
-__all__ = ["REQUESTS", "house"]
+__all__ = ["REQUESTS", "rig"]
 
 FORM = {
     "app_id": SUNMI["app_id"],

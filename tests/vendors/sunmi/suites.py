@@ -14,10 +14,10 @@ from ops.simulators import Credentials, Request
 from ops.simulators.sunmi import PATH, form, request, sign
 from tests import styles
 from tests.builders import AT, URL
-from tests.rig import House
+from tests.rig import Rig
 from tests.styles import Write, compact
 from tests.vendors import Delivery, Happening, Pair, with_fields
-from tests.vendors.sunmi import FACE, SUNMI, sunmi_form, sunmi_house
+from tests.vendors.sunmi import FACE, SUNMI, sunmi_form, sunmi_rig
 
 INSIDE: Final = "payload"
 NOT_ON_THE_WIRE: Final = ()
@@ -108,9 +108,9 @@ def posted(
     return Request(url + PATH, encode({**signed, **fields}), {"content-type": "application/x-www-form-urlencoded"})
 
 
-def house(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> House[Any]:
+def rig(secret: Mapping[str, Any] | None = None, *, announce: Announce = Announce.INLINE) -> Rig[Any]:
     """The vendor's function on fakes."""
-    return sunmi_house(secret, announce=announce)
+    return sunmi_rig(secret, announce=announce)
 
 
 def push(
