@@ -113,7 +113,7 @@ def test_the_linter_can_say_something(tmp_path: Path) -> None:
         ("PYTHONUNBUFFERED=1", "APP_SECRET=1"),
         ("ARG WHEELS", "ARG TOKEN"),
         ("sh functions", "apt-get update && sh functions"),
-        ("WORKDIR /app\n", "WORKDIR /app\nRUN sh functions/senselink/build.sh code /\n"),
+        ("WORKDIR /app\n", "WORKDIR /app\nRUN sh functions/other/build.sh code /\n"),
         ("COPY --from=build /app /app", "COPY --from=build / /"),
     ],
 )
