@@ -102,8 +102,9 @@ def _needed(stack: Stack, role: str) -> dict[Call, Sent | None]:
 class Account:
     """An account in which a role asks, and moto answers by the role's policies."""
 
-    stack: Stack
     role: str
+    iam: Any
+    """A client, of somebody who may do everything."""
     credentials: dict[str, str] = field(default_factory=dict)
     clients: dict[str, Any] = field(default_factory=dict)
     asked: Call | None = None
@@ -136,12 +137,11 @@ class Account:
 
     def has(self, policies: list[Policy]) -> None:
         """Gives the role these policies, and no others."""
-        client = _iam(self.stack)
-        for name in client.list_role_policies(RoleName=self.role)["PolicyNames"]:
-            client.delete_role_policy(RoleName=self.role, PolicyName=name)
+        for name in self.iam.list_role_policies(RoleName=self.role)["PolicyNames"]:
+            self.iam.delete_role_policy(RoleName=self.role, PolicyName=name)
         for number, policy in enumerate(policies):
             document = json.dumps({"Version": "2012-10-17", **policy.document})
-            client.put_role_policy(RoleName=self.role, PolicyName=f"p{number}", PolicyDocument=document)
+            self.iam.put_role_policy(RoleName=self.role, PolicyName=f"p{number}", PolicyDocument=document)
 
 
 def _iam(stack: Stack) -> Any:
@@ -151,8 +151,9 @@ def _iam(stack: Stack) -> Any:
 
 @contextmanager
 def _account(stack: Stack, role: str) -> Iterator[Account]:
-    found = Account(stack, role)
     by_name = IAMRequestBase.check_action_permitted
+
+    found: Account
 
     def check(request: Any, _resource: str) -> None:
         assert found.asked is not None
@@ -161,9 +162,9 @@ def _account(stack: Stack, role: str) -> Iterator[Account]:
         by_name(request, found.asked.resource)
 
     with driver.deployed(stack), pytest.MonkeyPatch.context() as patch:
-        client = _iam(stack)
+        found = Account(role, _iam(stack))
         trust = stack.of_type("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]
-        made = client.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        made = found.iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
         given = boto3.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="session")["Credentials"]
         found.credentials = {
             "aws_access_key_id": given["AccessKeyId"],
