@@ -386,7 +386,7 @@ def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
     """
     route = urlsplit(request.url).path.split("/")
     route[3:4] = ["{token}"] * len(route[3:4])
-    return http_api.api_event(request, at, "/".join(route))
+    return http_api.api_event(request, at, "/".join(route), "JKJaXmPLvHcESHA=")
 
 
 def seconds(count: float) -> timedelta:
