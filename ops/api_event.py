@@ -15,7 +15,9 @@ _TEXT: Final = ("text/", "application/json", "application/xml", "application/jav
 _SOURCE: Final = "203.0.113.1"
 
 
-def api_event(request: Request, at: datetime, route: str | None = None) -> dict[str, Any]:
+def api_event(
+    request: Request, at: datetime, route: str | None = None, request_id: str | None = None
+) -> dict[str, Any]:
     """A request in payload format 2.0.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -24,6 +26,7 @@ def api_event(request: Request, at: datetime, route: str | None = None) -> dict[
         request: the request.
         at: the time of its arrival.
         route: the path of the route that it comes on, such as `/v1/acme/{token}`; its own path by default.
+        request_id: the gateway's id of the request; a new one by default.
     """
     parts = urlsplit(request.url)
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -48,7 +51,7 @@ def api_event(request: Request, at: datetime, route: str | None = None) -> dict[
                 "sourceIp": _SOURCE,
                 "userAgent": headers.get("user-agent", ""),
             },
-            "requestId": base64.b64encode(secrets.token_bytes(11)).decode(),
+            "requestId": request_id or base64.b64encode(secrets.token_bytes(11)).decode(),
             "routeKey": route_key,
             "stage": "$default",
             "time": f"{at.astimezone(UTC):%d/%b/%Y:%H:%M:%S %z}",

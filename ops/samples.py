@@ -3,11 +3,11 @@
 The kinds are the messages that the vendor's simulator knows, and what can be wrong with one. The secret is that of the
 vendor's samples, so that what is made can stay there:
 
-    uv run python -m ops.samples sensoro leak-alarm > events/sensoro/valid-leak-alarm.json
+    uv run python -m ops.samples VENDOR KIND > events/VENDOR/valid-KIND.json
 
 With --stack it is signed for the local stack, and --curl prints a command that sends it there:
 
-    uv run python -m ops.samples sensoro leak-alarm --stack --curl | sh
+    uv run python -m ops.samples VENDOR KIND --stack --curl | sh
 """
 
 import argparse

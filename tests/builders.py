@@ -68,7 +68,7 @@ def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
     """
     route = urlsplit(request.url).path.split("/")
     route[3:4] = ["{token}"] * len(route[3:4])
-    return http_api.api_event(request, at, "/".join(route))
+    return http_api.api_event(request, at, "/".join(route), "JKJaXmPLvHcESHA=")
 
 
 # ─── Events that are stored, spilled and streamed ─────────────────────────────────────────────────────────────────────
