@@ -64,7 +64,7 @@ def rules_document(default: Any = False, **rules: tuple[Any, list[tuple[str, str
 def api_event(request: Request, at: datetime = NOW) -> dict[str, Any]:
     """A request as an HTTP API hands it over, when it arrives at a given time.
 
-    A token is what follows the vendor's name: `/v1/sensepass/{token}/authorize`.
+    A token is what follows the vendor's name: `/v1/acme/{token}/authorize`.
     """
     route = urlsplit(request.url).path.split("/")
     route[3:4] = ["{token}"] * len(route[3:4])
@@ -146,7 +146,7 @@ def sqs_message(body: str, attributes: Mapping[str, str] | None = None, name: st
         "messageId": f"m-{name}",
         "receiptHandle": "r",
         "body": body,
-        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-SunmiFunction"},
+        "attributes": {"SenderId": "AROAEXAMPLE:gatehouse-AcmeFunction"},
         "messageAttributes": {
             name: {"stringValue": value, "dataType": "String"} for name, value in (attributes or {}).items()
         },

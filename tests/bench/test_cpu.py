@@ -1,4 +1,4 @@
-"""What a push with a picture costs besides the AWS calls: at most three times what no program can save."""
+"""Cost of a push with a picture besides the AWS calls: at most three times what no program can save."""
 
 import base64
 import hashlib

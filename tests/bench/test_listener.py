@@ -50,7 +50,7 @@ pytestmark = pytest.mark.bench
 
 
 class Result(TypedDict):
-    """What it came to."""
+    """Result of a run."""
 
     recorded: int
     lag_p50: float

@@ -28,15 +28,15 @@ STARTS: Final = 10
 DEADLINE: Final = float(translated()["Parameters"]["DecisionDeadline"]["Default"])
 """Seconds: the default."""
 SHARE: Final = 0.5
-"""How much of it a start here may take at most; it takes a tenth. The rest is for what Lambda adds."""
+"""Part of it that a start here may take at most. It takes a tenth; the rest is for what Lambda adds."""
 TIMES: Final = 3.0
-"""How often a bare Python with boto3 and one call fits into it at most; it is less than twice."""
+"""Starts of a bare Python with boto3 and one call that fit into it at most; it is less than two."""
 _FUNCTION: Final = "SensepassFunction"
 _SAMPLE: Final = ROOT / "events/sensepass/valid-v1-3-authorize.json"
 _SECRET: Final = ROOT / "events/sensepass/secret.json"
 _RULES: Final = ROOT / "ops/rules.local.json"
 
-# What Lambda's bootstrap does, with nothing imported that is not Python's own.
+# The work of Lambda's bootstrap, with nothing imported that is not Python's own.
 _COLD: Final = """
 import importlib, json, sys, time
 path, started = sys.argv[1], float(sys.argv[2])
@@ -143,7 +143,7 @@ def _here() -> str:
 
 
 def _started(script: str, environment: Mapping[str, str], *options: str) -> dict[str, Any]:
-    """What a new Python says of itself at its end."""
+    """Figures that a new Python prints at its end."""
     command = [sys.executable, *options, "-c", script, str(_SAMPLE), repr(time.time())]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -18,13 +18,13 @@ from gatehouse.events import CloudEvent, Notice
 from gatehouse.gate import Gate, Vendor
 from gatehouse.settings import Announce, VendorSettings
 from gatehouse.vocabulary import NoticeKind
-from tests.contract import vendors
-from tests.contract.vendors import Document
+from tests import vendor_files
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.rejections import rejections
 from tests.settings import settings_of
 from tests.template.driver import deployed
 from tests.template.stack import ROOT, Stack
+from tests.vendor_files import Document
 
 _FUNCTIONS: Final = {function.properties["Handler"]: function for function in Stack().functions()}
 _REFUSED: Final = {
@@ -52,14 +52,14 @@ _GARBAGE: Final = {
     "percent signs": b"%zz=%ff",
 }
 
-every_vendor = pytest.mark.parametrize("vendor", vendors.vendors(ROOT))
+every_vendor = pytest.mark.parametrize("vendor", vendor_files.vendors(ROOT))
 every_valid_sample = pytest.mark.parametrize(
     ("vendor", "sample"),
-    [(vendor, sample) for vendor in vendors.vendors(ROOT) for sample in vendors.valid_samples(ROOT, vendor)],
+    [(vendor, sample) for vendor in vendor_files.vendors(ROOT) for sample in vendor_files.valid_samples(ROOT, vendor)],
 )
 every_silent_sample = pytest.mark.parametrize(
     ("vendor", "sample"),
-    [(vendor, sample) for vendor in vendors.vendors(ROOT) for sample in vendors.silent_samples(ROOT, vendor)],
+    [(vendor, sample) for vendor in vendor_files.vendors(ROOT) for sample in vendor_files.silent_samples(ROOT, vendor)],
 )
 
 
@@ -77,7 +77,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def bound_by(rule: str) -> pytest.MarkDecorator:
     """Every vendor that is not exempt from a rule."""
-    return pytest.mark.parametrize("vendor", vendors.bound_by(ROOT, rule))
+    return pytest.mark.parametrize("vendor", vendor_files.bound_by(ROOT, rule))
 
 
 def _settings(vendor: str) -> VendorSettings:
@@ -100,7 +100,7 @@ def _secret(vendor: str) -> Document:
 
 
 def _event(vendor: str, sample: str) -> Document:
-    event: Document = json.loads(vendors.samples(ROOT, vendor)[sample].read_text())
+    event: Document = json.loads(vendor_files.samples(ROOT, vendor)[sample].read_text())
     return event
 
 
@@ -163,7 +163,7 @@ def test_a_handler_is_what_lambda_calls_and_is_named_after_its_folder(vendor: st
 def test_a_valid_push_is_acknowledged_in_the_vendors_own_words(vendor: str, sample: str) -> None:
     answer = rig(vendor).send(_event(vendor, sample))
     assert _is_taken(answer)
-    own = vendors.answers(ROOT, vendor).get(sample, {"taken": _supplied(vendor).acknowledgement})
+    own = vendor_files.answers(ROOT, vendor).get(sample, {"taken": _supplied(vendor).acknowledgement})
     assert (json.loads(answer["body"]) if answer["body"] else "") == own["taken"]
     assert answer["headers"]["content-type"] == "application/json"
 
@@ -215,7 +215,7 @@ def test_the_pictures_of_an_event_are_stored_as_it_says_and_no_others(vendor: st
 def test_every_sample_comes_on_a_route_of_its_function(vendor: str) -> None:
     function = _FUNCTIONS[f"functions.{vendor}.handler.lambda_handler"]
     routes = {f"{event['Method']} {event['Path']}" for event in function.events_of("HttpApi")}
-    assert {_event(vendor, sample)["routeKey"] for sample in vendors.samples(ROOT, vendor)} <= routes
+    assert {_event(vendor, sample)["routeKey"] for sample in vendor_files.samples(ROOT, vendor)} <= routes
 
 
 @every_valid_sample
@@ -232,11 +232,11 @@ def test_a_push_that_comes_twice_is_recorded_and_published_once(vendor: str, sam
 def test_a_later_delivery_of_the_same_happening_is_acknowledged_and_nothing_more(vendor: str) -> None:
     on = rig(vendor)
     alone = rig(vendor)
-    for sample in vendors.valid_samples(ROOT, vendor):
+    for sample in vendor_files.valid_samples(ROOT, vendor):
         on.send(_event(vendor, sample))
     known, messages = set(on.store.records), len(on.topics.messages)
     again = _event(vendor, "duplicate")
-    assert all(again != _event(vendor, sample) for sample in vendors.valid_samples(ROOT, vendor))
+    assert all(again != _event(vendor, sample) for sample in vendor_files.valid_samples(ROOT, vendor))
     assert _is_taken(on.send(again))
     assert (set(on.store.records), len(on.topics.messages)) == (known, messages)
     # And not because it meant nothing.
@@ -248,7 +248,7 @@ def test_a_later_delivery_of_the_same_happening_is_acknowledged_and_nothing_more
 @every_vendor
 def test_no_two_valid_samples_are_one_happening(vendor: str) -> None:
     alone = []
-    for sample in vendors.valid_samples(ROOT, vendor):
+    for sample in vendor_files.valid_samples(ROOT, vendor):
         on = rig(vendor)
         on.send(_event(vendor, sample))
         alone += list(on.store.records)
@@ -299,7 +299,7 @@ def test_a_push_that_is_no_event_of_its_own_is_refused_where_nobody_is_known(ven
 
 
 @pytest.mark.parametrize(
-    ("vendor", "sample"), [(vendor, sample) for sample in _REFUSED for vendor in vendors.bound_by(ROOT, sample)]
+    ("vendor", "sample"), [(vendor, sample) for sample in _REFUSED for vendor in vendor_files.bound_by(ROOT, sample)]
 )
 def test_a_push_that_is_not_authentic_is_refused_with_its_reason_and_leaves_nothing(vendor: str, sample: str) -> None:
     on = rig(vendor)
@@ -317,16 +317,16 @@ def test_no_answer_tells_a_stranger_which_account_there_is_at_any_vendor() -> No
     answers = [
         rig(vendor).send(_event(vendor, sample))
         for sample, reason in _REFUSED.items()
-        for vendor in vendors.bound_by(ROOT, sample)
+        for vendor in vendor_files.bound_by(ROOT, sample)
         if not reason.may_be_told
     ]
-    assert len(answers) > len(vendors.vendors(ROOT))
+    assert len(answers) > len(vendor_files.vendors(ROOT))
     assert all(answer == answers[0] for answer in answers)
 
 
 @pytest.mark.parametrize(
     ("vendor", "sample"),
-    [(vendor, sample) for sample in ("stale", "future") for vendor in vendors.bound_by(ROOT, sample)],
+    [(vendor, sample) for sample in ("stale", "future") for vendor in vendor_files.bound_by(ROOT, sample)],
 )
 def test_a_push_out_of_time_would_have_been_taken_in_time(vendor: str, sample: str) -> None:
     """So that it is the time, and nothing else, that is wrong with it."""
@@ -343,7 +343,7 @@ def test_a_push_out_of_time_would_have_been_taken_in_time(vendor: str, sample: s
 @pytest.mark.parametrize("body", _GARBAGE.values(), ids=list(_GARBAGE))
 @bound_by("garbage")
 def test_garbage_in_place_of_a_body_is_refused_and_leaves_nothing(vendor: str, body: bytes) -> None:
-    for sample in vendors.valid_samples(ROOT, vendor):
+    for sample in vendor_files.valid_samples(ROOT, vendor):
         on = rig(vendor)
         answer = on.send(_with_body(_event(vendor, sample), body))
         assert 400 <= answer["statusCode"] < 500
@@ -429,7 +429,7 @@ def _credentials(accounts: object) -> Iterator[str]:
 @every_vendor
 def test_no_credential_gets_into_an_answer_or_an_event(vendor: str) -> None:
     on = rig(vendor)
-    answers = [json.dumps(on.send(_event(vendor, sample))) for sample in vendors.samples(ROOT, vendor)]
+    answers = [json.dumps(on.send(_event(vendor, sample))) for sample in vendor_files.samples(ROOT, vendor)]
     shown = "".join([*answers, *(record.body for record in on.store.records.values())])
     credentials = list(_credentials(on.accounts))
     assert credentials
@@ -441,6 +441,6 @@ def test_aws_failing_altogether_makes_the_vendor_send_again(vendor: str, sample:
     on = rig(vendor)
     on.store.down = on.spill.down = on.media.down = True
     answer = on.send(_event(vendor, sample))
-    own = vendors.answers(ROOT, vendor).get(sample, {})
+    own = vendor_files.answers(ROOT, vendor).get(sample, {})
     expected = (200, own["not_kept"]) if "not_kept" in own else _AGAIN
     assert (answer["statusCode"], json.loads(answer["body"])) == expected

@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 
-from tests.contract import vendors
+from tests import vendor_files
 from tests.template.stack import ROOT
 
-_VENDORS: Final = vendors.vendors(ROOT)
+_VENDORS: Final = vendor_files.vendors(ROOT)
 _LAYER: Final = ROOT / "layers" / "gatehouse"
-_OTHERS: Final = sorted(name for name in vendors.NOT_VENDORS if (ROOT / "functions" / name).is_dir())
+_OTHERS: Final = sorted(name for name in vendor_files.NOT_VENDORS if (ROOT / "functions" / name).is_dir())
 
 
 def python(folder: Path) -> list[Path]:

@@ -20,14 +20,14 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
 from gatehouse.wire import Message
-from tests.contract import vendors
+from tests import vendor_files
 from tests.rig import Rig
 from tests.template.stack import ROOT
 from tests.vendors import DROP, shapes, vendor_names, vendor_tests
 
 type Entry = dict[str, Any]
 
-_VENDORS: Final = vendors.vendors(ROOT)
+_VENDORS: Final = vendor_files.vendors(ROOT)
 _CLASSES: Final = {"none", "personal", "biometric", "secret"}
 _WAYS: Final = {"at", "picture", "payload", "dropped"}
 

@@ -16,13 +16,14 @@ from typing import Final
 
 import pytest
 
-from tests.contract import vendors
+from tests import vendor_files
 from tests.template.stack import ROOT
 
 _MODEL: Final = next(
     vendor
-    for vendor in vendors.vendors(ROOT)
-    if "tampered" in vendors.exemptions(ROOT, vendor) and not (ROOT / "tests" / "drivers" / f"{vendor}.py").exists()
+    for vendor in vendor_files.vendors(ROOT)
+    if "tampered" in vendor_files.exemptions(ROOT, vendor)
+    and not (ROOT / "tests" / "drivers" / f"{vendor}.py").exists()
 )
 """A vendor without a task or a flow that signs nothing: its samples are as authentic under another name."""
 _NEW: Final = "nivo"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.contract import vendors
+from tests import vendor_files
 from tests.template.stack import ROOT
 from tests.vendors import vendor_tests
 
@@ -21,7 +21,7 @@ _KEEP: Final = "gate.py:keep"
 
 every_valid_sample = pytest.mark.parametrize(
     ("vendor", "sample"),
-    [(vendor, sample) for vendor in vendors.vendors(ROOT) for sample in vendors.valid_samples(ROOT, vendor)],
+    [(vendor, sample) for vendor in vendor_files.vendors(ROOT) for sample in vendor_files.valid_samples(ROOT, vendor)],
 )
 
 
@@ -51,7 +51,7 @@ def _traced(vendor: str) -> Iterator[list[str]]:
 def test_a_push_goes_through_each_step_once_and_in_order(vendor: str, sample: str) -> None:
     rig = vendor_tests(vendor).rig(json.loads((ROOT / "events" / vendor / "secret.json").read_text()))
     with _traced(vendor) as calls:
-        assert rig.handle(json.loads(vendors.samples(ROOT, vendor)[sample].read_text())).status == 200
+        assert rig.handle(json.loads(vendor_files.samples(ROOT, vendor)[sample].read_text())).status == 200
 
     order = ["verify.py:verify", "verify.py:unwrap", "verify.py:identity", _RESPOND, _KEEP, "normalise.py:normalise"]
     places = [order.index(call) for call in calls]

@@ -5,12 +5,12 @@ from typing import Final
 
 import pytest
 
+from tests import vendor_files
 from tests.builders import NOW, seconds
-from tests.contract import vendors
 from tests.template.stack import ROOT
 from tests.vendors import SUITES, Pair, shapes, vendor_names, vendor_tests
 
-_VENDORS: Final = vendors.vendors(ROOT)
+_VENDORS: Final = vendor_files.vendors(ROOT)
 
 
 def _pairs(kind: str) -> list[tuple[str, Pair]]:

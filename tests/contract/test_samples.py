@@ -16,11 +16,11 @@ from gatehouse.events import CloudEvent, Notice
 from gatehouse.vocabulary import NoticeKind
 from ops import samples
 from ops.api_event import request_of
-from tests.contract import vendors
+from tests import vendor_files
 from tests.contract.test_behaviour import Rig, account, rig
-from tests.contract.vendors import Document
 from tests.rejections import rejections
 from tests.template.stack import ROOT
+from tests.vendor_files import Document
 
 __all__ = ["account"]
 
@@ -36,7 +36,9 @@ _NOT_UNDERSTOOD: Final = {"unmapped", "unreadable"}
 
 type Command = Callable[..., tuple[int, str, str]]
 
-every_vendor = pytest.mark.parametrize("vendor", vendors.vendors(ROOT))
+_VENDORS: Final = vendor_files.vendors(ROOT)
+
+every_vendor = pytest.mark.parametrize("vendor", _VENDORS)
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def _events(vendor: str, event: Document) -> list[CloudEvent]:
 
 @every_vendor
 def test_every_file_under_events_can_be_made_again(vendor: str) -> None:
-    files = {name.removeprefix("valid-").removeprefix("silent-") for name in vendors.samples(ROOT, vendor)}
+    files = {name.removeprefix("valid-").removeprefix("silent-") for name in vendor_files.samples(ROOT, vendor)}
     assert files <= set(samples.kinds(_making(vendor)))
 
 
@@ -82,15 +84,15 @@ def test_a_sample_comes_on_a_route_and_has_the_form_of_those_under_events(vendor
         if (file := ROOT / "events" / vendor / f"{name}.json").exists():
             (folder / file.name).write_text(file.read_text())
     for kind, event in _made(vendor).items():
-        name = kind if kind in vendors.SAMPLES else f"valid-{kind}"
+        name = kind if kind in vendor_files.SAMPLES else f"valid-{kind}"
         (folder / f"{name}.json").write_text(json.dumps(event))
-    assert vendors.sample_faults(tmp_path, vendor) == []
+    assert vendor_files.sample_faults(tmp_path, vendor) == []
 
 
 @every_vendor
 @pytest.mark.usefixtures("account")
 def test_every_message_is_taken_and_understood_as_its_name_says(vendor: str) -> None:
-    there = vendors.samples(ROOT, vendor)
+    there = vendor_files.samples(ROOT, vendor)
     for kind, event in _made(vendor).items():
         if kind in samples.DEFECTS:
             continue
@@ -110,7 +112,7 @@ def _is_unmapped(event: CloudEvent) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("vendor", "kind"), [(vendor, kind) for kind in _REFUSED for vendor in vendors.bound_by(ROOT, kind)]
+    ("vendor", "kind"), [(vendor, kind) for kind in _REFUSED for vendor in vendor_files.bound_by(ROOT, kind)]
 )
 def test_a_defect_is_refused_for_what_it_is_named_after(vendor: str, kind: str) -> None:
     on = rig(vendor)
@@ -134,7 +136,7 @@ def test_a_rotated_sample_is_taken_only_while_the_older_credential_is_there(vend
 
 @every_vendor
 def test_a_duplicate_is_the_first_valid_sample_again(vendor: str) -> None:
-    first = json.loads(vendors.samples(ROOT, vendor)[vendors.valid_samples(ROOT, vendor)[0]].read_text())
+    first = json.loads(vendor_files.samples(ROOT, vendor)[vendor_files.valid_samples(ROOT, vendor)[0]].read_text())
     again = samples.make(_making(vendor), "duplicate")
     assert again["requestContext"]["timeEpoch"] > first["requestContext"]["timeEpoch"]
     on = rig(vendor)
@@ -155,8 +157,12 @@ def test_a_push_is_sent_at_the_time_that_is_asked_for(vendor: str, command: Comm
 
 @pytest.mark.parametrize(
     ("words", "listed"),
-    [([], vendors.vendors(ROOT)), (["acme"], vendors.vendors(ROOT))]
-    + [([vendor, *more], ["unmapped", "rotated"]) for vendor in vendors.vendors(ROOT) for more in ([], ["no-such"])],
+    [([], vendor_files.vendors(ROOT)), (["acme"], vendor_files.vendors(ROOT))]
+    + [
+        ([vendor, *more], ["unmapped", "rotated"])
+        for vendor in vendor_files.vendors(ROOT)
+        for more in ([], ["no-such"])
+    ],
 )
 def test_a_vendor_or_a_kind_that_is_not_there_is_answered_with_those_that_are(
     command: Command, words: list[str], listed: list[str]
@@ -171,9 +177,9 @@ def test_a_vendor_or_a_kind_that_is_not_there_is_answered_with_those_that_are(
     ("vendor", "kind"),
     [
         (vendor, kind)
-        for vendor in vendors.vendors(ROOT)
+        for vendor in vendor_files.vendors(ROOT)
         for kind in samples.DEFECTS
-        if kind in vendors.exemptions(ROOT, vendor)
+        if kind in vendor_files.exemptions(ROOT, vendor)
     ],
 )
 def test_a_defect_that_a_vendor_is_exempt_from_is_refused_with_the_reason(
@@ -181,7 +187,7 @@ def test_a_defect_that_a_vendor_is_exempt_from_is_refused_with_the_reason(
 ) -> None:
     status, printed, error = command(vendor, kind)
     assert (status, printed) == (2, "")
-    assert vendors.exemptions(ROOT, vendor)[kind] in error
+    assert vendor_files.exemptions(ROOT, vendor)[kind] in error
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"accounts": []}'])

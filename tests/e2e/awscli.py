@@ -1,4 +1,4 @@
-"""What the AWS CLI does with the commands that the README has: each is an operation of botocore, and its options.
+"""The AWS CLI, as far as the README's commands need it: each is an operation of botocore, and its options.
 
 The CLI itself pins another botocore than ours. botocore refuses an operation or an option that there is not, and so
 does this.

@@ -42,7 +42,7 @@ class Rig:
     cloud: Cloud
     """Eye4's API and files."""
     senselink: Server = field(default_factory=Server)
-    """Where a listener connects to, once a test runs one."""
+    """Server that a listener connects to, once a test runs one."""
     received: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Messages by the event's id, each with `event` and `attributes`."""
 
@@ -53,7 +53,7 @@ class Rig:
         )
 
     def until[T](self, look: Callable[[], T], patience: float = _PATIENCE) -> T:
-        """What a look finds, as soon as it finds something; between two looks the queue is read."""
+        """Returns the result of a look, as soon as there is one. Between two looks the queue is read."""
         return until(look, patience, meanwhile=self._take, failing=lambda: f"received: {sorted(self.received)}")
 
     def read_dry(self) -> None:
@@ -68,7 +68,7 @@ class Rig:
         return len(found)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """What lies in a queue, or comes within a second; it is taken out."""
+        """Takes the messages out of a queue that lie in it, or come within a second."""
         sqs = self.stack.client("sqs")
         answer = sqs.receive_message(
             QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=1
@@ -96,13 +96,13 @@ class Rig:
         return {name: next(iter(value.values())) for name, value in found.get("Item", {}).items()}
 
     def flows(self, **which: str) -> int:
-        """How many recordings have a flow, of a status if one is given."""
+        """Number of recordings that have a flow, of a status if one is given."""
         pages = self.stack.client("stepfunctions").get_paginator("list_executions")
         machine = self.stack.flows["eye4"]
         return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=machine, **which))
 
     def running_flows(self) -> int:
-        """How many are on their way."""
+        """Number of messages on their way."""
         return self.flows(statusFilter="RUNNING")
 
     def count_records(self, vendor: str = "") -> int:

@@ -38,7 +38,7 @@ def _of(rig: Rig, image: bytes) -> list[dict[str, Any]]:
 
 
 def _is_stored(rig: Rig, event: dict[str, Any], image: bytes) -> bool:
-    """Whether the media bucket holds an event's picture, byte for byte."""
+    """Tells whether the media bucket holds an event's picture, byte for byte."""
     (picture,) = event["data"]["pictures"]
     s3 = rig.stack.client("s3")
     try:

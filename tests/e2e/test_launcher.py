@@ -87,7 +87,7 @@ _PATHS = ("/", "/2015-03-31/functions", "/_aws/execute-api/9a7e4005/v1/senselink
 
 
 def _status(stack: dict[str, Any], path: str, method: str = "POST", **headers: str) -> int:
-    """What is answered to a request as a page can send it without a preflight, unsigned."""
+    """Answer to an unsigned request as a page can send it without a preflight."""
     sent = {"Content-Type": "text/plain", **{name.replace("_", "-"): value for name, value in headers.items()}}
     url = f"{stack['aws_endpoint_url']}{path}"
     return urllib3.request(method, url, body=b"{}", headers=sent, retries=False, timeout=30).status

@@ -71,6 +71,6 @@ def _as_bytes(request: Request) -> Request:
 
 
 def _is_a_push(event: dict[str, Any], vendor: str) -> bool:
-    """Whether an event is of a push: neither what a flow made of it later, nor said of a clock besides."""
+    """Tells whether an event is of a push: neither made by a flow later, nor a notice of a clock."""
     flows = event["type"] == "gatehouse.media.v1" or event["data"].get("kind") == "clock"
     return event["data"]["vendor"] == vendor and not flows

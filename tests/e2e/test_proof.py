@@ -19,7 +19,7 @@ from tests.waiting import until
 
 _PATIENCE = 420  # seconds
 
-# What AWS alone can decide; docs/aws-truth.md has the rest of it, W1 and so on.
+# Steps that AWS alone can decide; docs/aws-truth.md has the rest of them, W1 and so on.
 _NOT_HERE = {"preflight", "door-gateway", "door-metrics", "listener-fargate", "metrics", "alarm-rings", "queries"}
 
 
@@ -53,7 +53,7 @@ def _report(folder: Path) -> dict[str, Any]:
 
 
 def _left(environment: dict[str, str]) -> dict[str, list[str]]:
-    """What there is in the account."""
+    """Things in the account."""
 
     def names(service: Any, operation: str, key: str, name: str | None) -> list[str]:
         client = boto3.client(

@@ -1,4 +1,4 @@
-"""What the README says of a deployment, done as a stranger does it: its commands, in its order, by SAM itself."""
+"""The README's deployment, done as a stranger does it: its commands, in its order, by SAM itself."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def _commands() -> list[str]:
 
 @dataclass
 class Followed:
-    """What became of the commands that were run."""
+    """Results of the commands that were run."""
 
     ended: dict[str, int]
     """Each one's exit status, in their order."""
@@ -79,11 +79,11 @@ def _follow(folder: Path, environment: dict[str, str], account: Any) -> Followed
     lines = []
     for number, command in enumerate(commands):
         if command == leaving:
-            # What there is before it is gone.
+            # Looked at before it is gone.
             lines.append(f"aws cloudformation describe-stacks --stack-name gatehouse > {folder}/stack.json")
         lines += [f"{{ {command}\n}} > {folder}/{number}.log 2>&1; echo $? > {folder}/{number}.rc"]
     script.write_text("\n".join(lines))
-    # Whoever is asked says yes.
+    # Each question is answered with yes.
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as yes:  # noqa: S607 - a stranger has it, and bash
         subprocess.run(["bash", script], stdin=yes.stdout, cwd=_ROOT, env=environment, check=True, timeout=420)  # noqa: S607
         yes.kill()

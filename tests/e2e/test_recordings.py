@@ -36,7 +36,7 @@ def _media(rig: Rig, fileid: str) -> dict[str, Any]:
 
 
 def _is_whole(rig: Rig, event: dict[str, Any]) -> bool:
-    """Whether it is available, of an alarm that was announced, and our copies are what the cloud has, in its order."""
+    """Checks that it is available, of an announced alarm, and that our copies are the cloud's, in its order."""
     data = event["data"]
     alarms = {alarm["id"] for alarm in _of(rig, "alarm", data["recording_id"])}
     names = rig.cloud.names(data["recording_id"])
@@ -57,7 +57,7 @@ def _content(rig: Rig, file: dict[str, Any]) -> bytes:
 
 
 def _row(rig: Rig, fileid: str) -> dict[str, Any]:
-    """What is known of a recording, by the names of the table's attributes."""
+    """The row of a recording, by the names of the table's attributes."""
     items = rig.stack.client("dynamodb").scan(TableName=rig.stack.tables["pendingfiles"])["Items"]
     found: Iterator[dict[str, Any]] = (item for item in items if item["recording"]["S"].endswith(f"/{fileid}"))
     return next(found, {})
@@ -166,7 +166,7 @@ def test_what_is_not_there_at_once_is_asked_for_again_and_what_never_comes_is_sa
 
 
 def test_hostile_links_are_refused_and_reported_and_the_rest_is_copied(rig: Rig) -> None:
-    """Where a link leads inside, or a file is too large: whatever the vendor's answer says."""
+    """Links that lead inside, and files that are too large: whatever the vendor's answer says."""
     fileid = eye4.new_fileid()
     rig.cloud.hold(
         fileid, Recording((File("image"), File(size=3_000_000_000), File(size=3_000_000_000, with_length=False)))
@@ -189,7 +189,7 @@ def test_hostile_links_are_refused_and_reported_and_the_rest_is_copied(rig: Rig)
     data = _media(rig, asking)["data"]
     assert data["kind"] == "partial"
     assert [entry["file_name"] for entry in data["payload"]["files"]] == listed
-    # Nobody is sent where we do not go ourselves.
+    # No subscriber is sent to an address that we refuse.
     assert [file.get("link", {}).get("url") for file in data["files"]] == [image, *[None] * len(hostile), huge, endless]
     assert [file.get("reason") for file in data["files"]] == [
         None,

@@ -77,7 +77,7 @@ def _media(rig: Rig) -> list[dict[str, Any]]:
 
 
 def _is_right(rig: Rig, event: dict[str, Any]) -> bool:
-    """Whether it is of its alarm, and its copies are what the cloud has, in its order."""
+    """Checks that it is of its alarm, and that its copies are the cloud's, in its order."""
     data = event["data"]
     (alarm,) = rig.received[data["alarm_id"]]
     contents = [rig.cloud.content(name) for name in rig.cloud.names(data["recording_id"])]

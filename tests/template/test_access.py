@@ -14,7 +14,6 @@ import pytest
 
 from gatehouse.events import UNREADABLE
 from gatehouse.vocabulary import Topic
-from tests.contract.vendors import vendors
 from tests.template import needs
 from tests.template.access import (
     Answer,
@@ -30,6 +29,7 @@ from tests.template.access import (
 )
 from tests.template.iam import ROW, Call
 from tests.template.stack import ACCOUNT, PLACES, ROOT, Document, Place, Stack
+from tests.vendor_files import vendors
 
 _STRANGER: Final = "999999999999"
 """An account that is named for nothing."""

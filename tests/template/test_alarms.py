@@ -17,10 +17,10 @@ from gatehouse import telemetry
 from gatehouse.errors import Reason
 from gatehouse.telemetry import Count, Span
 from gatehouse.vocabulary import Decider
-from tests.contract.vendors import vendors
 from tests.template import driver
 from tests.template.stack import ROOT, Document, Function, Stack, plain, sam
 from tests.template.test_template import _with_parameters
+from tests.vendor_files import vendors
 
 type Metric = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, name, and the exact set of dimensions: CloudWatch has no other set's data for it."""

@@ -18,9 +18,9 @@ from gatehouse.store import FORGOTTEN
 from gatehouse.telemetry import Count
 from gatehouse.vocabulary import Topic
 from ops import translate
-from tests.contract.vendors import vendors
 from tests.template import driver
 from tests.template.stack import ROOT, TEMPLATE, Document, Function, Stack, plain, sam, translated
+from tests.vendor_files import vendors
 
 _STACK: Final = Stack(driver.parameters())
 _FUNCTIONS: Final = _STACK.functions()

@@ -1,4 +1,4 @@
-"""Nothing that a listener hears, fetches or is told goes into a log line or a metric, whatever fails."""
+"""Log lines and metrics of a listener hold nothing that it hears, fetches or is told, whatever fails."""
 
 import base64
 from collections.abc import Callable
@@ -51,7 +51,7 @@ TROUBLES: dict[str, Callable[[Rig], None]] = {
 }
 TAKEN = {"all is well", "the table is down", "the topics are down"}
 UNREAD = "no mark can be read"
-"""Nothing is heard before the mark is known."""
+"""The mark is known before anything is heard."""
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
