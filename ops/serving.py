@@ -22,6 +22,11 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _respond  # noqa: N815 - http.server's names
 
+    @property
+    def target(self) -> str:
+        """The request's target as it came: in `path`, two slashes at its beginning are one."""
+        return self.requestline.split(" ")[1]
+
     def body(self) -> bytes:
         """Reads the body of the request."""
         return self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -27,8 +27,8 @@ _MODEL: Final = next(
 )
 """A vendor without a task or a flow that signs nothing: its samples are as authentic under another name."""
 _NEW: Final = "nivo"
-_TREE: Final = ("events", "functions", "layers", "ops", "tests")
-_FILES: Final = ("template.yaml", "samconfig.toml", "pyproject.toml", "README.md")
+_TREE: Final = ("docs", "events", "functions", "layers", "ops", "tests")
+_FILES: Final = ("template.yaml", "samconfig.toml", "pyproject.toml", *(path.name for path in ROOT.glob("*.md")))
 _OWN: Final = ("events/{}", "functions/{}", "tests/vendors/{}", "ops/simulators/{}.py")
 _SUITES: Final = (
     "tests/contract",
@@ -169,7 +169,8 @@ def test_the_tree_has_the_vendor_twice_and_nothing_else_more(tree: Path) -> None
     more = {path for path in made - here if "__pycache__" not in path}
     assert more
     assert all(_NEW in path for path in more)
-    assert len(more) == len({path for path in here if path.startswith(tuple(own.format(_MODEL) for own in _OWN))})
+    own = tuple(own.format(_MODEL) for own in _OWN)
+    assert len(more) == len({path for path in here if path.startswith(own) and "__pycache__" not in path})
 
 
 # ─── Of the check itself: it can say no ───────────────────────────────────────────────────────────────────────────────

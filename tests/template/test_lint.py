@@ -64,7 +64,8 @@ def test_a_property_that_a_provider_does_not_take_is_noticed(tmp_path: Path) -> 
     for kind, change, rule in _WRONG:
         name, resource = next((n, one) for n, one in translated()["Resources"].items() if one["Type"] == kind)
         merged = {**resource["Properties"], **change}
-        resource["Properties"] = {key: value for key, value in merged.items() if value is not None}
+        properties = {key: value for key, value in merged.items() if value is not None}
+        template["Resources"][name] = {**resource, "Properties": properties}
         wanted.add(f"{rule} at Resources/{name}")
     said = lint.strictly(_written(template, tmp_path), _REGIONS[0])
     found = {"/".join(line.partition(":")[0].split("/")[:2]) for line in said}

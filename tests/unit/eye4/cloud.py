@@ -253,7 +253,7 @@ def web(certificate: Certificate | None = None) -> Iterator[Web]:
         def respond(self) -> None:
             self.close_connection = True
             headers = {name.lower(): value for name, value in self.headers.items()}
-            there.respond(self.connection, Seen(self.command, self.path, headers, self.body()))
+            there.respond(self.connection, Seen(self.command, self.target, headers, self.body()))
 
     with Port(Answering, context=None if certificate is None else tls(certificate)) as port:
         there.port = port.number

@@ -84,7 +84,7 @@ def _serving(respond: Callable[[Place, Handler], None], certificate: Certificate
 
     class Answering(Handler):
         def respond(self) -> None:
-            there.paths.append(self.path)
+            there.paths.append(self.target)
             self.close_connection = True
             respond(there, self)
 

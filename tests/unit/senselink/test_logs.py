@@ -46,7 +46,7 @@ TROUBLES: dict[str, Callable[[Rig], None]] = {
     "the table is down": _down("store"),
     "the topics are down": _down("topics"),
     "the table and the queue are down": _down("store", "spill"),
-    "the bucket and the queue are down": _down("album", "spill"),
+    "the bucket and the queue are down": _down("media", "spill"),
     "no mark can be read": _down("marks"),
 }
 TAKEN = {"all is well", "the table is down", "the topics are down"}
