@@ -39,6 +39,8 @@ _SUITES: Final = (
     "tests/template/test_access.py",
     "tests/template/test_alarms.py",
 )
+_PAGES: Final = "tests/contract/test_papers.py"
+"""Prose about the vendors that there are, some decisions named after one: it is no suite of a vendor's."""
 _MEASURED: Final = "worst_push"
 """Tests that measure the cost of a vendor's code: the copy is in them, and is not measured once more."""
 _PLUGIN: Final = """
@@ -132,6 +134,7 @@ def test_a_new_vendor_is_in_every_suite_and_no_python_file_is_edited(tree: Path)
             "collecting",
             "-p",
             "no:cacheprovider",
+            f"--ignore={_PAGES}",
             "-k",
             _NEW,
             *_SUITES,
