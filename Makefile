@@ -72,7 +72,7 @@ prepared: synced
 	@$(run) python -m ops.build .local/build.log
 
 storm: $(UV) ## two long nights, ten minutes and more; the last figures are in docs/bench.md
-	RINGS=500 $(run) pytest tests/e2e/test_recordings_storm.py
+	RINGS=500 $(run) pytest tests/e2e/test_eye4_recordings_storm.py
 	$(run) pytest tests/faults -m storm
 
 odd-forms: $(UV) ## 50,000 pushes of all vendors in mixed odd forms, some minutes; the last figures are in docs/bench.md

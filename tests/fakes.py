@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 @dataclass
 class FakeStore:
-    """The book in memory."""
+    """The events table in memory."""
 
     records: dict[str, Record] = field(default_factory=dict)
     announce: dict[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class FakeStore:
         return {record_id for record_id in ids if record_id in self.records} - self.published
 
     def forgotten(self, before: datetime, first: int = 0) -> Iterator[list[Record]]:
-        """All that is pending: this book knows no ages."""
+        """All that is pending: this table knows no ages."""
         del before, first
         if self.down:
             raise Unavailable("fake")
@@ -164,7 +164,7 @@ def _error(code: str, operation: str) -> ClientError:
 
 @dataclass
 class SharedStore(FakeStore):
-    """A book that waits until all its callers are there, and then takes one of them at a time, as DynamoDB does."""
+    """An events table that waits for all its callers, and then takes one of them at a time, as DynamoDB does."""
 
     barrier: Barrier = field(kw_only=True)
     lock: Lock = field(default_factory=Lock)
@@ -177,7 +177,7 @@ class SharedStore(FakeStore):
 
 @dataclass
 class UnmarkableStore(FakeStore):
-    """A book that takes records and no marks."""
+    """An events table that takes records and no marks."""
 
     def mark_published(self, record_id: str) -> None:
         raise Unavailable(record_id)

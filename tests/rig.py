@@ -74,7 +74,7 @@ class Rig[A: BaseModel]:
 
     @property
     def stored(self) -> list[dict[str, Any]]:
-        """The events in the book, by their id: those of one push go side by side, in no order."""
+        """The events in the events table, by their id: those of one push go side by side, in no order."""
         return _by_id(self.store.records.values())
 
     @property
@@ -84,7 +84,7 @@ class Rig[A: BaseModel]:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The one event, which is in the book and was announced as it is there."""
+        """The one event, which is in the events table and was announced as it is there."""
         assert self.published == self.stored
         (event,) = self.stored
         return event

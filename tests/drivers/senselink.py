@@ -100,7 +100,7 @@ def asked_at() -> str:
 
 
 def _listen(task: Task, calls: Calls) -> None:
-    book, spilled = task.environment["EVENTS_TABLE"], task.environment["SPILL_QUEUE_URL"]
+    table, spilled = task.environment["EVENTS_TABLE"], task.environment["SPILL_QUEUE_URL"]
     watermarks, bucket = task.environment["WATERMARKS_TABLE"], task.environment["MEDIA_BUCKET"]
     dynamodb, s3, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sqs")
     before = datetime.now(UTC) - timedelta(hours=1)
@@ -109,7 +109,7 @@ def _listen(task: Task, calls: Calls) -> None:
         dynamodb.put_item(TableName=watermarks, Item={"server": {"S": server}, "mark": mark, "begun": mark})
 
     def recorded() -> int:
-        return dynamodb.scan(TableName=book, Select="COUNT")["Count"]
+        return dynamodb.scan(TableName=table, Select="COUNT")["Count"]
 
     def pictures() -> int:
         return s3.list_objects_v2(Bucket=bucket)["KeyCount"]

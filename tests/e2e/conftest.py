@@ -21,9 +21,9 @@ from ops.stack import Stack
 from tests.waiting import until
 
 _PATIENCE = 60  # seconds
-_FIRST_HALF = {"test_deaths", "test_listener", "test_odd_forms"}
+_FIRST_HALF = {"test_deaths", "test_senselink_listener", "test_odd_forms"}
 """Modules on the first of two stacks of a mode, so that the two waits for the relay's grace are side by side."""
-_LONGEST = ("test_proof", "inline-first", "inline-second", "interrupted", "test_recordings_storm", "test_readme")
+_LONGEST = ("test_proof", "inline-first", "inline-second", "interrupted", "test_eye4_recordings_storm", "test_readme")
 """Groups that begin first, in this order; the others follow as they are found."""
 WAIT = 6
 """Seconds that a flow waits for Eye4's second message."""
@@ -85,11 +85,11 @@ class Rig:
         return [messages[0]["event"] for messages in self.received.values() if matches(messages[0]["event"])]
 
     def until_published(self, event_id: str) -> None:
-        """Waits until the book says that an event was announced."""
+        """Waits until the events table says that an event was announced."""
         self.until(lambda: self.record(event_id)["delivery"] == "published")
 
     def record(self, event_id: str) -> dict[str, str]:
-        """The item in the book, its values as text; empty if there is none."""
+        """The item in the events table, its values as text; empty if there is none."""
         found = self.stack.client("dynamodb").get_item(
             TableName=self.stack.events_table, Key={"id": {"S": event_id}}, ConsistentRead=True
         )
@@ -106,7 +106,7 @@ class Rig:
         return self.flows(statusFilter="RUNNING")
 
     def count_records(self, vendor: str = "") -> int:
-        """Counts the items in the book; those of a vendor, if one is given: a flow of Eye4's may end at any time."""
+        """Counts the events in the table: of a vendor, if one is given, since a flow of Eye4's may end at any time."""
         pages = (
             self.stack.client("dynamodb")
             .get_paginator("scan")
@@ -164,7 +164,7 @@ def _rig(announce: Announce, folder: Path, options: Options, cloud: Cloud, serve
         here = Rig(stack, announce, queue, cloud, server)
         yield here
         here.until(lambda: here.running_flows() == 0, _PATIENCE + ALARM_WAIT)
-        # Whatever a test looked at: nothing came twice in the end, and what is in the book was announced.
+        # Whatever a test looked at: nothing came twice in the end, and what is in the events table was announced.
         here.read_dry()
         assert {event_id: len(messages) for event_id, messages in here.received.items() if len(messages) > 1} == {}
         assert here.count_records() == len(here.received)

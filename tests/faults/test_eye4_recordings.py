@@ -95,7 +95,7 @@ class Media:
 
 @dataclass
 class Book(FakeStore):
-    """The book, in trouble."""
+    """The events table, in trouble."""
 
     trouble: Trouble = field(default_factory=Trouble)
 

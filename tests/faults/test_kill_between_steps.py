@@ -45,7 +45,7 @@ each_mode = pytest.mark.parametrize("announce", Announce)
 
 
 class DyingStore(FakeStore):
-    """A book after whose n-th record the process dies."""
+    """An events table after whose n-th record the process dies."""
 
     def __init__(self, after: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def _of(vendor: str, shape: str, announce: Announce = Announce.INLINE) -> tuple[
 
 
 def _relay(rig: Rig[Any]) -> dict[str, Any]:
-    """The relay with all that is in the book, as the stream brings it an hour later."""
+    """The relay with all that is in the events table, as the stream brings it an hour later."""
     items = [
         item(record, announce=rig.store.announce[record.id], recorded_at=NOW) for record in rig.store.records.values()
     ]

@@ -164,18 +164,18 @@ class Rig:
 
     def settle(self) -> int:
         """Redrives the spilled and relays the forgotten, when all is well; returns how many were spilled."""
-        book = EventsTable(self.account.dynamodb, aws.TABLE, 90, lambda: datetime.now(UTC))
+        events_table = EventsTable(self.account.dynamodb, aws.TABLE, 90, lambda: datetime.now(UTC))
         topics = SnsTopics(self.account.sns, self.account.topic_arns)
         spill = SpillQueue(lambda: self.account.sqs, self.account.spill_url)
         spilled = self.account.received(self.account.spill_url)
-        gate = Gate(book, topics, spill, Announce.INLINE, FakeMedia())
+        gate = Gate(events_table, topics, spill, Announce.INLINE, FakeMedia())
         for message in spilled:
             gate.redo(
                 spilled_event(message["body"], message["attributes"]["deciding"]), Step(message["attributes"]["step"])
             )
         pending = [item for item in self.items() if item["delivery"]["S"] == "pending"]
         for start in range(0, len(pending), 100):
-            handle(stream_event(*pending[start : start + 100]), Relay(book, topics, spill, grace=0))
+            handle(stream_event(*pending[start : start + 100]), Relay(events_table, topics, spill, grace=0))
         return len(spilled)
 
     def announced(self) -> Counter[str]:
@@ -310,7 +310,7 @@ class Storm:
 
     def _unread(self) -> None:
         self.broken += 1
-        # It is in no list: only what is in the book is safe from the next fault.
+        # It is in no list: only what is in the events table is safe from the next fault.
         queue = self.rig.account.queue_urls[Topic.NOTICE]
         self.rig.until(lambda: self._waiting(queue) >= self.broken, 60)
 
@@ -321,7 +321,7 @@ class Storm:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
     def _zero(self) -> None:
-        """A terminal's clock stands at zero: no list finds such a record, so it has to be in the book first."""
+        """A terminal's clock stands at zero: no list finds such a record, so it has to be in the events table first."""
         for clock in (0, -62_135_596_800, 946_684_800):
             self.settle()
             self.happened.append(self.rig.server.happen(signTime=clock))

@@ -133,7 +133,7 @@ class Services:
 
 
 class TroubledStore(FakeStore):
-    """The book."""
+    """The events table."""
 
     def __init__(self, trouble: Trouble) -> None:
         super().__init__()

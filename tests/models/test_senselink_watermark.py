@@ -1,6 +1,6 @@
 """The watermark in every schedule of a few steps: nothing that the server's list has, and that is ours, is lost.
 
-The progress, the lateness and what is written are the real ones; server, terminals and book are the smallest there
+The progress, the lateness and what is written are the real ones; server, terminals and table are the smallest there
 can be. A step lets something happen, breaks the connection, kills a task, or lets one go on; all schedules of so many
 steps are walked through, each state once.
 """
@@ -41,12 +41,12 @@ class Listener:
 
 @dataclass
 class World:
-    """A server's list, the book, and what is written down."""
+    """A server's list, the events table, and what is written down."""
 
     now: datetime = NOW
     row: Written | None = None
     listed: dict[int, datetime] = field(default_factory=dict)
-    book: set[int] = field(default_factory=set)
+    table: set[int] = field(default_factory=set)
     ours: set[int] = field(default_factory=set)
     """Records from after the first mark that were heard, or are no later than what is heard otherwise."""
     task: Listener | None = None
@@ -84,7 +84,7 @@ class World:
         """The newest of what is in hand is recorded: whatever is older waits."""
         if self.task and self.task.in_hand:
             number = max(self.task.in_hand)
-            self.book.add(number)
+            self.table.add(number)
             self.task.progress.end(self.task.in_hand.pop(number))
 
     def save(self) -> None:
@@ -109,7 +109,7 @@ class World:
         number, since = gap
         since = max(since - _OVERLAP - task.lateness.most(self.now), self.row.begun)
         found = {one: at for one, at in self.listed.items() if at >= since}
-        self.book |= found.keys()
+        self.table |= found.keys()
         task.progress.filled(number, max([gap[1], *(min(at, self.now) for at in found.values())]))
 
     # The events.
@@ -147,7 +147,7 @@ class World:
             known = (task.progress.mark, task.progress.gap, task.saved, task.known_late, task.owed, task.connected)
             progress = (*known, frozenset(task.in_hand), tuple(task.lateness.days.items()))
         row = self.row and (self.row.mark, tuple(self.row.owed.items()), tuple(self.row.late.items()))
-        return self.now, tuple(self.listed.items()), frozenset(self.book), row, progress
+        return self.now, tuple(self.listed.items()), frozenset(self.table), row, progress
 
     def settled(self) -> World:
         """The same, after all has come to rest."""
@@ -196,7 +196,7 @@ def _explore(depth: int) -> int:
     queue: deque[tuple[World, tuple[str, ...]]] = deque([(first, ())])
     while queue:
         world, way = queue.popleft()
-        lost = world.ours - world.settled().book
+        lost = world.ours - world.settled().table
         assert not lost, f"lost {lost}: {' → '.join(way)}"
         if len(way) == depth:
             continue

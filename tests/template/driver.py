@@ -451,9 +451,9 @@ def _written(table: str, mode: Announce, records: Sequence[Record] = ()) -> list
     client = boto3.client("dynamodb")
     for item in client.scan(TableName=table)["Items"]:
         client.delete_item(TableName=table, Key={"id": item["id"]})
-    book = EventsTable(client, table, 3650, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    events_table = EventsTable(client, table, 3650, lambda: datetime(2026, 1, 1, tzinfo=UTC))
     for record in records or one_of_each_type():
-        book.record(record, mode)
+        events_table.record(record, mode)
     return [
         {"eventName": "INSERT", "dynamodb": {"SequenceNumber": str(number), "NewImage": item}}
         for number, item in enumerate(client.scan(TableName=table)["Items"])

@@ -168,15 +168,15 @@ def _roles_go_by_tls(world: World) -> Iterator[Case]:
 
 
 def _roles_write_their_own_vendors_rows(world: World) -> Iterator[Case]:
-    book = world.arn("EventsTable")
+    table = world.arn("EventsTable")
     for role, requests in _needed(world).items():
         rows = [request for request in requests if "dynamodb:LeadingKeys" in request.context]
         of_vendors = {request.context["dynamodb:LeadingKeys"][0].rpartition("-")[0] for request in rows}
         # The relay, the sweep and redrive write everybody's, which driver.py calls somebody's.
         if len(of_vendors) == 1 and "somebody" not in of_vendors:
             for action in ("dynamodb:PutItem", "dynamodb:UpdateItem"):
-                yield _asked(world.role(role), Call(action, f"{book}{ROW}somebody-1")), _NOT
-                yield _asked(world.role(role), Call(action, book)), _NOT  # as PartiQL would ask
+                yield _asked(world.role(role), Call(action, f"{table}{ROW}somebody-1")), _NOT
+                yield _asked(world.role(role), Call(action, table)), _NOT  # as PartiQL would ask
 
 
 def _a_task_is_run_in_its_cluster_and_with_its_roles(world: World) -> Iterator[Case]:

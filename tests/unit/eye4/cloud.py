@@ -174,7 +174,7 @@ class ResolverRig:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The one media event, which is in the book and was announced as it is there."""
+        """The one media event, which is in the events table and was announced as it is there."""
         (event,) = self.events
         return event
 

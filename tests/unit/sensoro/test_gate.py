@@ -34,7 +34,7 @@ def test_the_events_of_one_push_are_all_taken_again_until_each_is_kept(sensoro: 
 
 
 class FailingAt(FakeStore):
-    """A book that is down for one call."""
+    """An events table that is down for one call."""
 
     def __init__(self, call: int) -> None:
         super().__init__()
