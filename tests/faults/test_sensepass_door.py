@@ -40,7 +40,7 @@ from tests.builders import NOW, api_event, item, rules_document, seconds, spille
 from tests.fakes import FakeAccounts, FakeMedia, FakeSpill, FakeStore, FakeTopics
 from tests.vendors.sensepass import SENSEPASS_ENVIRONMENT, SITE, rules_of, terminal
 
-DEADLINE: Final = 0.5
+DEADLINE: Final = 1.5
 """Seconds from arrival to answer, the setting."""
 WAY_BACK: Final = 0.1
 """Seconds of it that are for the answer itself: nothing is waited for in them."""
