@@ -15,7 +15,7 @@ measured := .local/coverage
 needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is not on the PATH'; exit 1; }
 
 # Parts that compute step aside for those that wait for a clock; what a part says comes when it is over, and in one piece.
-aside := nice
+aside := nice -n 19
 pytest = MAKEFLAGS= $(1) $(run) pytest -q --durations=10
 parts := $(MAKE) --no-print-directory --keep-going --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 side-by-side = @began=$$(date +%s); $(parts) $(1); code=$$?; \
@@ -61,7 +61,7 @@ contract: synced ## what every vendor has to keep
 	$(call pytest,$(aside)) tests/contract
 
 e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
-	$(call pytest) tests/e2e --numprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(call pytest) tests/e2e --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 synced: $(UV)
 	@$(UV) sync --quiet --frozen

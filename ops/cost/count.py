@@ -21,7 +21,8 @@ import boto3
 import botocore.session
 from moto import mock_aws
 
-from gatehouse import aws
+from gatehouse import aws, edge
+from gatehouse.accounts import Secret
 from gatehouse.deadline import Deadline
 from gatehouse.edge import LambdaHandler
 from gatehouse.telemetry import NAMESPACE
@@ -131,7 +132,9 @@ class Run:
             ends.enter_context(mock_aws())
             ends.enter_context(mock.patch.object(aws, "session", return_value=session))
             ends.enter_context(self._captured())
-            # No answer is late on a busy machine: an event that was not kept in time would be spilled, and cost more.
+            # No answer is late on a busy machine: an event that was not kept in time would be spilled, and a secret
+            # that was not read in time would be counted. Both cost more.
+            ends.enter_context(mock.patch.object(edge, "Secret", _unhurried))
             for left in ("left", "left_before_spilling"):
                 ends.enter_context(mock.patch.object(Deadline, left, return_value=_NO_HURRY))
             for made in clients:
@@ -422,6 +425,11 @@ def access_line(deployed: Deployed, route: str) -> str:
 def _accounts(vendor: str) -> str:
     """The secret of a vendor's samples."""
     return (ROOT / "events" / vendor / "secret.json").read_text()
+
+
+def _unhurried(*given: Any, patience: float | None = None, **named: Any) -> Secret[Any]:
+    """A secret for which a push waits as long as it takes, where it waits at all."""
+    return Secret(*given, patience=None if patience is None else _NO_HURRY, **named)
 
 
 def put_secret(environment: Mapping[str, str], document: str) -> None:

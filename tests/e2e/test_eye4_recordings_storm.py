@@ -18,7 +18,7 @@ from tests.e2e.conftest import Rig
 
 _RINGS = int(os.environ.get("RINGS", "60"))
 """`make storm` has five hundred."""
-_ALARM_WAIT = 120 if _RINGS <= 60 else 600
+_ALARM_WAIT = 180 if _RINGS <= 60 else 600
 """Seconds that a resource message waits for its alarm: twice as long as the busy emulator takes for all the flows."""
 _SEED = 20261122
 _SHARE = 0.2

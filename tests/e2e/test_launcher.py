@@ -47,7 +47,7 @@ def test_a_taken_port_is_replaced_and_ctrl_c_ends_everything(folder: Path) -> No
 
         launcher.send_signal(signal.SIGINT)
 
-        assert launcher.wait(timeout=30) == 0
+        assert launcher.wait(timeout=120) == 0
     assert not stack["aws_endpoint_url"].endswith(":4566")
     assert any("functions.senselink.listener" in line for line in lines)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
@@ -67,7 +67,7 @@ def test_it_starts_again_after_it_was_killed_and_ends_what_was_left(folder: Path
     assert stack["inspection_queues"].keys() == stack["topics"].keys()
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
     launcher.send_signal(signal.SIGTERM)
-    assert launcher.wait(timeout=30) == 0
+    assert launcher.wait(timeout=120) == 0
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         yield _until_up(launcher, folder)
     finally:
         launcher.send_signal(signal.SIGTERM)
-        launcher.wait(timeout=30)
+        launcher.wait(timeout=120)
 
 
 _PATHS = ("/", "/2015-03-31/functions", "/_aws/execute-api/9a7e4005/v1/senselink/none")
