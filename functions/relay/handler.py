@@ -99,7 +99,9 @@ class Relay:
         self._sleep = sleep
 
     def announce(self, batch: Sequence[Inserted]) -> set[str]:
-        """Announces the records that are to be announced, and spills those that SNS does not take.
+        """Announces the records of mode `stream`, and those of mode `inline` that the gate left.
+
+        A record that SNS does not take is spilled.
 
         Returns:
             the ids of those that could be neither announced nor spilled.
@@ -125,7 +127,7 @@ class Relay:
         pending = self._pending([entry.record.id for entry in entries]) if entries else set()
         pause, waited = _FIRST_PAUSE, 0.0
         while pending:
-            # The gate may be announcing a young record at this very moment. It gets its grace, so that a push that
+            # The gate may be announcing a recent record at this very moment. It gets its grace, so that a push that
             # arrives just before the batching window closes is not announced twice.
             youngest = max(entry.recorded_at for entry in entries if entry.record.id in pending)
             left = self._grace - max((self._now() - youngest).total_seconds(), waited)  # the gate's clock may be ahead

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +54,22 @@ def _report(folder: Path) -> dict[str, Any]:
     return document
 
 
+@cache
+def _client(service: Any, endpoint: str) -> Any:
+    return boto3.client(
+        service,
+        region_name=local.REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    )
+
+
 def _left(environment: dict[str, str]) -> dict[str, list[str]]:
     """Things in the account."""
 
-    def names(service: Any, operation: str, key: str, name: str | None) -> list[str]:
-        client = boto3.client(
-            service,
-            region_name=local.REGION,
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        )
-        found = getattr(client, operation)().get(key, [])
+    def names(service: str, operation: str, key: str, name: str | None) -> list[str]:
+        found = getattr(_client(service, environment["AWS_ENDPOINT_URL"]), operation)().get(key, [])
         return [one[name] if name else one for one in found]
 
     left = {
@@ -119,7 +125,7 @@ def test_an_interrupted_proof_leaves_nothing_either(environment: dict[str, str],
 
 def test_a_deployment_that_is_interrupted_is_removed_as_well(environment: dict[str, str], tmp_path: Path) -> None:
     proof = _started(environment, tmp_path)
-    until(lambda: "tables" in _left(environment), _PATIENCE)  # SAM is at it
+    until(lambda: "tables" in _left(environment), _PATIENCE, meanwhile=lambda: time.sleep(0.5))  # SAM is at it
 
     proof.send_signal(signal.SIGTERM)
 
