@@ -21,7 +21,7 @@ import boto3
 import botocore.session
 from moto import mock_aws
 
-from gatehouse import aws, edge
+from gatehouse import aws, edge, telemetry
 from gatehouse.accounts import Secret
 from gatehouse.deadline import Deadline
 from gatehouse.edge import LambdaHandler
@@ -142,6 +142,10 @@ class Run:
                 ends.callback(made.cache_clear)
             self._dynamodb = None
             _make(self.deployed)
+            # Counts of this process from before are no part of a push.
+            telemetry.flush()
+            self._output.seek(0)
+            self._output.truncate()
             yield
 
     @contextlib.contextmanager

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ops import build as ready
 from ops import local, simulators, stack, tools
 from ops.proof.remove import Removal
 from ops.proof.report import RefutedError, Report
@@ -55,28 +54,21 @@ def deployed(report: Report, aws: Aws, name: str, settings: Mapping[str, str], *
         raise RuntimeError(f"there is a stack {name} already, and it is left alone")
     removal = Removal(aws, name)
     try:
-        build(report, rehearsed=bool(aws.endpoint))
+        build(report)
         yield deploy(report, aws, name, settings)
     finally:
         removal.run(report, keep=keep)
         shutil.rmtree(_built(report), ignore_errors=True)
 
 
-def build(report: Report, *, rehearsed: bool) -> None:
+def build(report: Report) -> None:
     """`sam build`, beside whatever was built for another deployment.
-
-    Args:
-        report: of the proof.
-        rehearsed: on an emulator the local stack's build will do, which `sam build` made of the same code.
 
     Raises:
         RefutedError: it failed; the report says so.
     """
     with _needed(report, "build", "`sam build` builds the functions and their layer"):
-        if rehearsed:
-            shutil.copytree(ready.built(report.folder / "sam-build.log"), _built(report))
-        else:
-            _sam(report, "build", "--build-dir", str(_built(report)))
+        _sam(report, "build", "--build-dir", str(_built(report)))
 
 
 def deploy(report: Report, aws: Aws, name: str, settings: Mapping[str, str]) -> Site:

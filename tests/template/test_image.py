@@ -11,6 +11,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -501,21 +502,34 @@ def _on_aws(task: Task, secret: str) -> Iterator[dict[str, str]]:
             server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The image's program, and the file that it writes to."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def ends(self, within: float) -> tuple[int, str]:
+        """Tells it to end; returns its exit code and all that it wrote."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(within), self.output.read_text()
+
+
 @contextmanager
-def _running(built: Image, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        built.command(built.file.entrypoint),
-        cwd=built.work(),
-        env={**built.environment(), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def _running(built: Image, environment: dict[str, str]) -> Iterator[Run]:
+    with tempfile.NamedTemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            built.command(built.file.entrypoint),
+            cwd=built.work(),
+            env={**built.environment(), **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Run(process, Path(output.name))
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _tree(root: Path) -> dict[Path, tuple[int, int, int]]:
@@ -527,22 +541,17 @@ def _is_well(built: Image, environment: dict[str, str]) -> bool:
     return _run(built, built.file.health[1], environment).returncode == 0
 
 
-def _ends(process: subprocess.Popen[str], within: float) -> tuple[int, str]:
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=within)
-    return process.returncode, output
-
-
 def test_it_lives_while_nobody_answers_and_ends_when_it_is_told_to(built: Image) -> None:
     own = driver.own(built.task.folder)
     assert own is not None
     with _on_aws(built.task, own.UNREACHABLE) as environment:
         assert not _is_well(built, environment)
         before = _tree(built.root)
-        with _running(built, environment) as process:
+        with _running(built, environment) as run:
             until(lambda: _is_well(built, environment))
-            until(lambda: process.poll() is None)
-            code, output = _ends(process, own.ENDS_WITHIN)
+            until(lambda: "no connection" in run.output.read_text(), 60)
+            assert run.process.poll() is None
+            code, output = run.ends(own.ENDS_WITHIN)
         assert code == 0, output
         assert "no connection" in output
         assert "Traceback" not in output
@@ -555,10 +564,10 @@ def test_it_records_what_it_hears(built: Image) -> None:
     table = built.task.environment["EVENTS_TABLE"]
     with own.far_end() as far, _on_aws(built.task, far.secret) as environment:
         before = _tree(built.root)
-        with _running(built, environment) as process:
+        with _running(built, environment) as run:
             far.passes()
             until(lambda: boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"] == 1)
-            code, output = _ends(process, own.ENDS_WITHIN)
+            code, output = run.ends(own.ENDS_WITHIN)
         assert code == 0, output
         assert "Traceback" not in output
         # Counts are written before it ends.
