@@ -61,7 +61,7 @@ contract: synced ## what every vendor has to keep
 	$(call pytest,$(aside)) tests/contract
 
 e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
-	$(call pytest) tests/e2e --numprocesses 3 --dist loadscope --no-loadscope-reorder
+	$(call pytest) tests/e2e --numprocesses 4 --dist loadscope --no-loadscope-reorder
 
 synced: $(UV)
 	@$(UV) sync --quiet --frozen
