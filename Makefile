@@ -16,6 +16,7 @@ needed = @command -v $(1) >/dev/null || { echo '$(1) is needed for this, and is 
 
 # Parts that compute step aside for those that wait for a clock; what a part says comes when it is over, and in one piece.
 aside := nice -n 19
+units := tests/unit tests/models
 pytest = MAKEFLAGS= $(1) $(run) pytest -q --durations=10
 parts := $(MAKE) --no-print-directory --keep-going --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 side-by-side = @began=$$(date +%s); $(parts) $(1); code=$$?; \
@@ -36,8 +37,11 @@ up: $(UV) ## the same without simulated vendors
 test: ## everything, the parts side by side
 	$(call side-by-side,e2e faults unit template contract types lint)
 
-check: ## what a developer runs before a commit: all but what waits, and what needs SAM
-	$(call side-by-side,unit contract types lint)
+# The same tests with fewer cases, and without the schedules, the copied vendor, what waits and what needs SAM.
+check: export HOSTILE := 0.1
+check: export PUSHES := 2000
+check: ## what a developer runs before a commit, under two minutes
+	$(call side-by-side,unit contract types lint units=tests/unit contracts="--ignore tests/contract/test_new_vendor.py")
 
 lint: synced ## style, and who imports whom
 	$(run) ruff format --check .
@@ -52,13 +56,13 @@ template: prepared ## what can be known of the template without an account
 	$(call pytest,$(aside)) tests/template
 
 unit: synced ## each part, and every schedule of faults up to a number
-	$(call pytest,$(aside)) tests/unit tests/models --numprocesses 2 --dist loadscope
+	$(call pytest,$(aside)) $(units) --numprocesses 2 --dist loadscope
 
 faults: synced ## what happens when a part dies, freezes or does not answer
 	$(call pytest) tests/faults -m "not storm"
 
 contract: synced ## what every vendor has to keep
-	$(call pytest,$(aside)) tests/contract
+	$(call pytest,$(aside)) tests/contract $(contracts)
 
 e2e: prepared ## the deployed template, from HTTP to a subscriber's queue
 	$(call pytest) tests/e2e --numprocesses 4 --dist loadscope --no-loadscope-reorder

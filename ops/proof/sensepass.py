@@ -150,8 +150,9 @@ def _counted(site: Site, wanted: int) -> dict[str, int]:
 
 
 @verdict("W23", "a cold start is over before `DecisionDeadline`")
-def _cold_door(_: Site, report: Report, step: Step) -> None:
+def _cold_door(site: Site, report: Report, step: Step) -> None:
     figures = report.figures("door-cold")
     step.figures |= figures["decided at an age of ms"]
     if figures["late"]:
+        site.aws.needs_aws("how long a start takes on this machine says nothing of Lambda")
         raise RefutedError(f"{figures['late']} of the cold ones were late: see DoorProvisionedConcurrency")
