@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 def until[T](
     look: Callable[[], T],
-    seconds: float = 30,
+    seconds: float = 90,
     *,
     meanwhile: Callable[[], object] = lambda: time.sleep(0.02),
     failing: Callable[[], str] = lambda: "it did not come about",
