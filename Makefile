@@ -38,8 +38,8 @@ test: ## everything, the parts side by side
 	$(call side-by-side,e2e faults unit template contract types lint)
 
 # The same tests with fewer cases, and without the schedules, the copied vendor, what waits and what needs SAM.
-check: export HOSTILE := 0.1
-check: export PUSHES := 2000
+check: export HOSTILE := 0.05
+check: export PUSHES := 1000
 check: ## what a developer runs before a commit, under two minutes
 	$(call side-by-side,unit contract types lint units=tests/unit contracts="--ignore tests/contract/test_new_vendor.py")
 
