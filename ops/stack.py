@@ -28,7 +28,7 @@ class WrongUse(Exception):
 
 
 @cache
-def _client(service: Any, region: str, endpoint: str) -> Any:
+def emulator_client(service: Any, region: str, endpoint: str) -> Any:
     """A client of the emulator. Making one costs more than many calls with it."""
     return boto3.client(
         service,
@@ -60,7 +60,7 @@ class Stack:
 
     def client(self, service: Any) -> Any:
         """A boto3 client of the emulator."""
-        return _client(service, self.region, self.aws_endpoint_url)
+        return emulator_client(service, self.region, self.aws_endpoint_url)
 
     def variables(self) -> dict[str, str]:
         """The environment of a process that works on it."""

@@ -1,4 +1,4 @@
-"""The fakes of the three ports, and of what stands around the gate: in memory, and failing when told to."""
+"""The fakes of the ports, and of what stands around the gate: in memory, and failing when told to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -49,7 +49,7 @@ class Answered:
 
 @dataclass
 class Rig[A: BaseModel]:
-    """A vendor's handler, and the three ports and the secret behind it."""
+    """A vendor's handler, and the ports and the secret behind it."""
 
     make: Callable[[Gate, AccountSource[A]], LambdaHandler]
     accounts: FakeAccounts[A]

@@ -7,15 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ops import build, local, transforms
 from ops.proof import watch
+from ops.stack import emulator_client
 from tests.vendors import vendor_names
 from tests.waiting import until
 
@@ -54,22 +53,13 @@ def _report(folder: Path) -> dict[str, Any]:
     return document
 
 
-@cache
-def _client(service: Any, endpoint: str) -> Any:
-    return boto3.client(
-        service,
-        region_name=local.REGION,
-        endpoint_url=endpoint,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )
-
-
 def _left(environment: dict[str, str]) -> dict[str, list[str]]:
     """Things in the account."""
 
     def names(service: str, operation: str, key: str, name: str | None) -> list[str]:
-        found = getattr(_client(service, environment["AWS_ENDPOINT_URL"]), operation)().get(key, [])
+        found = getattr(emulator_client(service, local.REGION, environment["AWS_ENDPOINT_URL"]), operation)().get(
+            key, []
+        )
         return [one[name] if name else one for one in found]
 
     left = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, JsonValue
@@ -110,7 +110,7 @@ class Vendor[A: BaseModel, V: Verified]:
     """Freshness of its events; None to determine it from their age."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opened[V: Verified]:
     """A push that was verified and unwrapped."""
 
@@ -126,7 +126,7 @@ class Opened[V: Verified]:
         """The vendor's own message; None if it could not be read."""
         return self.unwrapped.payload
 
-    @property
+    @cached_property
     def identity(self) -> Sequence[str]:
         """The identity of the happening; a digest of the push's evidence if the vendor gives none."""
         if self.unwrapped.identity is not None:
@@ -437,15 +437,16 @@ class _Built:
 
 
 def unwrapped[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], verified: V) -> Opened[V]:
-    """Unwraps a push that was verified. A push that is not readable is returned as such.
+    """Unwraps a push that was verified. A push that is not readable, or not understood so early, is returned as such.
 
     Raises:
         Rejected: the vendor's `unwrap` refuses it.
     """
     try:
         return Opened(push, vendor, verified, vendor.unwrap(push, verified))
-    except NotReadable as error:
-        return Opened(push, vendor, verified, Unwrapped(None), error)
+    except NotUnderstood as error:
+        unreadable = error if isinstance(error, NotReadable) else NotReadable(str(error))
+        return Opened(push, vendor, verified, Unwrapped(None), unreadable)
 
 
 def _open[A: BaseModel, V: Verified](push: Push, vendor: Vendor[A, V], accounts: AccountSource[A]) -> Opened[V]:

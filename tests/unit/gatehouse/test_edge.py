@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,14 @@ from gatehouse import edge
 from gatehouse.errors import (
     NOT_AUTHENTIC,
     GatehouseError,
+    NotReadable,
     NotUnderstood,
     Reason,
     Rejected,
     Unavailable,
     WrongSetting,
 )
+from gatehouse.events import CloudEvent
 from gatehouse.gate import Gate, Push, Unwrapped, Vendor
 from gatehouse.settings import Announce, VendorSettings
 from gatehouse.telemetry import Count, count
@@ -264,18 +267,48 @@ def test_whatever_goes_wrong_in_our_tables_keeps_the_push(error: Exception, outp
     assert "marker" not in output.read() + rig.store.records.popitem()[1].body
 
 
-def test_a_bug_of_ours_after_the_verification_keeps_the_body_where_no_subscriber_looks(output: Output) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(KeyError("marker"), "KeyError", id="a bug"),
+        pytest.param(NotUnderstood("no form of ours"), "no form of ours", id="not understood"),
+        pytest.param(NotReadable("no text"), "no text", id="not readable"),
+    ],
+)
+def test_a_push_that_cannot_be_unwrapped_is_kept_where_no_subscriber_looks(
+    error: Exception, reason: str, output: Output
+) -> None:
     def fail(_push: Push, _verified: Known) -> Unwrapped:
-        raise KeyError("marker")
+        raise error
 
     rig = _rig(unwrap=fail)
 
     assert rig.handle(_event(body="marker")).status == 200
     data = rig.event["data"]
-    assert (data["kind"], data["reason"], "payload" in data) == ("unmapped", "KeyError", False)
+    assert (data["kind"], data["reason"], "payload" in data) == ("unmapped", reason, False)
     assert rig.media.pictures[data["body"]["key"]].data == b"marker"
     assert output.counted[Count.UNMAPPED] == 1
     assert "marker" not in output.read() + rig.store.records.popitem()[1].body
+
+
+def test_the_evidence_of_a_push_is_read_once_whatever_becomes_of_it() -> None:
+    read: list[bytes] = []
+
+    def evidence(push: Push, _verified: Known) -> bytes:
+        read.append(push.body)
+        return push.body
+
+    def fail(*_: object) -> list[CloudEvent]:
+        raise NotUnderstood("in no table")
+
+    vendor = replace(
+        _vendor(normalise=fail, unwrap=lambda push, _verified: Unwrapped(push.body.decode())), evidence=evidence
+    )
+    rig = Rig(lambda gate, accounts: edge.handler(vendor, gate, accounts, ""), FakeAccounts(Nobody()))
+
+    assert rig.handle(_event(body="marker")).status == 200
+    assert rig.event["data"]["kind"] == "unmapped"
+    assert read == [b"marker"]
 
 
 def test_a_push_that_means_nothing_is_acknowledged() -> None:
